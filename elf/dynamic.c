@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* dynamic.c - what the program headers say about the whole file: PT_DYNAMIC,
+ * the interpreter, the build-id, and from them whether it is a program or a
+ * shared object.  Nothing here needs section headers.
+ */
+#include "elf/dynamic.h"
+#include "elf/image_parts.h"
+
+/* The entry at *off, and on to the next; false behind the last. */
+static bool next_entry(struct bytes b, uint64_t *off, Elf64_Dyn *dyn)
+{
+	if (!bytes_get(b, *off, dyn, sizeof(*dyn)) || dyn->d_tag == DT_NULL)
+		return false;
+	*off += sizeof(*dyn);
+	return true;
+}
+
+static struct bytes entries(const struct image *img, const struct segment *s)
+{
+	struct bytes b = image_from(img, s->vaddr);
+
+	b.n = s->filesz < b.n ? s->filesz : b.n;
+	return b;
+}
+
+bool dynamic_get(const struct image *img, int64_t tag, uint64_t *value)
+{
+	for (size_t i = 0; i < img->nseg; i++) {
+		uint64_t off = 0;
+		Elf64_Dyn dyn;
+
+		if (img->seg[i].type != PT_DYNAMIC)
+			continue;
+		while (next_entry(entries(img, &img->seg[i]), &off, &dyn)) {
+			if (dyn.d_tag != tag)
+				continue;
+			*value = dyn.d_un.d_val;
+			return true;
+		}
+		break;
+	}
+	return false;
+}
+
+static void take(struct dynamic *d, const Elf64_Dyn *dyn)
+{
+	switch (dyn->d_tag) {
+	case DT_GNU_HASH:
+		d->gnu_hash = dyn->d_un.d_ptr;
+		break;
+	case DT_FLAGS_1:
+		d->flags_1 = dyn->d_un.d_val;
+		break;
+	case DT_VERSYM:
+		d->versym = dyn->d_un.d_ptr;
+		break;
+	case DT_VERDEF:
+		d->verdef = dyn->d_un.d_ptr;
+		break;
+	case DT_VERNEED:
+		d->verneed = dyn->d_un.d_ptr;
+		break;
+	default:
+		if (dyn->d_tag >= 0 && dyn->d_tag < DT_NUM)
+			d->tag[dyn->d_tag] = dyn->d_un.d_val;
+	}
+}
+
+static int tags_read(struct image *img, const struct segment *s,
+		     struct dynamic *d, struct err *e)
+{
+	uint64_t off = 0;
+	Elf64_Dyn dyn;
+
+	img->dynamic = true;
+	if (s->filesz > image_room(img, s->vaddr))
+		return fail(e, img->path, s->off,
+			    "PT_DYNAMIC is not in a LOAD segment");
+	while (next_entry(entries(img, s), &off, &dyn))
+		take(d, &dyn);
+	return 0;
+}
+
+static int strings_read(struct image *img, struct dynamic *d, struct err *e)
+{
+	uint64_t at = d->tag[DT_STRTAB], soname = d->tag[DT_SONAME];
+
+	if (!at)
+		return 0;
+	d->str = image_from(img, at);
+	if (d->tag[DT_STRSZ] > d->str.n)
+		return fail(e, img->path, at,
+			    "DT_STRTAB points past its segment");
+	d->str.n = d->tag[DT_STRSZ];
+	d->str = bytes_strings(d->str);
+	if (!soname)
+		return 0;
+	if (soname >= d->str.n)
+		return fail(e, img->path, at,
+			    "DT_SONAME points past the string table");
+	img->soname = (const char *)d->str.p + soname;
+	return 0;
+}
+
+static int interp_read(struct image *img, const struct segment *s,
+		       struct err *e)
+{
+	const uint8_t *p = bytes_at(img->file, s->off, s->filesz);
+
+	if (!p || !s->filesz || !memchr(p, 0, s->filesz))
+		return fail(e, img->path, s->off,
+			    "PT_INTERP is not a string in the file");
+	img->interp = (const char *)p;
+	return 0;
+}
+
+struct bytes build_id_in(struct bytes b, uint64_t align)
+{
+	uint64_t at = 0, to = align == 8 ? 8 : 4;
+	Elf64_Nhdr h;
+
+	/* A note that runs out of its segment ends the search: some tools
+	 * leave padding behind the last one. */
+	while (bytes_get(b, at, &h, sizeof(h))) {
+		uint64_t name = at + sizeof(h);
+		uint64_t desc = align_up(name + h.n_namesz, to);
+		const uint8_t *p = bytes_at(b, desc, h.n_descsz);
+		const uint8_t *n = bytes_at(b, name, h.n_namesz);
+
+		if (!p || !n)
+			break;
+		if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 &&
+		    !memcmp(n, "GNU", 4))
+			return (struct bytes){ p, h.n_descsz };
+		at = align_up(desc + h.n_descsz, to);
+	}
+	return (struct bytes){ 0 };
+}
+
+static void build_id_read(struct image *img)
+{
+	struct bytes b = { 0 };
+
+	for (size_t i = 0; i < img->nseg && !img->build_id.n; i++) {
+		const struct segment *s = &img->seg[i];
+
+		b.p = bytes_at(img->file, s->off, s->filesz);
+		b.n = b.p ? s->filesz : 0;
+		if (s->type == PT_NOTE)
+			img->build_id = build_id_in(b, s->align);
+	}
+	for (size_t i = 1; i < img->nsec && !img->build_id.n; i++) {
+		const struct section *s = &img->sec[i];
+
+		b = (struct bytes){ img->file.p + s->off, s->size };
+		if (s->type == SHT_NOTE)
+			img->build_id = build_id_in(b, s->align);
+	}
+}
+
+int dynamic_read(struct image *img, struct dynamic *d, struct err *e)
+{
+	for (size_t i = 0; i < img->nseg; i++) {
+		const struct segment *s = &img->seg[i];
+
+		if (s->type == PT_DYNAMIC && !img->dynamic &&
+		    tags_read(img, s, d, e))
+			return -1;
+		if (s->type == PT_INTERP && !img->interp &&
+		    interp_read(img, s, e))
+			return -1;
+		if (s->type == PT_GNU_EH_FRAME)
+			img->eh_frame_hdr = s->vaddr;
+	}
+	if (strings_read(img, d, e))
+		return -1;
+	build_id_read(img);
+	/* Linkers have set DF_1_PIE since 2015; an older program is told by its
+	 * interpreter.  A library that can also be run has a soname too. */
+	img->dso = img->type == ET_DYN && !(d->flags_1 & DF_1_PIE) &&
+		   (!img->interp || img->soname);
+	return 0;
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* image.h - an ELF file as the rewriter sees it: mapped, checked, read only.
+ *
+ * In:   a path.
+ * Out:  everything below, in the arena or pointing into the mapped file (what
+ *       a separate debug file adds is in the arena).
+ * Then: every offset and size here has been checked against the file, so that
+ *       later stages index without checking again.  Hostile input is an error
+ *       with file and offset; it never crashes the tool.
+ * Knows nothing of probes.
+ */
+#ifndef BPFWELD_IMAGE_H
+#define BPFWELD_IMAGE_H
+
+#include <elf.h>
+#include <sys/types.h>
+
+#include "elf/arena.h"
+#include "elf/bytes.h"
+#include "elf/err.h"
+
+struct segment { /* one program header */
+	uint32_t type, flags;
+	uint64_t off, vaddr, filesz, memsz, align;
+};
+
+struct section {
+	const char *name; /* "" when it has none */
+	uint32_t type, link, info;
+	uint64_t flags, addr, off, size, align, entsize;
+};
+
+enum symbol_from { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG };
+
+struct symbol {
+	const char *name;
+	const char *version; /* "GLIBC_2.2.5", or NULL */
+	uint64_t addr, size;
+	uint8_t type, bind;  /* STT_*, STB_* */
+	uint8_t from;        /* enum symbol_from */
+	bool hidden_version; /* name@VER rather than name@@VER */
+};
+
+/* A function's frame description (.eh_frame; DWARF 5 §6.4). */
+struct fde {
+	uint64_t start, size;  /* code it describes */
+	uint64_t at;           /* vaddr of the FDE record itself */
+	uint64_t lsda;         /* vaddr of its LSDA, or 0 */
+	struct bytes cie_insns, insns; /* CFA programs, in the file */
+	uint64_t code_align;
+	int64_t data_align;
+	uint8_t ra_reg;
+	uint8_t ptr_enc;       /* DW_EH_PE_* of the FDE's pointers */
+	bool signal_frame;     /* augmentation 'S' */
+	bool fragment;         /* begins with another CFA than its CIE's, or
+				  with registers saved: a .cold part, not a
+				  function entry.  (A cold part of a function
+				  without a frame looks like an entry.) */
+};
+
+struct image {
+	const char *path;
+	struct bytes file;     /* the whole file, mapped private read-only */
+	mode_t mode;           /* permissions, to be kept */
+	uint16_t type;         /* ET_EXEC or ET_DYN */
+	bool dso;              /* ET_DYN that is not a program: no DF_1_PIE,
+				  and no PT_INTERP or a soname beside it (so
+				  libc.so.6 is a DSO) */
+	bool dynamic;          /* has PT_DYNAMIC */
+	uint64_t entry;
+	const char *soname;    /* DT_SONAME or NULL */
+	const char *interp;    /* or NULL */
+	struct bytes build_id; /* n == 0 when there is none */
+
+	struct segment *seg;
+	size_t nseg;
+	struct section *sec; /* [0] is the null section; nsec 0: no table */
+	size_t nsec;
+	size_t shstrndx;
+	struct symbol *sym;    /* defined FUNC, OBJECT, NOTYPE and IFUNC
+				  symbols with an address, sorted by addr;
+				  .dynsym wins where tables say the same */
+	size_t nsym;
+	struct fde *fde;       /* sorted by start; no overlaps */
+	size_t nfde;
+	uint64_t eh_frame_hdr; /* vaddr of PT_GNU_EH_FRAME, or 0 */
+
+	/* Every address in an executable segment that data or relocations
+	 * name: RELATIVE/64/GLOB_DAT/IRELATIVE addends, RELR words,
+	 * init/fini arrays, DT_INIT/DT_FINI, entry; in ET_EXEC also every
+	 * aligned word of the file (also of executable segments: without
+	 * -z separate-code they hold .rodata).  Sorted, unique. */
+	uint64_t *codeptr;
+	size_t ncodeptr;
+
+	/* Landing pads and, separately, call-site boundaries of all LSDAs
+	 * (.gcc_except_table): addresses where the handler that an exception
+	 * finds changes.  Sorted, unique. */
+	uint64_t *landing;
+	size_t nlanding;
+	uint64_t *callsite;
+	size_t ncallsite;
+};
+
+/* Read PATH.  Refused (exit 3): not ELF, 32-bit, other machine, not an
+ * executable or shared object, packed by UPX, already welded (a section
+ * named .note.bpfweld, or the weld header's magic).  Failed: truncated or
+ * inconsistent, with the offset. */
+int image_read(struct arena *a, const char *path, struct image *img,
+	       struct err *e);
+/* The same on bytes in memory (tests, fuzzers); debug files are not sought. */
+int image_parse(struct arena *a, const char *name, struct bytes file,
+		struct image *img, struct err *e);
+void image_close(struct image *img); /* unmap; the arena stays */
+
+/* File bytes that back [vaddr, vaddr+len), or NULL (bss or unmapped). */
+const uint8_t *image_at(const struct image *img, uint64_t vaddr, uint64_t len);
+/* Bytes available at vaddr in its segment's file part; 0 if none. */
+uint64_t image_room(const struct image *img, uint64_t vaddr);
+/* In the file part of an executable segment. */
+bool image_is_code(const struct image *img, uint64_t vaddr);
+/* vaddr -> file offset; UINT64_MAX when not in the file. */
+uint64_t image_offset(const struct image *img, uint64_t vaddr);
+const struct section *image_section(const struct image *img, const char *name);
+const struct fde *image_fde(const struct image *img, uint64_t pc);
+
+/* In a sorted array of addresses, is there one in [lo, hi)? */
+bool addr_between(const uint64_t *v, size_t n, uint64_t lo, uint64_t hi);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* unwind.h - frame descriptions for code that we add, and the sorted lookup
+ * table over old and new ones.
+ *
+ * A trampoline begins in the frame state that its site had, so its FDE repeats
+ * the CFA program of the site's function up to the site (advances removed),
+ * then says how far below the site's stack pointer each of its stretches runs.
+ *
+ * Unwinders in the process and perf use the table; debuggers look sections up
+ * by name.  So:
+ *   .eh_frame_hdr  the new one stands for the old (emit moves the old section
+ *                  header to it).  Its eh_frame_ptr still names the old
+ *                  .eh_frame, which libdw reads FDEs relative to
+ *   .eh_frame      stays the old one: gdb would use the last of that name only.
+ *                  Ours needs another name and is reached by the table
+ *   .debug_frame   says the same as ours, for gdb and libdw; not loaded
+ * Source: DWARF 5 §6.4, LSB 5.0 §10.6 (.eh_frame_hdr).
+ */
+#ifndef BPFWELD_UNWIND_H
+#define BPFWELD_UNWIND_H
+
+#include "elf/image.h"
+
+struct depth {             /* from start + at on, */
+	uint32_t at;
+	uint32_t below;    /* rsp is this many bytes below the site's; above it
+			      is a negative number, cast */
+};
+struct frame_desc {
+	uint64_t start, size;     /* new code, vaddr */
+	const struct fde *of;     /* the site's function; NULL: `start` is the
+				     entry of an ordinary function */
+	uint64_t pc;              /* the site */
+	const struct depth *depth; /* sorted by at */
+	size_t ndepth;
+};
+
+struct unwind {
+	struct bytes eh_frame;     /* to stand at eh_frame_vaddr */
+	struct bytes eh_frame_hdr; /* to stand at hdr_vaddr */
+	struct bytes debug_frame;  /* NOT_LOADED section of that name; n is 0
+				      where the image has one of its own */
+	size_t skipped;            /* frames that no FDE can describe: the site
+				      is in a PLT or in a signal frame */
+};
+/* How large both will be, at most; sizes depend on no address, so neither
+ * start nor size of a frame is looked at. */
+int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
+		size_t stub_fdes, size_t *eh_frame, size_t *hdr);
+/* Write both.  `stub` is a finished .eh_frame that already stands at
+ * stub_vaddr (its FDEs enter the table).  Old FDEs are referred to in place;
+ * when the image has no PT_GNU_EH_FRAME, both results are empty. */
+int unwind_write(struct arena *a, const struct image *img,
+		 const struct frame_desc *d, size_t n, struct bytes stub,
+		 uint64_t stub_vaddr, uint64_t eh_frame_vaddr,
+		 uint64_t hdr_vaddr, struct unwind *out, struct err *e);
+
+#endif

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: MIT */
+/* unwind_write.c - frame descriptions for trampolines, and the lookup table.
+ *
+ * At a site in the middle of a function the frame is in some state: the CFA is
+ * rsp + 40, say, with rbx and rbp saved at certain places below it.  The
+ * trampoline starts in the same state.  Its FDE is the function's CFA program
+ * up to the site, run at one address:
+ *
+ *   function's FDE                     trampoline's FDE, site behind push %rbx
+ *     advance 1 to f+1                   -
+ *     def_cfa_offset 16                  -           (overtaken)
+ *     offset rbp at cfa-16               offset rbp at cfa-16
+ *     advance 4 to f+5                   -
+ *     def_cfa_offset 24                  def_cfa_offset 24
+ *     offset rbx at cfa-24               offset rbx at cfa-24
+ *     remember, ..., restore             -           (undone)
+ *     advance 90 to f+95                 (behind the site: stop)
+ *                                        advance 8;  def_cfa_offset 24 + 136
+ *                                        advance 70; def_cfa_offset 24
+ *
+ * where the last two lines are the trampoline's own moves of rsp.  If the CFA
+ * is relative to another register they do not matter.  If it is computed from
+ * rsp or rip (as in a PLT) the result would be wrong here, and no FDE is made.
+ * The CIE has the function's CIE's program, because DW_CFA_restore means the
+ * state after that.
+ */
+#include <stdlib.h>
+
+#include "elf/buf.h"
+#include "elf/unwind.h"
+
+enum {
+	REG_RSP = 7,
+	REG_RIP = 16,
+	REMEMBERED = 32, /* depth of remember_state we follow; compilers use
+			    one or two */
+};
+
+enum {
+	CFA_NOP = 0x00,
+	CFA_ADVANCE1 = 0x02,
+	CFA_ADVANCE2 = 0x03,
+	CFA_ADVANCE4 = 0x04,
+	CFA_REMEMBER = 0x0a,
+	CFA_RESTORE_STATE = 0x0b,
+	CFA_DEF_CFA = 0x0c,
+	CFA_DEF_CFA_REGISTER = 0x0d,
+	CFA_DEF_CFA_OFFSET = 0x0e,
+	CFA_DEF_CFA_EXPRESSION = 0x0f,
+	CFA_EXPRESSION = 0x10,
+	CFA_DEF_CFA_SF = 0x12,
+	CFA_DEF_CFA_OFFSET_SF = 0x13,
+	CFA_VAL_EXPRESSION = 0x16,
+	CFA_ARGS_SIZE = 0x2e,
+	/* In the two upper bits, with an operand in the lower six: */
+	CFA_ADVANCE = 0x40,
+	CFA_OFFSET = 0x80,
+	CFA_RESTORE = 0xc0,
+};
+
+/* Operands of the opcodes below 0x40: u, s LEB128; 1, 2, 4 bytes; b block.
+ * NULL is unknown, or set_loc, whose operand no compiler has ever written. */
+// clang-format off
+static const char *const operands[0x40] = {
+	[CFA_NOP] = "",               [CFA_ADVANCE1] = "1",
+	[CFA_ADVANCE2] = "2",         [CFA_ADVANCE4] = "4",
+	[0x05 /* offset_ext */] = "uu", [0x06 /* restore_ext */] = "u",
+	[0x07 /* undefined */] = "u", [0x08 /* same_value */] = "u",
+	[0x09 /* register */] = "uu", [CFA_REMEMBER] = "",
+	[CFA_RESTORE_STATE] = "",     [CFA_DEF_CFA] = "uu",
+	[CFA_DEF_CFA_REGISTER] = "u", [CFA_DEF_CFA_OFFSET] = "u",
+	[CFA_DEF_CFA_EXPRESSION] = "b", [CFA_EXPRESSION] = "ub",
+	[0x11 /* offset_ext_sf */] = "us", [CFA_DEF_CFA_SF] = "us",
+	[CFA_DEF_CFA_OFFSET_SF] = "s", [0x14 /* val_offset */] = "uu",
+	[0x15 /* val_offset_sf */] = "us", [CFA_VAL_EXPRESSION] = "ub",
+	[CFA_ARGS_SIZE] = "u",        [0x2f /* GNU negative offset */] = "uu",
+};
+// clang-format on
+
+/* --- running a CFA program ----------------------------------------------- */
+
+struct state {
+	uint64_t reg; /* CFA = reg + offset, if not computed */
+	int64_t offset;
+	bool wrong_here;   /* CFA computed from rsp or rip */
+	bool wrong_saved;  /* a saved register's place, likewise */
+	size_t mark, last; /* the program and its last instruction when
+			      remembered */
+};
+
+struct run {
+	struct state now, kept[REMEMBERED];
+	size_t nkept;
+	struct buf prog; /* what the new FDE needs of it */
+	size_t last;     /* where its last instruction begins */
+	bool lost;       /* cannot follow */
+};
+
+struct operand {
+	uint64_t u;
+	struct bytes block;
+};
+
+static struct operand read_operand(struct cursor *c, char kind)
+{
+	struct operand o = { 0, { NULL, 0 } };
+
+	switch (kind) {
+	case '1':
+		o.u = cur_u8(c);
+		break;
+	case '2':
+		o.u = cur_u16(c);
+		break;
+	case '4':
+		o.u = cur_u32(c);
+		break;
+	case 's':
+		o.u = (uint64_t)cur_sleb(c);
+		break;
+	case 'u':
+		o.u = cur_uleb(c);
+		break;
+	case 'b':
+		o.block.n = cur_uleb(c);
+		o.block.p = cur_take(c, o.block.n);
+		break;
+	}
+	return o;
+}
+
+/* May the expression use rsp or rip?  Their DW_OP_breg, or a DW_OP_bregx;
+ * an operand that only looks like one costs us an FDE, not its truth. */
+static bool uses_moving(struct bytes expr)
+{
+	for (size_t i = 0; expr.p && i < expr.n; i++)
+		if (expr.p[i] == 0x70 + REG_RSP ||
+		    expr.p[i] == 0x70 + REG_RIP || expr.p[i] == 0x92)
+			return true;
+	return false;
+}
+
+static void remember(struct run *r)
+{
+	if (r->nkept == REMEMBERED) {
+		r->lost = true;
+		return;
+	}
+	r->kept[r->nkept] = r->now;
+	r->kept[r->nkept].last = r->last;
+	r->kept[r->nkept++].mark = r->prog.n;
+	r->last = r->prog.n; /* nothing before the mark is overtaken */
+}
+
+/* Everything since the matching remember_state is undone: forget it. */
+static void recall(struct run *r)
+{
+	if (!r->nkept) {
+		r->lost = true;
+		return;
+	}
+	r->now = r->kept[--r->nkept];
+	r->prog.n = r->now.mark;
+	r->last = r->now.last;
+}
+
+static void apply(struct run *r, uint8_t op, const struct operand *o,
+		  int64_t data_align)
+{
+	struct state *now = &r->now;
+
+	switch (op) {
+	case CFA_DEF_CFA:
+	case CFA_DEF_CFA_SF:
+		now->reg = o[0].u;
+		now->offset = (int64_t)o[1].u;
+		if (op == CFA_DEF_CFA_SF)
+			now->offset *= data_align;
+		now->wrong_here = false;
+		break;
+	case CFA_DEF_CFA_REGISTER:
+		now->reg = o[0].u;
+		break;
+	case CFA_DEF_CFA_OFFSET:
+		now->offset = (int64_t)o[0].u;
+		break;
+	case CFA_DEF_CFA_OFFSET_SF:
+		now->offset = (int64_t)o[0].u * data_align;
+		break;
+	case CFA_DEF_CFA_EXPRESSION:
+		now->reg = NOWHERE;
+		now->wrong_here = uses_moving(o[0].block);
+		break;
+	case CFA_EXPRESSION:
+	case CFA_VAL_EXPRESSION:
+		now->wrong_saved |= uses_moving(o[1].block);
+		break;
+	}
+}
+
+static void emit_insn(struct run *r, const uint8_t *p, size_t n)
+{
+	bool overtakes = p[0] == CFA_DEF_CFA_OFFSET && r->last < r->prog.n &&
+			 r->prog.p[r->last] == CFA_DEF_CFA_OFFSET;
+
+	if (overtakes)
+		r->prog.n = r->last;
+	r->last = r->prog.n;
+	buf_put(&r->prog, p, n);
+}
+
+/* Run `insns`, which begin at `at`, up to and including `pc`. */
+static void run(struct run *r, struct bytes insns, const struct fde *of,
+		uint64_t at, uint64_t pc, bool emit)
+{
+	struct cursor c = { insns, 0, false };
+
+	while (c.at < insns.n && !r->lost) {
+		const uint8_t *from = insns.p + c.at;
+		uint8_t byte = cur_u8(&c), op = byte & 0xc0;
+		struct operand o[2] = { { 0, { NULL, 0 } } };
+		const char *kinds = "";
+
+		if (!op) {
+			op = byte;
+			kinds = operands[op];
+		} else if (op == CFA_ADVANCE) {
+			o[0].u = byte & 0x3f;
+		} else if (op == CFA_OFFSET) {
+			kinds = "u";
+		}
+		for (size_t i = 0; kinds && kinds[i]; i++)
+			o[i] = read_operand(&c, kinds[i]);
+		if (!kinds || c.bad) {
+			r->lost = true;
+			return;
+		}
+		switch (op) {
+		case CFA_ADVANCE:
+		case CFA_ADVANCE1:
+		case CFA_ADVANCE2:
+		case CFA_ADVANCE4:
+			at += o[0].u * of->code_align;
+			if (at > pc)
+				return;
+			break;
+		case CFA_RESTORE_STATE:
+			recall(r);
+			break;
+		case CFA_REMEMBER:
+			remember(r);
+			break;
+		case CFA_NOP:
+		case CFA_ARGS_SIZE: /* only for landing pads */
+			break;
+		default:
+			apply(r, op, o, of->data_align);
+			if (emit)
+				emit_insn(r, from,
+					  (size_t)(insns.p + c.at - from));
+		}
+	}
+}
+
+/* --- records -------------------------------------------------------------- */
+
+struct cie {
+	struct bytes insns;
+	uint64_t code_align;
+	int64_t data_align;
+	uint8_t ra_reg;
+};
+
+/* One of the two sections that we write. */
+struct frames {
+	struct buf b;
+	bool debug;     /* .debug_frame */
+	uint64_t vaddr; /* of .eh_frame */
+	struct written {
+		struct cie cie;
+		size_t at;
+	} * cie;
+	size_t ncie;
+};
+
+/* A record's length is written last; both sections pad with DW_CFA_nop. */
+static void end_record(struct buf *b, size_t start)
+{
+	uint32_t len;
+
+	buf_align(b, 8);
+	len = (uint32_t)(b->n - start - sizeof(len));
+	memcpy(b->p + start, &len, sizeof(len));
+}
+
+static bool same_cie(const struct cie *x, const struct cie *y)
+{
+	return x->code_align == y->code_align &&
+	       x->data_align == y->data_align && x->ra_reg == y->ra_reg &&
+	       x->insns.n == y->insns.n &&
+	       (x->insns.p == y->insns.p ||
+		!memcmp(x->insns.p, y->insns.p, x->insns.n));
+}
+
+/* Where this CIE is; written when it is the first of its kind. */
+static size_t put_cie(struct frames *f, const struct cie *cie)
+{
+	struct buf *b = &f->b;
+	size_t start = b->n;
+
+	for (size_t i = 0; i < f->ncie; i++)
+		if (same_cie(&f->cie[i].cie, cie))
+			return f->cie[i].at;
+	f->cie = arena_push(b->a, f->cie, f->ncie, sizeof(*f->cie));
+	f->cie[f->ncie].cie = *cie;
+	f->cie[f->ncie++].at = start;
+	buf_u32(b, 0);
+	buf_u32(b, f->debug ? UINT32_MAX : 0);
+	buf_u8(b, 1); /* version */
+	if (f->debug)
+		buf_put(b, "", 1);
+	else
+		buf_put(b, "zR", 3);
+	buf_uleb(b, cie->code_align);
+	buf_sleb(b, cie->data_align);
+	buf_u8(b, cie->ra_reg);
+	if (!f->debug) {
+		buf_u8(b, 1);
+		buf_u8(b, 0x1b); /* pointers: pc-relative, 4 bytes */
+	}
+	buf_put(b, cie->insns.p, cie->insns.n);
+	end_record(b, start);
+	return start;
+}
+
+/* Returns the record's offset. */
+static size_t put_fde(struct frames *f, const struct cie *cie, uint64_t start,
+		      uint64_t size, struct bytes insns)
+{
+	size_t parent = put_cie(f, cie);
+	struct buf *b = &f->b;
+	size_t at = b->n;
+
+	buf_u32(b, 0);
+	if (f->debug) {
+		buf_u32(b, (uint32_t)parent);
+		buf_u64(b, start);
+		buf_u64(b, size);
+	} else {
+		buf_u32(b, (uint32_t)(b->n - parent));
+		buf_u32(b, (uint32_t)(start - (f->vaddr + b->n)));
+		buf_u32(b, (uint32_t)size);
+		buf_u8(b, 0); /* no augmentation data */
+	}
+	buf_put(b, insns.p, insns.n);
+	end_record(b, at);
+	return at;
+}
+
+/* --- frames of trampolines ------------------------------------------------ */
+
+/* def_cfa rsp+8; return address at cfa-8: any function as it is entered. */
+static const uint8_t entry_insns[] = { CFA_DEF_CFA, REG_RSP, 8,
+				       CFA_OFFSET | REG_RIP, 1 };
+static const struct fde entry_fde = {
+	.cie_insns = { entry_insns, sizeof(entry_insns) },
+	.code_align = 1,
+	.data_align = -8,
+	.ra_reg = REG_RIP,
+};
+
+static void advance(struct buf *b, uint32_t by)
+{
+	if (by < 0x40) {
+		buf_u8(b, (uint8_t)(CFA_ADVANCE | by));
+	} else if (by <= UINT8_MAX) {
+		buf_u8(b, CFA_ADVANCE1);
+		buf_u8(b, (uint8_t)by);
+	} else {
+		buf_u8(b, CFA_ADVANCE4);
+		buf_u32(b, by);
+	}
+}
+
+static void put_depths(struct run *r, const struct frame_desc *d)
+{
+	int64_t below = 0;
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < d->ndepth; i++) {
+		int64_t now = (int32_t)d->depth[i].below;
+
+		if (r->now.reg != REG_RSP || now == below)
+			continue;
+		if (d->depth[i].at != at)
+			advance(&r->prog, d->depth[i].at - at);
+		buf_u8(&r->prog, CFA_DEF_CFA_OFFSET);
+		buf_uleb(&r->prog, (uint64_t)(r->now.offset + now));
+		below = now;
+		at = d->depth[i].at;
+	}
+}
+
+/* The new FDE's program into r->prog; false when there can be none. */
+static bool describe(struct run *r, const struct frame_desc *d, struct cie *cie)
+{
+	const struct fde *of = d->of ? d->of : &entry_fde;
+	uint64_t pc = d->of ? d->pc : 0;
+
+	r->prog.n = r->last = r->nkept = 0;
+	r->lost = of->signal_frame;
+	memset(&r->now, 0, sizeof(r->now));
+	run(r, of->cie_insns, of, of->start, UINT64_MAX, false);
+	r->nkept = 0;
+	run(r, of->insns, of, of->start, pc, true);
+	if (r->lost || r->now.wrong_here || r->now.wrong_saved)
+		return false;
+	put_depths(r, d);
+	*cie = (struct cie){ of->cie_insns, 1, of->data_align, of->ra_reg };
+	return true;
+}
+
+/* --- the stub's .eh_frame --------------------------------------------------
+ */
+
+struct entry {
+	uint64_t start, fde; /* vaddrs */
+};
+
+struct table {
+	struct arena *a;
+	struct entry *v;
+	size_t n;
+};
+
+static void add_entry(struct table *t, uint64_t start, uint64_t fde)
+{
+	t->v = arena_push(t->a, t->v, t->n, sizeof(*t->v));
+	t->v[t->n++] = (struct entry){ start, fde };
+}
+
+/* The stub is ours: its CIEs are the compiler's plain "zR", pc-relative. */
+static bool stub_cie(struct bytes b, size_t at, struct cie *cie)
+{
+	struct cursor c = { b, at, false };
+	uint32_t len = cur_u32(&c);
+	size_t end = c.at + len;
+	uint64_t aug;
+	const uint8_t *name;
+
+	cur_u32(&c); /* id */
+	cur_u8(&c);  /* version */
+	name = cur_take(&c, 3);
+	if (!name || memcmp(name, "zR", 3))
+		return false;
+	cie->code_align = cur_uleb(&c);
+	cie->data_align = cur_sleb(&c);
+	cie->ra_reg = cur_u8(&c);
+	aug = cur_uleb(&c);
+	if (aug != 1 || cur_u8(&c) != 0x1b || end < c.at)
+		return false;
+	cie->insns.n = end - c.at;
+	cie->insns.p = cur_take(&c, cie->insns.n);
+	return !c.bad;
+}
+
+static bool stub_fde(struct cursor c, size_t end, size_t record, uint64_t vaddr,
+		     struct table *t, struct frames *debug)
+{
+	struct bytes insns;
+	struct cie cie;
+	size_t id_at = c.at;
+	uint32_t id = cur_u32(&c);
+	uint64_t start = vaddr + c.at;
+	uint64_t size;
+
+	start += (uint64_t)(int64_t)cur_s32(&c);
+	size = cur_u32(&c);
+	cur_take(&c, cur_uleb(&c));
+	if (c.bad || id > id_at || end < c.at ||
+	    !stub_cie(c.b, id_at - id, &cie))
+		return false;
+	insns.n = end - c.at;
+	insns.p = cur_take(&c, insns.n);
+	if (c.bad)
+		return false;
+	add_entry(t, start, vaddr + record);
+	put_fde(debug, &cie, start, size, insns);
+	return true;
+}
+
+static int add_stub(struct bytes stub, uint64_t vaddr, struct table *t,
+		    struct frames *debug, struct err *e)
+{
+	struct cursor c = { stub, 0, false };
+
+	while (c.at < stub.n) {
+		size_t record = c.at;
+		uint32_t len = cur_u32(&c);
+		size_t end = c.at + len;
+		struct cursor body = c;
+
+		if (!len)
+			break;
+		if (!cur_take(&c, len) ||
+		    (cur_u32(&(struct cursor){ stub, body.at, false }) &&
+		     !stub_fde(body, end, record, vaddr, t, debug)))
+			return fail(e, NULL, vaddr + record,
+				    "the stub's .eh_frame cannot be read");
+	}
+	return 0;
+}
+
+/* --- the table --------------------------------------------------------------
+ */
+
+static int by_start(const void *x, const void *y)
+{
+	const struct entry *a = x, *b = y;
+
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+/* Where the old table says that .eh_frame is. */
+static uint64_t old_eh_frame(const struct image *img)
+{
+	const struct section *s = image_section(img, ".eh_frame");
+	const uint8_t *p = image_at(img, img->eh_frame_hdr, 8);
+	int32_t rel;
+
+	if (!p || p[0] != 1 || p[1] != 0x1b)
+		return s ? s->addr : 0;
+	memcpy(&rel, p + 4, sizeof(rel));
+	return img->eh_frame_hdr + 4 + (uint64_t)(int64_t)rel;
+}
+
+static bool near(uint64_t to, uint64_t from)
+{
+	return (int64_t)(to - from) == (int32_t)(to - from);
+}
+
+/* LSB 5.0 §10.6.2. */
+static int put_table(const struct image *img, struct table *t, uint64_t vaddr,
+		     uint64_t eh_frame, struct buf *b, struct err *e)
+{
+	static const uint8_t head[] = { 1,      /* version */
+					0x1b,   /* eh_frame_ptr: pc, 4 bytes */
+					0x03,   /* count: 4 bytes */
+					0x3b }; /* table: from here, 4 bytes */
+
+	qsort(t->v, t->n, sizeof(*t->v), by_start);
+	buf_put(b, head, sizeof(head));
+	buf_u32(b, (uint32_t)(eh_frame - (vaddr + 4)));
+	buf_u32(b, (uint32_t)t->n);
+	for (size_t i = 0; i < t->n; i++) {
+		if (!near(t->v[i].start, vaddr) || !near(t->v[i].fde, vaddr))
+			return refuse(e, img->path, t->v[i].start,
+				      "function is out of reach of a new "
+				      ".eh_frame_hdr");
+		buf_u32(b, (uint32_t)(t->v[i].start - vaddr));
+		buf_u32(b, (uint32_t)(t->v[i].fde - vaddr));
+	}
+	return 0;
+}
+
+enum {
+	HDR_HEAD = 12,
+	HDR_ENTRY = 8
+};
+
+int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
+		size_t stub_fdes, size_t *eh_frame, size_t *hdr)
+{
+	struct arena a = { NULL };
+	struct frames f = { .b = { .a = &a } };
+	struct run r = { .prog = { .a = &a } };
+	struct cie cie;
+
+	*eh_frame = *hdr = 0;
+	if (!img->eh_frame_hdr)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		if (describe(&r, &d[i], &cie))
+			put_fde(&f, &cie, 0, 0,
+				(struct bytes){ r.prog.p, r.prog.n });
+	*eh_frame = f.b.n + 4;
+	*hdr = HDR_HEAD + HDR_ENTRY * (img->nfde + stub_fdes + n);
+	arena_free(&a);
+	return 0;
+}
+
+int unwind_write(struct arena *a, const struct image *img,
+		 const struct frame_desc *d, size_t n, struct bytes stub,
+		 uint64_t stub_vaddr, uint64_t eh_frame_vaddr,
+		 uint64_t hdr_vaddr, struct unwind *out, struct err *e)
+{
+	struct frames eh = { .b = { .a = a }, .vaddr = eh_frame_vaddr };
+	struct frames debug = { .b = { .a = a }, .debug = true };
+	struct run r = { .prog = { .a = a } };
+	struct table t = { .a = a };
+	struct buf hdr = { .a = a };
+	uint64_t old;
+
+	memset(out, 0, sizeof(*out));
+	if (!img->eh_frame_hdr)
+		return 0;
+	for (size_t i = 0; i < img->nfde; i++)
+		add_entry(&t, img->fde[i].start, img->fde[i].at);
+	if (add_stub(stub, stub_vaddr, &t, &debug, e))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct bytes prog;
+		struct cie cie;
+		size_t at;
+
+		if (!describe(&r, &d[i], &cie)) {
+			out->skipped++;
+			continue;
+		}
+		prog = (struct bytes){ r.prog.p, r.prog.n };
+		at = put_fde(&eh, &cie, d[i].start, d[i].size, prog);
+		add_entry(&t, d[i].start, eh_frame_vaddr + at);
+		put_fde(&debug, &cie, d[i].start, d[i].size, prog);
+	}
+	buf_u32(&eh.b, 0); /* the end, for those who read it through */
+	old = old_eh_frame(img);
+	if (put_table(img, &t, hdr_vaddr, old ? old : eh_frame_vaddr, &hdr, e))
+		return -1;
+	out->eh_frame = (struct bytes){ eh.b.p, eh.b.n };
+	out->eh_frame_hdr = (struct bytes){ hdr.p, hdr.n };
+	if (!image_section(img, ".debug_frame"))
+		out->debug_frame = (struct bytes){ debug.b.p, debug.b.n };
+	return 0;
+}

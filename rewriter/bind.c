@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: MIT */
+/* bind.c - from what was said to addresses.
+ *
+ * A name is looked up as libbpf does it: .dynsym first, then .symtab, then the
+ * debug file; functions only; one strong symbol wins over weak ones; two
+ * different strong ones are ambiguous.  Two things differ: f without a version
+ * means the default one, f@@VER, as it does to the linker; and an address that
+ * is not the beginning of an instruction is an error, where the kernel would
+ * patch it and break the target.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rewriter/bind.h"
+#include "rewriter/names.h"
+
+struct bind {
+	struct arena *a;
+	const struct sites *s;
+	const struct image *img;
+	const struct bpf_set *set;
+	struct links *out;
+	uint32_t order;
+	struct err *e;
+};
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static bool same_file(const char *x, const char *y)
+{
+	struct stat a, b;
+
+	return !stat(x, &a) && !stat(y, &b) && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Does the binary that a SEC() names mean this target? */
+static bool is_target(const struct image *img, const char *binary)
+{
+	if (!binary || !*binary || !strcmp(binary, "/proc/self/exe"))
+		return true;
+	if (!strcmp(base_name(binary), base_name(img->path)))
+		return true;
+	if (img->soname && !strcmp(base_name(binary), img->soname))
+		return true;
+	return strchr(binary, '/') && same_file(binary, img->path);
+}
+
+/* --- names ------------------------------------------------------------- */
+
+static bool version_is(const struct symbol *y, const char *want)
+{
+	return !want || (y->version && !strcmp(y->version, want));
+}
+
+/* Both "f" and the "f@VER" that .symtab may hold literally. */
+static bool symbol_is(const struct symbol *y, const struct spec *sp)
+{
+	size_t n = strlen(sp->func);
+	const char *rest;
+
+	if (strncmp(y->name, sp->func, n))
+		return false;
+	rest = y->name + n;
+	if (!*rest)
+		return version_is(y, sp->version);
+	if (*rest != '@' || !sp->version)
+		return false;
+	rest += strspn(rest, "@");
+	return !strcmp(rest, sp->version);
+}
+
+/* Gives way to others of its name. */
+static bool is_weak(const struct symbol *y, const struct spec *sp)
+{
+	return y->bind == STB_WEAK || (y->hidden_version && !sp->version);
+}
+
+static int ambiguous(struct bind *b, const struct spec *sp, uint8_t from)
+{
+	const struct symbol *y = b->img->sym;
+	const char *list = "";
+	size_t i, n = 0;
+	uint64_t last = 0;
+
+	for (i = 0; i < b->img->nsym; i++) {
+		if (y[i].from != from || y[i].type != STT_FUNC ||
+		    is_weak(&y[i], sp) || !symbol_is(&y[i], sp) ||
+		    (n && y[i].addr == last))
+			continue;
+		last = y[i].addr;
+		if (++n <= 4)
+			list = arena_printf(b->a, "%s%s0x%" PRIx64 "%s%s", list,
+					    n > 1 ? ", " : "", y[i].addr,
+					    y[i].version ? " @" : "",
+					    y[i].version ? y[i].version : "");
+	}
+	return fail(b->e, b->img->path, NOWHERE,
+		    "function '%s' is ambiguous: %s%s; give an address",
+		    sp->func, list, n > 4 ? ", ..." : "");
+}
+
+/* 1 found, 0 not there, -1 ambiguous. */
+static int find_in(struct bind *b, const struct spec *sp, uint8_t from,
+		   uint64_t *addr)
+{
+	const struct symbol *best = NULL;
+	size_t i;
+
+	for (i = 0; i < b->img->nsym; i++) {
+		const struct symbol *y = &b->img->sym[i];
+
+		if (y->from != from || y->type != STT_FUNC || !symbol_is(y, sp))
+			continue;
+		if (best && best->addr != y->addr && !is_weak(best, sp) &&
+		    !is_weak(y, sp))
+			return ambiguous(b, sp, from);
+		if (!best || (is_weak(best, sp) && !is_weak(y, sp)))
+			best = y;
+	}
+	if (!best)
+		return 0;
+	*addr = best->addr;
+	return 1;
+}
+
+static bool is_ifunc(const struct image *img, const struct spec *sp)
+{
+	size_t i;
+
+	for (i = 0; i < img->nsym; i++)
+		if (img->sym[i].type == STT_GNU_IFUNC &&
+		    symbol_is(&img->sym[i], sp))
+			return true;
+	return false;
+}
+
+static int no_function(struct bind *b, const struct spec *sp)
+{
+	const char **name =
+		arena_alloc(b->a, (b->s->nfunc + b->img->nsym) * sizeof(*name));
+	size_t i, n = 0;
+
+	if (is_ifunc(b->img, sp))
+		return refuse(b->e, b->img->path, NOWHERE,
+			      "'%s' is an IFUNC: probe the function it "
+			      "chooses",
+			      sp->func);
+	for (i = 0; i < b->img->nsym; i++)
+		if (b->img->sym[i].type == STT_FUNC)
+			name[n++] = b->img->sym[i].name;
+	for (i = 0; i < b->s->nfunc; i++)
+		if (b->s->func[i].name)
+			name[n++] = b->s->func[i].name;
+	return fail(b->e, b->img->path, NOWHERE, "no function '%s%s%s'%s",
+		    sp->func, sp->version ? "@" : "",
+		    sp->version ? sp->version : "",
+		    names_closest(b->a, sp->func, name, n));
+}
+
+static int find_function(struct bind *b, const struct spec *sp, uint64_t *addr)
+{
+	static const uint8_t tables[] = { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG };
+	size_t i;
+	int found;
+
+	for (i = 0; i < sizeof(tables); i++) {
+		found = find_in(b, sp, tables[i], addr);
+		if (found)
+			return found < 0 ? -1 : 0;
+	}
+	/* fn_HEX, and names that come from no symbol table (Go). */
+	for (i = 0; !sp->version && i < b->s->nfunc; i++) {
+		const struct func *f = &b->s->func[i];
+
+		if ((f->named && f->nsym) || !f->name ||
+		    strcmp(f->name, sp->func))
+			continue;
+		*addr = f->addr;
+		return 0;
+	}
+	return no_function(b, sp);
+}
+
+static const struct func *function_of(const struct bind *b, uint64_t addr)
+{
+	const struct func *f = func_at(b->s, addr);
+
+	return f ? f : func_around(b->s, addr);
+}
+
+/* --- links ------------------------------------------------------------- */
+
+static void add_link(struct bind *b, uint32_t prog, const struct spec *sp,
+		     const struct func *f, uint64_t addr)
+{
+	struct links *l = b->out;
+
+	l->link = arena_push(b->a, l->link, l->nlink, sizeof(*l->link));
+	l->link[l->nlink++] = (struct link){
+		.prog = prog,
+		.addr = addr,
+		.func = f,
+		.offset = addr - f->addr,
+		.cookie = sp->cookie,
+		.order = b->order,
+	};
+}
+
+static int bad_boundary(struct bind *b, uint64_t addr, uint64_t before,
+			uint64_t after)
+{
+	return fail(b->e, b->img->path, addr,
+		    "not the beginning of an instruction; the nearest are "
+		    "0x%" PRIx64 " and 0x%" PRIx64,
+		    before, after);
+}
+
+static int link_at(struct bind *b, uint32_t prog, const struct spec *sp,
+		   uint64_t addr)
+{
+	const struct func *f = function_of(b, addr);
+	uint64_t before = 0, after = 0;
+
+	if (!f)
+		return fail(b->e, b->img->path, addr,
+			    "no function is known at this address");
+	if (addr != f->addr) {
+		int ok = code_boundary(b->s, addr, &before, &after);
+
+		if (!ok)
+			return bad_boundary(b, addr, before, after);
+		if (ok < 0)
+			return fail(b->e, b->img->path, addr,
+				    "cannot tell whether an instruction of "
+				    "'%s' begins here",
+				    f->name);
+	}
+	add_link(b, prog, sp, f, addr);
+	return 0;
+}
+
+static int link_function(struct bind *b, uint32_t prog, const struct spec *sp)
+{
+	const struct func *f;
+	uint64_t addr = 0;
+
+	if (find_function(b, sp, &addr))
+		return -1;
+	f = function_of(b, addr);
+	if (f && f->addr == addr && f->size && sp->offset >= f->size)
+		return fail(b->e, b->img->path, addr,
+			    "offset 0x%" PRIx64 " is past the end of '%s' "
+			    "(0x%" PRIx64 " bytes)",
+			    sp->offset, sp->func, f->size);
+	return link_at(b, prog, sp, addr + sp->offset);
+}
+
+/* Any of the function's names, as a function. */
+static bool any_name(const struct bind *b, const struct func *f,
+		     const char *glob)
+{
+	uint32_t i;
+
+	for (i = f->sym; i < f->sym + f->nsym; i++)
+		if (b->img->sym[i].type == STT_FUNC &&
+		    name_matches(b->img->sym[i].name, glob))
+			return true;
+	return (!f->named || !f->nsym) && f->name &&
+	       name_matches(f->name, glob);
+}
+
+static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
+{
+	size_t i, n = b->out->nlink;
+
+	for (i = 0; i < b->s->nfunc; i++) {
+		const struct func *f = &b->s->func[i];
+
+		if (!f->fragment && any_name(b, f, sp->func))
+			add_link(b, prog, sp, f, f->addr);
+	}
+	if (b->out->nlink == n)
+		return fail(b->e, b->img->path, NOWHERE,
+			    "no function matches '%s'", sp->func);
+	return 0;
+}
+
+/* Prefix a message about the target with the program it is for. */
+static int name_program(struct bind *b, uint32_t prog)
+{
+	const char *what = arena_strdup(b->a, b->e->what);
+
+	snprintf(b->e->what, sizeof(b->e->what), "program '%s': %s",
+		 b->set->prog[prog].name, what);
+	return -1;
+}
+
+static int link_spec(struct bind *b, uint32_t prog, const struct spec *sp)
+{
+	int bad = sp->by_addr ? link_at(b, prog, sp, sp->addr)
+		  : sp->glob  ? link_glob(b, prog, sp)
+			      : link_function(b, prog, sp);
+
+	b->order++;
+	return bad ? name_program(b, prog) : 0;
+}
+
+/* --- programs and options ---------------------------------------------- */
+
+static bool option_for(const char *opt, const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strncmp(opt, name, n) && opt[n] == '=';
+}
+
+static int unknown_program(struct bind *b, const char *opt, size_t len)
+{
+	const struct bpf_set *set = b->set;
+	const char **known = arena_alloc(b->a, set->nprog * sizeof(*known));
+	const char *name = arena_printf(b->a, "%.*s", (int)len, opt);
+	uint32_t i;
+
+	for (i = 0; i < set->nunusable; i++)
+		if (!strcmp(set->unusable[i].name, name)) {
+			*b->e = set->unusable[i].why;
+			return -1;
+		}
+	for (i = 0; i < set->nprog; i++)
+		known[i] = set->prog[i].name;
+	return misuse(b->e, "-p %s: no program '%s'%s", opt, name,
+		      names_closest(b->a, name, known, set->nprog));
+}
+
+static int check_option(struct bind *b, const char *opt)
+{
+	size_t len = strcspn(opt, "=");
+	const struct bpf_prog *found = NULL;
+	uint32_t i;
+
+	if (!len || !opt[len])
+		return misuse(b->e, "-p %s: not PROGRAM=PROBE", opt);
+	for (i = 0; i < b->set->nprog; i++) {
+		const struct bpf_prog *p = &b->set->prog[i];
+
+		if (!option_for(opt, p->name))
+			continue;
+		if (found)
+			return misuse(b->e,
+				      "-p %s: two objects have a "
+				      "program '%s'",
+				      opt, p->name);
+		found = p;
+	}
+	if (!found)
+		return unknown_program(b, opt, len);
+	if (!spec_takes_regs(found->section))
+		return refuse(b->e, NULL, NOWHERE,
+			      "-p %s: a program of SEC(\"%s\") cannot run on "
+			      "a uprobe",
+			      opt, found->section);
+	return 0;
+}
+
+static int bind_option(struct bind *b, uint32_t prog, const char *opt)
+{
+	struct spec sp;
+
+	if (spec_parse(b->a, strchr(opt, '=') + 1, &sp, b->e))
+		return name_program(b, prog);
+	if (!is_target(b->img, sp.binary))
+		return misuse(b->e, "-p %s: '%s' is not the target '%s'", opt,
+			      sp.binary, b->img->path);
+	return link_spec(b, prog, &sp);
+}
+
+static int bind_section(struct bind *b, uint32_t prog)
+{
+	const struct bpf_prog *p = &b->set->prog[prog];
+	const char *file = b->set->object[p->object].path;
+	bool has_target;
+	struct spec sp;
+
+	if (p->optional)
+		return 0;
+	if (spec_parse_sec(b->a, p->section, &sp, &has_target, b->e)) {
+		b->e->file = file;
+		return name_program(b, prog);
+	}
+	if (!has_target)
+		return misuse(b->e,
+			      "program '%s' has no target: add "
+			      "-p %s=uprobe:FUNCTION",
+			      p->name, p->name);
+	if (!is_target(b->img, sp.binary)) {
+		b->out->nskipped++;
+		return 0;
+	}
+	return link_spec(b, prog, &sp);
+}
+
+static int nothing_left(struct bind *b)
+{
+	const char *list = "";
+	bool has_target;
+	struct spec sp;
+	struct err e;
+	uint32_t i, n = 0;
+
+	for (i = 0; i < b->set->nprog && n < 4; i++) {
+		const struct bpf_prog *p = &b->set->prog[i];
+
+		if (p->optional ||
+		    spec_parse_sec(b->a, p->section, &sp, &has_target, &e))
+			continue;
+		list = arena_printf(b->a, "%s%s'%s' is for %s", list,
+				    n++ ? ", " : ": ", p->name, sp.binary);
+	}
+	return fail(b->e, b->img->path, NOWHERE,
+		    "no program is for this target%s", list);
+}
+
+static int by_addr(const void *x, const void *y)
+{
+	const struct link *a = x, *b = y;
+
+	if (a->addr != b->addr)
+		return a->addr < b->addr ? -1 : 1;
+	return a->order > b->order ? -1 : a->order < b->order;
+}
+
+int bind_links(struct arena *a, const struct sites *s,
+	       const struct bpf_set *set, const char *const *opt, uint32_t nopt,
+	       struct links *out, struct err *e)
+{
+	struct bind b = { a, s, s->img, set, out, 0, e };
+	uint32_t prog, k;
+
+	memset(out, 0, sizeof(*out));
+	for (k = 0; k < nopt; k++)
+		if (check_option(&b, opt[k]))
+			return -1;
+	for (prog = 0; prog < set->nprog; prog++) {
+		bool named = false;
+
+		for (k = 0; k < nopt; k++) {
+			if (!option_for(opt[k], set->prog[prog].name))
+				continue;
+			named = true;
+			if (bind_option(&b, prog, opt[k]))
+				return -1;
+		}
+		if (!named && bind_section(&b, prog))
+			return -1;
+	}
+	if (!out->nlink)
+		return nothing_left(&b);
+	qsort(out->link, out->nlink, sizeof(*out->link), by_addr);
+	return 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* bind.h - connect programs to sites: SEC() names and -p options.
+ *
+ * In:   programs and functions.
+ * Out:  links, sorted by address; links on one address in the order in which
+ *       they run: last attached first, as the kernel does (uprobes'
+ *       consumer_add(); programs are attached in object order).
+ * Then: every link's address is an instruction boundary of the image.
+ */
+#ifndef BPFWELD_BIND_H
+#define BPFWELD_BIND_H
+
+#include "rewriter/bpf/bpf.h"
+#include "rewriter/site/site.h"
+
+enum spec_kind { SPEC_UPROBE }; /* uretprobe, usdt, tracepoint: refused yet */
+
+struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB */
+	enum spec_kind kind;
+	const char *binary;  /* NULL: -p without one */
+	const char *func;    /* may be a glob (* and ?); NULL with addr */
+	const char *version; /* NULL: any; "x" from f@x or f@@x */
+	uint64_t addr, offset;
+	bool glob, by_addr;
+	uint64_t cookie;
+};
+
+struct link {
+	uint32_t prog;            /* index into bpf_set.prog */
+	uint64_t addr;            /* the probed instruction */
+	const struct func *func;  /* around it; never NULL */
+	uint64_t offset;          /* addr - func->addr */
+	uint64_t cookie;          /* bpf_get_attach_cookie() */
+	uint32_t order;           /* attach order, for sorting */
+	bool glob;                /* its spec was a glob: it may be left out
+				     where it cannot be placed */
+};
+struct links {
+	struct link *link;
+	size_t nlink;
+	size_t nskipped;          /* programs for another binary */
+};
+
+/* Parse a SEC() name or a -p option's right side. */
+int spec_parse_sec(struct arena *a, const char *sec, struct spec *out,
+		   bool *has_target, struct err *e);
+int spec_parse(struct arena *a, const char *text, struct spec *out,
+	       struct err *e);
+
+/* Does a program of this SEC() take a struct pt_regs, so that -p may put it on
+ * a uprobe whatever its SEC() says? */
+bool spec_takes_regs(const char *sec);
+
+/* `opt` is a list of "PROG=SPEC" ("PROG=SPEC,cookie=N").  A program named by
+ * an option uses its options and not its SEC().  A program whose SEC() names
+ * another binary is skipped and counted; when nothing is left, that is the
+ * error.  No such function: error with the closest names. */
+int bind_links(struct arena *a, const struct sites *s,
+	       const struct bpf_set *set, const char *const *opt,
+	       uint32_t nopt, struct links *out, struct err *e);
+
+#endif

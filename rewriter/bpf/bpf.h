@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/* bpf.h - programs, maps and globals of all objects of one weld, linked.
+ *
+ * In:   paths of libbpf-style objects (clang -target bpf, v1 to v4).
+ * Out:  programs whose instructions are complete: subprograms appended and
+ *       calls resolved, CO-RE applied, map and data references numbered in
+ *       one space for all objects.
+ * Then: each program passed the structural checks (bpf_check): known opcodes
+ *       and registers, jumps inside and not into an lddw, no fall off the end,
+ *       nothing unreachable left, helpers known, ctx offsets inside pt_regs.
+ */
+#ifndef BPFWELD_BPF_H
+#define BPFWELD_BPF_H
+
+#include <linux/bpf.h>
+
+#include "elf/arena.h"
+#include "elf/bytes.h"
+#include "elf/err.h"
+
+struct btf;
+
+enum bpf_data { DATA_NONE, DATA_DATA, DATA_RODATA, DATA_BSS, DATA_KCONFIG };
+
+struct bpf_map_def {
+	const char *name;    /* as libbpf names it: "x.rodata" for internals */
+	uint32_t object;     /* index into bpf_set.object */
+	uint32_t type;       /* BPF_MAP_TYPE_* */
+	uint32_t key_size, value_size, max_entries, flags;
+	uint32_t btf_key, btf_value; /* BTF ids in the object's BTF; 0: none.
+				        For data sections btf_value is the
+				        DATASEC */
+	enum bpf_data data;
+	struct bytes initial; /* of a data section: value_size bytes */
+};
+
+/* How instructions refer to things after loading (src_reg of lddw):
+ *   BPF_PSEUDO_MAP_FD     imm = index into bpf_set.map
+ *   BPF_PSEUDO_MAP_VALUE  imm = index into bpf_set.map, next imm = offset
+ *   BPF_PSEUDO_FUNC       imm = insn index of a subprogram's first insn
+ * calls: src_reg 0: imm = helper id; BPF_PSEUDO_CALL: imm relative as in the
+ * kernel. */
+struct bpf_line {
+	uint32_t insn;
+	const char *file, *text; /* source file, source line's text */
+	uint32_t line, column;
+};
+
+struct bpf_prog {
+	const char *name;      /* C name of the function */
+	const char *section;   /* SEC() as written, without a leading '?' */
+	uint32_t object;
+	bool optional;         /* SEC("?...") */
+	struct bpf_insn *insn; /* [0, ninsn): the program, then its subprogs */
+	uint32_t ninsn;
+	uint32_t *sub;         /* first insn of each subprogram; sub[0] == 0 */
+	uint32_t nsub;
+	uint32_t stack;        /* deepest use of r10 in sub[0], bytes <= 512 */
+	struct bpf_line *line; /* sorted by insn */
+	uint32_t nline;
+};
+
+struct bpf_object_file {
+	const char *path;
+	const char *name;   /* libbpf's object name: file name up to its
+			       first '.' */
+	struct bytes bytes; /* the file, for the manifest */
+	struct btf *btf;    /* owned by the set */
+};
+
+/* A SEC("?...") program that could not be loaded: an error only for who asks
+ * for it by name. */
+struct bpf_unusable {
+	const char *name;
+	struct err why;
+};
+
+struct bpf_set {
+	struct bpf_object_file *object;
+	uint32_t nobject;
+	struct bpf_map_def *map;
+	uint32_t nmap;
+	struct bpf_prog *prog; /* in object and program order */
+	uint32_t nprog;
+	struct bpf_unusable *unusable;
+	uint32_t nunusable;
+};
+
+/* `set` is a list of "VAR=VALUE" for .rodata/.data variables (by BTF name;
+ * integers, bool, char arrays in quotes), each of which must be used. */
+int bpf_load(struct arena *a, const char *const *paths, uint32_t npaths,
+	     const char *const *set, uint32_t nset, struct bpf_set *out,
+	     struct err *e);
+/* The same on bytes in memory, which must outlive the set (tests, fuzzers). */
+struct bpf_input {
+	const char *path;
+	struct bytes bytes;
+};
+int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
+		   const char *const *set, uint32_t nset, struct bpf_set *out,
+		   struct err *e);
+/* Both leave nothing to unload when they fail. */
+void bpf_unload(struct bpf_set *s); /* what libbpf lent; the arena stays */
+
+/* Structural checks of one program; the error names program, instruction and
+ * source line.  bpf_load() has called it. */
+int bpf_check(const struct bpf_prog *p, const char *file, struct err *e);
+
+/* "file.bpf.c:12: text" of the instruction, or "insn N". */
+const char *bpf_where(struct arena *a, const struct bpf_prog *p,
+		      uint32_t insn);
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/* load.c - from objects to complete programs, in this order for all of them:
+ *
+ *   read and open   maps and data of every object get their numbers
+ *   variables       .kconfig values, then --set: what prune() folds must be
+ *                   final
+ *   CO-RE, link     per object; a program with all its subprograms
+ *   shape, prune    what frozen data switches off goes
+ *   check           what is left must be something we can run
+ *
+ * A program in SEC("?...") is one that libbpf would not load by itself.  When
+ * it cannot be used it is left out, with the reason kept for who asks for it.
+ */
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "rewriter/bpf/object.h"
+
+enum {
+	FILE_MAX = 256 << 20
+};
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static int read_file(struct arena *a, const char *path, struct bytes *out,
+		     struct err *e)
+{
+	FILE *f = fopen(path, "re");
+	struct stat st;
+	uint8_t *p;
+	int ret = -1;
+
+	if (!f)
+		return fail(e, path, NOWHERE, "%s", strerror(errno));
+	if (fstat(fileno(f), &st) < 0 || !S_ISREG(st.st_mode)) {
+		fail(e, path, NOWHERE, "not a file");
+		goto out;
+	}
+	if (st.st_size > FILE_MAX) {
+		fail(e, path, NOWHERE, "larger than 256 MiB");
+		goto out;
+	}
+	p = arena_alloc(a, st.st_size);
+	if (fread(p, 1, st.st_size, f) != (size_t)st.st_size) {
+		fail(e, path, NOWHERE, "cannot be read");
+		goto out;
+	}
+	*out = (struct bytes){ p, st.st_size };
+	ret = 0;
+out:
+	fclose(f);
+	return ret;
+}
+
+static int open_object(struct arena *a, struct object *o, struct bpf_set *set,
+		       const struct bpf_input *in, struct err *e)
+{
+	const char *base = base_name(in->path);
+
+	o->path = in->path;
+	o->name = arena_printf(a, "%.*s", (int)strcspn(base, "."), base);
+	o->file = in->bytes;
+	o->index = set->nobject;
+	set->object =
+		arena_push(a, set->object, set->nobject, sizeof(*set->object));
+	set->object[set->nobject++] = (struct bpf_object_file){
+		.path = o->path,
+		.name = o->name,
+		.bytes = o->file,
+	};
+	return object_read(a, o, e) || object_open(a, o, set, e) ||
+			       vars_kconfig(o, set, e)
+		       ? -1
+		       : 0;
+}
+
+/* A poisoned call that prune() left can be reached. */
+static int check_missing(struct arena *a, const struct object *o,
+			 const struct bpf_prog *p, struct err *e)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < p->ninsn; i++) {
+		const struct bpf_insn *insn = &p->insn[i];
+
+		k = (uint32_t)insn->imm - POISON;
+		if (insn->code == (BPF_JMP | BPF_CALL) && !insn->src_reg &&
+		    k < o->nmissing)
+			return refuse(e, o->path, NOWHERE,
+				      "program '%s' (%s): kernel %s does not "
+				      "exist in user space",
+				      p->name, bpf_where(a, p, i),
+				      o->missing[k]);
+		if (insn->code == (BPF_LD | BPF_IMM | BPF_DW))
+			i++;
+	}
+	return 0;
+}
+
+static int complete(struct arena *a, const struct object *o,
+		    const struct bpf_set *set, const struct obj_func *f,
+		    struct bpf_prog *p, struct err *e)
+{
+	if (link_prog(a, o, set, f, p, e) || check_shape(p, o->path, e))
+		return -1;
+	prune(a, set, p);
+	if (check_missing(a, o, p, e) || bpf_check(p, o->path, e))
+		return -1;
+	p->stack = check_stack(p);
+	return 0;
+}
+
+static void leave_out(struct arena *a, struct bpf_set *set,
+		      const struct bpf_prog *p, const struct err *e)
+{
+	set->unusable = arena_push(a, set->unusable, set->nunusable,
+				   sizeof(*set->unusable));
+	set->unusable[set->nunusable++] = (struct bpf_unusable){
+		.name = p->name,
+		.why = *e,
+	};
+}
+
+static int load_program(struct arena *a, const struct object *o,
+			struct bpf_set *set, const struct obj_func *f,
+			struct err *e)
+{
+	const char *sec = o->sec[f->sec].name;
+	struct bpf_prog p = {
+		.name = f->name,
+		.section = sec + (*sec == '?'),
+		.object = o->index,
+		.optional = *sec == '?',
+	};
+
+	if (complete(a, o, set, f, &p, e)) {
+		if (!p.optional)
+			return -1;
+		leave_out(a, set, &p, e);
+		return 0;
+	}
+	set->prog = arena_push(a, set->prog, set->nprog, sizeof(*set->prog));
+	set->prog[set->nprog++] = p;
+	return 0;
+}
+
+static int load_programs(struct arena *a, struct object *o, struct bpf_set *set,
+			 struct err *e)
+{
+	uint32_t i, before = set->nprog + set->nunusable;
+
+	if (core_apply(a, o, e))
+		return -1;
+	for (i = 0; i < o->nfunc; i++) {
+		const struct obj_func *f = &o->func[i];
+
+		if (f->sec != o->text && f->global &&
+		    load_program(a, o, set, f, e))
+			return -1;
+	}
+	if (set->nprog + set->nunusable == before)
+		return fail(e, o->path, NOWHERE, "no program in this object");
+	return 0;
+}
+
+static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
+		const char *const *sets, uint32_t nset, struct bpf_set *out,
+		struct err *e)
+{
+	struct object *o = arena_alloc(a, n * sizeof(*o));
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		if (open_object(a, &o[i], out, &in[i], e))
+			return -1;
+	for (i = 0; i < nset; i++)
+		if (vars_set(a, o, out, sets[i], e))
+			return -1;
+	for (i = 0; i < n; i++)
+		if (load_programs(a, &o[i], out, e))
+			return -1;
+	return 0;
+}
+
+int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
+		   const char *const *set, uint32_t nset, struct bpf_set *out,
+		   struct err *e)
+{
+	memset(out, 0, sizeof(*out));
+	if (!load(a, in, n, set, nset, out, e))
+		return 0;
+	bpf_unload(out);
+	return -1;
+}
+
+int bpf_load(struct arena *a, const char *const *paths, uint32_t npaths,
+	     const char *const *set, uint32_t nset, struct bpf_set *out,
+	     struct err *e)
+{
+	struct bpf_input *in = arena_alloc(a, npaths * sizeof(*in));
+	uint32_t i;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < npaths; i++) {
+		in[i].path = paths[i];
+		if (read_file(a, paths[i], &in[i].bytes, e))
+			return -1;
+	}
+	return bpf_load_bytes(a, in, npaths, set, nset, out, e);
+}
+
+void bpf_unload(struct bpf_set *s)
+{
+	uint32_t i;
+
+	for (i = 0; i < s->nobject; i++) {
+		btf__free(s->object[i].btf);
+		s->object[i].btf = NULL;
+	}
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* object.h - one BPF object between its bytes and its programs; private to
+ * rewriter/bpf.
+ *
+ *   object_read   bytes -> sections, symbols, relocations, functions; BTF and
+ *                 .BTF.ext proved sound (types.c), so that nobody behind has
+ *                 to check an index again
+ *   object_open   the same through libbpf: maps, and BTF whose DATASECs have
+ *                 their final offsets (open.c)
+ *   vars_*        --set and .kconfig write into the data sections (vars.c)
+ *   core_apply    CO-RE records change instructions (core.c)
+ *   link_prog     a program and the subprograms it needs (link.c)
+ *   prune         what constants make unreachable goes (flow.c, prune.c)
+ *
+ * libbpf parses maps and types and nothing else: it relocates only while it
+ * loads into a kernel, and there is none here.
+ */
+#ifndef BPFWELD_BPF_OBJECT_H
+#define BPFWELD_BPF_OBJECT_H
+
+#include <elf.h>
+#include <stdbool.h>
+
+#include "rewriter/bpf/bpf.h"
+
+enum { INSN = sizeof(struct bpf_insn) };
+#define NO_MAP UINT32_MAX
+
+struct obj_reloc {
+	uint64_t off; /* in the section it is for */
+	uint32_t type, sym;
+};
+
+struct obj_section {
+	const char *name;
+	uint32_t type, link, info;
+	uint64_t flags, size;
+	struct bytes bytes;      /* empty for SHT_NOBITS */
+	struct bpf_insn *insn;   /* executable: a copy that CO-RE may change */
+	uint32_t ninsn;
+	struct obj_reloc *rel;   /* sorted by off */
+	uint32_t nrel;
+	uint32_t map;            /* data: index into bpf_set.map, or NO_MAP */
+};
+
+struct obj_symbol {
+	const char *name; /* a section symbol has its section's */
+	uint64_t value, size;
+	uint32_t sec;     /* SHN_UNDEF, SHN_ABS.. or a checked index */
+	uint8_t type, bind;
+};
+
+struct obj_func { /* a function in an executable section */
+	const char *name;
+	uint32_t sec, start, n; /* instructions of the section */
+	bool global;
+};
+
+struct obj_line {
+	uint32_t sec, insn;
+	const char *file, *text;
+	uint32_t line, column;
+};
+
+struct obj_core {
+	uint32_t sec, insn, type, kind;
+	const char *access;
+};
+
+struct object {
+	const char *path, *name;
+	uint32_t index; /* in bpf_set.object */
+	struct bytes file;
+	struct obj_section *sec;
+	uint32_t nsec, text; /* text: .text, or 0 */
+	struct obj_symbol *sym;
+	uint32_t nsym;
+	struct obj_func *func; /* sorted by section and start */
+	uint32_t nfunc;
+	struct obj_line *line; /* sorted by section and insn */
+	uint32_t nline;
+	struct obj_core *core;
+	uint32_t ncore;
+	struct bytes btf_bytes, btf_strs;
+	struct btf *btf;
+	uint32_t kconfig; /* index of the .kconfig map, or NO_MAP */
+	/* What user space does not have: reached by a call of POISON + i. */
+	const char **missing;
+	uint32_t nmissing;
+};
+enum { POISON = 195896080 }; /* libbpf's number for the same purpose */
+
+int object_read(struct arena *a, struct object *o, struct err *e);
+int object_open(struct arena *a, struct object *o, struct bpf_set *set,
+		struct err *e);
+
+/* Every reference of a .BTF section points to something, every chain of types
+ * ends.  `strs` gets its string table. */
+int types_check(struct arena *a, const char *file, struct bytes btf,
+		struct bytes *strs, struct err *e);
+/* .BTF.ext: fills o->line and o->core. */
+int types_ext(struct arena *a, struct object *o, struct bytes ext,
+	      struct err *e);
+
+int vars_offsets(struct object *o, struct err *e);
+int vars_kconfig(struct object *o, struct bpf_set *set, struct err *e);
+int vars_set(struct arena *a, const struct object *o, struct bpf_set *set,
+	     const char *assignment, struct err *e);
+
+/* Offset of an extern in the .kconfig map; false: it is not one. */
+bool vars_extern(const struct object *o, const struct bpf_set *set,
+		 const char *name, uint32_t *off);
+
+int core_apply(struct arena *a, struct object *o, struct err *e);
+
+/* Fill p->insn, sub and line for the program that starts at `main`. */
+int link_prog(struct arena *a, const struct object *o,
+	      const struct bpf_set *set, const struct obj_func *main,
+	      struct bpf_prog *p, struct err *e);
+const struct obj_reloc *object_reloc(const struct obj_section *s, uint64_t off);
+const struct obj_func *object_func(const struct object *o, uint32_t sec,
+				   uint64_t start);
+
+/* Opcodes, registers, jumps, reachability: what prune() relies on. */
+int check_shape(const struct bpf_prog *p, const char *file, struct err *e);
+/* Remove what no value of frozen data lets the program reach. */
+void prune(struct arena *a, const struct bpf_set *set, struct bpf_prog *p);
+/* Bytes below r10 that a checked program uses: bpf_prog.stack. */
+uint32_t check_stack(const struct bpf_prog *p);
+/* "bpf_trace_printk" without the "bpf_", or NULL past the kernel's last. */
+const char *kernel_helper(uint32_t id);
+
+/* Is this .rodata, .rodata.x, .data, .data.x, .bss, .bss.x? */
+enum bpf_data data_section(const char *name);
+
+#endif

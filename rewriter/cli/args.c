@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* args.c - `TARGET OBJ... [-o OUT] [-p PROG=SPEC] [--set VAR=VALUE] ...`. */
+#include <getopt.h>
+#include <string.h>
+
+#include "rewriter/cli/args.h"
+
+enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID };
+
+static const struct option options[] = {
+	{ "output", required_argument, NULL, 'o' },
+	{ "probe", required_argument, NULL, 'p' },
+	{ "set", required_argument, NULL, OPT_SET },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "strict", no_argument, NULL, OPT_STRICT },
+	{ "engine", required_argument, NULL, OPT_ENGINE },
+	{ "dump", required_argument, NULL, OPT_DUMP },
+	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
+	{ "json", no_argument, NULL, 'j' },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void list_add(struct args *a, const char *const **list, uint32_t *n,
+		     const char *s)
+{
+	const char **v = arena_push(&a->arena, (void *)*list, *n, sizeof(*v));
+
+	v[(*n)++] = s;
+	*list = v;
+}
+
+static int engine_parse(const char *name, enum engine *out, struct err *e)
+{
+	if (strcmp(name, "native") == 0)
+		*out = ENGINE_NATIVE;
+	else if (strcmp(name, "vm") == 0)
+		*out = ENGINE_VM;
+	else
+		return misuse(e, "--engine=%s: native or vm", name);
+	return 0;
+}
+
+static int option_take(struct args *a, int c, char **argv, struct err *e)
+{
+	struct weld_options *w = &a->weld;
+
+	switch (c) {
+	case 'o':
+		w->out = optarg;
+		return 0;
+	case 'p':
+		list_add(a, &w->probe, &w->nprobe, optarg);
+		return 0;
+	case OPT_SET:
+		list_add(a, &w->set, &w->nset, optarg);
+		return 0;
+	case 'n':
+		w->dry_run = true;
+		return 0;
+	case OPT_STRICT:
+		w->strict = true;
+		return 0;
+	case OPT_ENGINE:
+		return engine_parse(optarg, &w->engine, e);
+	case OPT_DUMP:
+		w->dump = optarg;
+		return 0;
+	case OPT_SETUID:
+		w->allow_setuid = true;
+		return 0;
+	case 'j':
+		a->json = true;
+		return 0;
+	case 'v':
+		a->verbose = true;
+		return 0;
+	case 'h':
+		a->help = true;
+		return 0;
+	case ':':
+		return misuse(e, "%s needs a value", argv[optind - 1]);
+	default:
+		return misuse(e, "unknown option %s (bpfweld %s --help lists "
+				 "them)", argv[optind - 1], argv[0]);
+	}
+}
+
+/* What follows "--" is diff's command: cut it off before getopt permutes. */
+static int command_split(int argc, char **argv, struct args *out)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--") == 0) {
+			out->command = argv + i + 1;
+			return i;
+		}
+	return argc;
+}
+
+int args_parse(int argc, char **argv, bool want_out, struct args *out,
+	       struct err *e)
+{
+	int c;
+
+	memset(out, 0, sizeof(*out));
+	argc = command_split(argc, argv, out);
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":o:p:njvh", options, NULL)) != -1)
+		if (option_take(out, c, argv, e))
+			return -1;
+	if (out->help)
+		return 0;
+	if (optind >= argc)
+		return misuse(e, "%s: no target named", argv[0]);
+	out->weld.target = argv[optind++];
+	while (optind < argc)
+		list_add(out, &out->weld.object, &out->weld.nobject,
+			 argv[optind++]);
+	if (!out->weld.nobject)
+		return misuse(e, "%s: no BPF object named", argv[0]);
+	if (want_out && !out->weld.out && !out->weld.dry_run)
+		return misuse(e, "%s: -o OUT is missing", argv[0]);
+	return 0;
+}
+
+void args_free(struct args *a)
+{
+	arena_free(&a->arena);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* args.h - the options that weld, check and diff share. */
+#ifndef BPFWELD_ARGS_H
+#define BPFWELD_ARGS_H
+
+#include "rewriter/weld.h"
+
+struct args {
+	struct weld_options weld;
+	struct arena arena;   /* owns the lists in `weld` */
+	bool json, verbose, help;
+	char **command;       /* diff: what follows "--", or NULL */
+};
+
+/* Parse `TARGET OBJ... [options]`.  `want_out`: -o is required.  0, or -1 with
+ * a usage error. */
+int args_parse(int argc, char **argv, bool want_out, struct args *out,
+	       struct err *e);
+void args_free(struct args *a);
+
+#endif

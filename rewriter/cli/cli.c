@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* cli.c - options, errors and near misses, the same for all commands. */
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "rewriter/cli/cli.h"
+
+enum {
+	WORD_MAX = 40
+}; /* longer words are close to nothing */
+
+/* --- Near misses. */
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t m = a < b ? a : b;
+
+	return m < c ? m : c;
+}
+
+/* Edit distance (Levenshtein), row by row. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[WORD_MAX + 1], n = strlen(b);
+
+	if (strlen(a) > WORD_MAX || n > WORD_MAX)
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1]; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t up = row[j];
+
+			row[j] = min3(up + 1, row[j - 1] + 1,
+				      corner + (a[i - 1] != b[j - 1]));
+			corner = up;
+		}
+	}
+	return row[n];
+}
+
+const char *cli_closest(const char *word, const char *const *names, size_t n)
+{
+	size_t least = strlen(word) / 3 + 2; /* at most a third is wrong */
+	const char *best = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = distance(word, names[i]);
+
+		if (d < least) {
+			least = d;
+			best = names[i];
+		}
+	}
+	return best;
+}
+
+static int unknown(struct err *e, const char *what, const char *word,
+		   const char *prefix, const char *const *names, size_t n)
+{
+	const char *best = cli_closest(word, names, n);
+
+	if (!best)
+		return misuse(e, "unknown %s '%s%s'", what, prefix, word);
+	return misuse(e, "unknown %s '%s%s'; the closest is '%s%s'", what,
+		      prefix, word, prefix, best);
+}
+
+/* --- Options. */
+
+enum {
+	OPTIONS_MAX = 32
+};
+
+static int unknown_long(struct err *e, const char *word,
+			const struct option *longs)
+{
+	const char *names[OPTIONS_MAX];
+	char name[WORD_MAX + 1];
+	size_t n = 0;
+
+	while (n < OPTIONS_MAX && longs[n].name) {
+		names[n] = longs[n].name;
+		n++;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
+	return unknown(e, "option", name, "--", names, n);
+}
+
+int cli_option(int argc, char **argv, const char *shorts,
+	       const struct option *longs, struct err *e)
+{
+	int at = optind ? optind : 1, c;
+	const char *word;
+
+	opterr = 0;
+	c = getopt_long(argc, argv, shorts, longs, NULL);
+	if (c != '?' && c != ':')
+		return c;
+	/* The word at fault is behind us, or before us in a cluster (-xj). */
+	word = argv[optind > 1 && optind > at ? optind - 1 : optind];
+	if (c == ':')
+		misuse(e, "option '%s' needs a value", word);
+	else if (word && strncmp(word, "--", 2) == 0 && !optopt)
+		unknown_long(e, word + 2, longs);
+	else if (word && strncmp(word, "--", 2) == 0)
+		misuse(e, "option '%.*s' takes no value",
+		       (int)strcspn(word, "="), word);
+	else if (optopt >= '0' && optopt <= '9')
+		misuse(e,
+		       "unknown option '-%c' (a negative number goes "
+		       "behind --)",
+		       optopt);
+	else
+		misuse(e, "unknown option '-%c'", optopt);
+	return '?';
+}
+
+static const struct option all_options[] = {
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "output", required_argument, NULL, 'o' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* Rows of all_options[] that this command has, and their letters. */
+static void options_of(const char *letters, struct option *longs, char *shorts)
+{
+	*shorts++ = ':';
+	for (const struct option *o = all_options; o->name; o++) {
+		if (o->val != 'h' && !strchr(letters, o->val))
+			continue;
+		*longs++ = *o;
+		*shorts++ = (char)o->val;
+		if (o->has_arg)
+			*shorts++ = ':';
+	}
+	*longs = (struct option){ NULL, 0, NULL, 0 };
+	*shorts = 0;
+}
+
+int cli_parse(int argc, char **argv, const char *options, struct cli *out,
+	      struct err *e)
+{
+	struct option longs[sizeof(all_options) / sizeof(all_options[0])];
+	char shorts[2 * sizeof(longs) / sizeof(longs[0]) + 2];
+	int c;
+
+	*out = (struct cli){ 0 };
+	options_of(options, longs, shorts);
+	optind = 0;
+	while ((c = cli_option(argc, argv, shorts, longs, e)) != -1) {
+		switch (c) {
+		case 'j':
+			out->json = true;
+			break;
+		case 'h':
+			out->help = true;
+			break;
+		case 'o':
+			out->output = optarg;
+			break;
+		default:
+			return -1;
+		}
+	}
+	out->arg = argv + optind;
+	out->narg = argc - optind;
+	return 0;
+}
+
+/* --- Commands. */
+
+int cli_dispatch(const struct command *table, const char *what, int argc,
+		 char **argv)
+{
+	const char *names[OPTIONS_MAX];
+	struct err e;
+	size_t n = 0;
+
+	for (; table[n].name; n++) {
+		if (strcmp(table[n].name, argv[0]) == 0)
+			return table[n].run(argc, argv);
+		names[n] = table[n].name;
+	}
+	if (argv[0][0] == '-')
+		misuse(&e, "unknown option '%s'", argv[0]);
+	else
+		unknown(&e, what, argv[0], "", names, n);
+	return cli_fail(&e, false);
+}
+
+void cli_table(FILE *to, const struct command *table)
+{
+	for (; table->name; table++)
+		fprintf(to, "    %-8s %s\n", table->name, table->help);
+}
+
+/* --- Output. */
+
+int cli_fail(const struct err *e, bool json)
+{
+	struct json j = json_to(stdout, false);
+
+	if (!json) {
+		err_print(stderr, e);
+		return (int)e->kind;
+	}
+	json_object(&j);
+	json_key(&j, "error");
+	if (e->file && e->at != NOWHERE)
+		json_printf(&j, "%s:0x%llx: %s", e->file,
+			    (unsigned long long)e->at, e->what);
+	else if (e->file)
+		json_printf(&j, "%s: %s", e->file, e->what);
+	else
+		json_string(&j, e->what);
+	json_end(&j);
+	json_done(&j);
+	return (int)e->kind;
+}
+
+int cli_flush(int code)
+{
+	struct err e;
+
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fail(&e, "standard output", NOWHERE, "%s",
+	     errno ? strerror(errno) : "cannot be written");
+	return cli_fail(&e, false);
+}
+
+void cli_hex_id(const uint8_t id[16], char out[33])
+{
+	for (int i = 0; i < 16; i++)
+		snprintf(out + 2 * i, 3, "%02x", id[i]);
+}
+
+const char *cli_map_type(uint32_t type)
+{
+	const char *s = libbpf_bpf_map_type_str((enum bpf_map_type)type);
+
+	return s ? s : "?";
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - bpfweld: the table of commands. */
+#include <string.h>
+
+#include "rewriter/cli/cli.h"
+
+static int cmd_version(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+
+static const struct command commands[] = {
+	// clang-format off
+	{ "weld",    cmd_weld,    "put BPF programs into an ELF file" },
+	{ "check",   cmd_check,   "show what weld would do; write nothing" },
+	{ "list",    cmd_list,    "functions of an ELF file to probe" },
+	{ "info",    cmd_info,    "what is inside a welded file" },
+	{ "unweld",  cmd_unweld,  "restore the original file, byte for byte" },
+	{ "map",     cmd_map,     "read the maps of a welded program" },
+	{ "diff",    cmd_diff,    "compare kernel uprobes with a weld" },
+	{ "version", cmd_version, "print the version" },
+	{ "help",    cmd_help,    "this text, or the help of a command" },
+	{ NULL, NULL, NULL },
+	// clang-format on
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: bpfweld COMMAND [ARGUMENT]...\n"
+	      "Welds BPF uprobe programs into x86-64 ELF files.\n\n",
+	      to);
+	cli_table(to, commands);
+	fputs("\nEvery command takes -j for JSON and -h for its own help.\n",
+	      to);
+}
+
+static int cmd_version(int argc, char **argv)
+{
+	struct json j = json_to(stdout, false);
+	struct cli cli;
+	struct err e;
+
+	if (cli_parse(argc, argv, "j", &cli, &e))
+		return cli_fail(&e, cli.json);
+	if (cli.help) {
+		puts("usage: bpfweld version [-j]");
+	} else if (cli.json) {
+		json_object(&j);
+		json_str_at(&j, "version", BPFWELD_VERSION);
+		json_u64_at(&j, "region_version", REGION_VERSION);
+		json_end(&j);
+		json_done(&j);
+	} else {
+		puts("bpfweld " BPFWELD_VERSION);
+	}
+	return 0;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	char help[] = "--help", *args[3] = { NULL, help, NULL };
+
+	if (argc < 2 || argv[1][0] == '-') {
+		usage(stdout);
+		return 0;
+	}
+	args[0] = argv[1];
+	return cli_dispatch(commands, "command", 2, args);
+}
+
+static int run(int argc, char **argv)
+{
+	char version[] = "version", help[] = "help";
+
+	if (argc < 2) {
+		usage(stderr);
+		return ERR_USAGE;
+	}
+	argv++;
+	argc--;
+	if (strcmp(argv[0], "--version") == 0 || strcmp(argv[0], "-V") == 0)
+		argv[0] = version;
+	else if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
+		argv[0] = help;
+	return cli_dispatch(commands, "command", argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	return cli_flush(run(argc, argv));
+}

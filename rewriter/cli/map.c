@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* map.c - bpfweld map list|dump|lookup: read the maps of a welded program,
+ * while it runs or afterwards.
+ */
+#include "rewriter/cli/maps.h"
+
+static const char usage_head[] =
+	"usage: bpfweld map list   WELDED [-j]\n"
+	"       bpfweld map dump   WELDED [MAP] [-j]\n"
+	"       bpfweld map lookup WELDED MAP KEY [-j]\n\n";
+static const char usage_tail[] =
+	"\nMAP is a map's name, OBJECT:NAME where two objects have one of\n"
+	"that name, or a data section (.bss).  KEY is a number, an enum's\n"
+	"name or a string, as the key's type says; or 'hex' and its bytes:\n"
+	"hex 01 00.  A negative KEY goes behind --.\n";
+
+struct request { /* one sub-command's operands and what they open */
+	struct cli cli;
+	struct maps maps;
+};
+
+/* --- The sub-commands: 0 or -1. */
+
+static int map_list(struct request *r, struct err *e)
+{
+	struct maps *maps = &r->maps;
+	struct reader *region = NULL;
+	struct err why;
+
+	if (maps_open(maps, r->cli.arg[0], false, e))
+		return -1;
+	/* Without a region there is all but the count. */
+	if (reader_open_weld(&maps->arena, &maps->m, READER_READ, &maps->region,
+			     &why) == 0)
+		region = &maps->region;
+	if (r->cli.json) {
+		struct json j = json_to(stdout, false);
+
+		maps_list_json(&j, &maps->m, region);
+		json_done(&j);
+	} else {
+		maps_list_text(&maps->m, region);
+	}
+	return 0;
+}
+
+struct elems {
+	struct reader_elem *elem;
+	size_t n;
+};
+
+static void elems_json(struct json *j, const struct maps *maps, uint32_t map,
+		       const struct elems *v)
+{
+	json_array(j);
+	for (size_t i = 0; i < v->n; i++)
+		maps_elem_json(j, maps, map, &v->elem[i], true);
+	json_end(j);
+}
+
+static int dump_one(struct request *r, struct err *e)
+{
+	struct maps *maps = &r->maps;
+	struct json j = json_to(stdout, false);
+	struct elems v;
+	uint32_t map;
+
+	if (maps_find(maps, r->cli.arg[1], &map, e) ||
+	    maps_elems(maps, map, &v.elem, &v.n, e))
+		return -1;
+	if (!r->cli.json) {
+		maps_elems_text(maps, map, v.elem, v.n);
+		return 0;
+	}
+	elems_json(&j, maps, map, &v);
+	json_done(&j);
+	return 0;
+}
+
+/* Every map under its name; those whose names clash under "object:name". */
+static const char *unique_name(struct maps *maps, uint32_t map)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+	int same = 0;
+
+	for (uint32_t i = 0; i < maps->m.nmap; i++)
+		same += strcmp(maps->m.map[i].name, k->name) == 0;
+	if (same == 1)
+		return k->name;
+	return arena_printf(&maps->arena, "%s:%s",
+			    maps->m.object[k->object].name, k->name);
+}
+
+static int dump_all(struct request *r, struct err *e)
+{
+	struct maps *maps = &r->maps;
+	struct json j = json_to(stdout, false);
+	uint32_t n = (uint32_t)maps->m.nmap;
+	struct elems *v = arena_alloc(&maps->arena, n * sizeof(*v));
+
+	/* First read all, so that an error leaves no half of an output. */
+	for (uint32_t i = 0; i < n; i++)
+		if (maps_elems(maps, i, &v[i].elem, &v[i].n, e))
+			return -1;
+	if (!r->cli.json) {
+		for (uint32_t i = 0; i < n; i++) {
+			printf("%s:\n", unique_name(maps, i));
+			maps_elems_text(maps, i, v[i].elem, v[i].n);
+		}
+		return 0;
+	}
+	json_object(&j);
+	for (uint32_t i = 0; i < n; i++) {
+		json_key(&j, unique_name(maps, i));
+		elems_json(&j, maps, i, &v[i]);
+	}
+	json_end(&j);
+	json_done(&j);
+	return 0;
+}
+
+static int map_dump(struct request *r, struct err *e)
+{
+	if (maps_open(&r->maps, r->cli.arg[0], true, e))
+		return -1;
+	return r->cli.narg > 1 ? dump_one(r, e) : dump_all(r, e);
+}
+
+static int map_lookup(struct request *r, struct err *e)
+{
+	struct maps *maps = &r->maps;
+	struct json j = json_to(stdout, false);
+	const struct manifest_map *k;
+	struct reader_elem elem;
+	uint32_t map;
+
+	if (maps_open(maps, r->cli.arg[0], true, e) ||
+	    maps_find(maps, r->cli.arg[1], &map, e))
+		return -1;
+	k = &maps->m.map[map];
+	if (typed_parse(&maps->arena, maps->btf[k->object], k->btf_key,
+			k->map.key_size, r->cli.arg + 2, r->cli.narg - 2,
+			&elem.key, e) ||
+	    reader_lookup(&maps->arena, &maps->region, map, elem.key,
+			  &elem.value, e))
+		return -1;
+	if (!elem.value)
+		return fail(e, NULL, NOWHERE, "no such key in map %s", k->name);
+	if (!r->cli.json) {
+		maps_elem_text(maps, map, &elem);
+		return 0;
+	}
+	maps_elem_json(&j, maps, map, &elem, true);
+	json_done(&j);
+	return 0;
+}
+
+/* --- Parsing. */
+
+static void help_print(void);
+
+static int request_run(int argc, char **argv, int least, int most,
+		       int (*run)(struct request *, struct err *))
+{
+	struct request r = { 0 };
+	struct err e;
+	int ret = 0;
+
+	if (cli_parse(argc, argv, "j", &r.cli, &e)) {
+		ret = -1;
+	} else if (r.cli.help) {
+		help_print();
+	} else if (r.cli.narg < least) {
+		ret = misuse(&e, "map %s: %s is missing", argv[0],
+			     r.cli.narg == 0   ? "the welded file"
+			     : r.cli.narg == 1 ? "the map"
+					       : "the key");
+	} else if (r.cli.narg > most) {
+		ret = misuse(&e, "map %s: too many arguments", argv[0]);
+	} else {
+		ret = run(&r, &e);
+	}
+	if (ret)
+		ret = cli_fail(&e, r.cli.json);
+	maps_close(&r.maps);
+	return ret;
+}
+
+enum {
+	ANY = 1 << 16
+};
+
+static int cmd_list_maps(int argc, char **argv)
+{
+	return request_run(argc, argv, 1, 1, map_list);
+}
+
+static int cmd_dump(int argc, char **argv)
+{
+	return request_run(argc, argv, 1, 2, map_dump);
+}
+
+static int cmd_lookup(int argc, char **argv)
+{
+	return request_run(argc, argv, 3, ANY, map_lookup);
+}
+
+static const struct command commands[] = {
+	// clang-format off
+	{ "list",   cmd_list_maps, "maps with their types and sizes" },
+	{ "show",   cmd_list_maps, "the same" },
+	{ "dump",   cmd_dump,      "all elements of one map, or of all" },
+	{ "lookup", cmd_lookup,    "one element" },
+	{ NULL, NULL, NULL },
+	// clang-format on
+};
+
+static void help_print(void)
+{
+	fputs(usage_head, stdout);
+	cli_table(stdout, commands);
+	fputs(usage_tail, stdout);
+}
+
+int cmd_map(int argc, char **argv)
+{
+	struct err e;
+
+	if (argc < 2) {
+		misuse(&e, "map: list, dump or lookup?");
+		return cli_fail(&e, false);
+	}
+	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+		help_print();
+		return 0;
+	}
+	return cli_dispatch(commands, "map command", argc - 1, argv + 1);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* maps.c - find maps by name, sort and print their elements.
+ *
+ * The output has the shape that bpftool has taught everybody's scripts:
+ *
+ *     [{                                 typed, for people
+ *             "key": 0,
+ *             "value": 5
+ *         }
+ *     ]
+ *     key: 00 00 00 00  value: 05 ..     without types
+ *     [{"key":["0x00",..],"value":[..],  -j
+ *       "formatted":{"key":0,"value":5}}]
+ *
+ * with three differences: hashes are sorted by key, so that two dumps can be
+ * compared; it is always valid JSON; and bit fields are numbers.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "rewriter/cli/maps.h"
+
+int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
+{
+	struct manifest *m = &maps->m;
+
+	if (manifest_read(&maps->arena, welded, m, NULL, e))
+		return -1;
+	maps->btf = arena_alloc(&maps->arena, m->nobject * sizeof(*maps->btf));
+	for (size_t i = 0; i < m->nobject; i++)
+		maps->btf[i] = typed_open(m->object[i].bytes);
+	if (!region)
+		return 0;
+	if (reader_open_weld(&maps->arena, m, READER_READ, &maps->region, e) ==
+	    0)
+		return 0;
+	if (!e->file)
+		e->file = welded;
+	return -1;
+}
+
+void maps_close(struct maps *maps)
+{
+	for (size_t i = 0; maps->btf && i < maps->m.nobject; i++)
+		typed_close(maps->btf[i]);
+	reader_close(&maps->region);
+	arena_free(&maps->arena);
+}
+
+/* --- Names. */
+
+static const char *object_name(const struct manifest *m, uint32_t map)
+{
+	return m->object[m->map[map].object].name;
+}
+
+/* How well a map answers to a name; the best answer wins if it is alone. */
+static int answers(const struct manifest *m, uint32_t map, const char *name)
+{
+	const struct manifest_map *k = &m->map[map];
+	const char *object = object_name(m, map), *dot = strchr(k->name, '.');
+	size_t n = strlen(object);
+
+	if (strncmp(name, object, n) == 0 && name[n] == ':' &&
+	    strcmp(name + n + 1, k->name) == 0)
+		return 3;
+	if (strcmp(name, k->name) == 0)
+		return 2;
+	return k->data && dot && strcmp(name, dot) == 0;
+}
+
+static int no_such_map(struct maps *maps, const char *name, struct err *e)
+{
+	const struct manifest *m = &maps->m;
+	const char **names =
+		arena_alloc(&maps->arena, (m->nmap + 1) * sizeof(*names));
+	const char *best;
+
+	for (size_t i = 0; i < m->nmap; i++)
+		names[i] = m->map[i].name;
+	best = cli_closest(name, names, m->nmap);
+	return fail(e, NULL, NOWHERE, "no map is called '%s'%s%s%s", name,
+		    best ? "; the closest is '" : "", best ? best : "",
+		    best ? "'" : "");
+}
+
+int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)
+{
+	const struct manifest *m = &maps->m;
+	int best = 0, equal = 0;
+
+	for (uint32_t i = 0; i < m->nmap; i++) {
+		int k = answers(m, i, name);
+
+		if (k > best) {
+			best = k;
+			equal = 0;
+			*map = i;
+		}
+		equal += k == best;
+	}
+	if (!best)
+		return no_such_map(maps, name, e);
+	if (equal > 1)
+		return fail(e, NULL, NOWHERE,
+			    "%d maps are called '%s': say '%s:%s'", equal, name,
+			    object_name(m, *map), m->map[*map].name);
+	return 0;
+}
+
+/* --- Lists. */
+
+void maps_list_text(const struct manifest *m, const struct reader *region)
+{
+	printf("  %-24s %-12s %6s %8s %10s %10s\n", "name", "type", "key",
+	       "value", "max", "count");
+	for (uint32_t i = 0; i < m->nmap; i++) {
+		const struct region_map *k = &m->map[i].map;
+
+		printf("  %-24s %-12s %6u %8u %10u ", m->map[i].name,
+		       cli_map_type(k->type), k->key_size, k->value_size,
+		       k->max_entries);
+		if (region)
+			printf("%10" PRIu64 "\n", reader_count(region, i));
+		else
+			printf("%10s\n", "-");
+	}
+}
+
+void maps_list_json(struct json *j, const struct manifest *m,
+		    const struct reader *region)
+{
+	json_array(j);
+	for (uint32_t i = 0; i < m->nmap; i++) {
+		const struct region_map *k = &m->map[i].map;
+
+		json_object(j);
+		json_str_at(j, "type", cli_map_type(k->type));
+		json_str_at(j, "name", m->map[i].name);
+		json_str_at(j, "object", object_name(m, i));
+		json_u64_at(j, "flags", k->flags);
+		json_u64_at(j, "bytes_key", k->key_size);
+		json_u64_at(j, "bytes_value", k->value_size);
+		json_u64_at(j, "max_entries", k->max_entries);
+		if (region)
+			json_u64_at(j, "count", reader_count(region, i));
+		json_end(j);
+	}
+	json_end(j);
+}
+
+/* --- Elements. */
+
+struct order {
+	const struct btf *btf;
+	uint32_t type, size;
+};
+
+static int by_key(const void *a, const void *b, void *arg)
+{
+	const struct reader_elem *x = a, *y = b;
+	const struct order *o = arg;
+
+	return typed_compare(o->btf, o->type, x->key, y->key, o->size);
+}
+
+int maps_elems(struct maps *maps, uint32_t map, struct reader_elem **elem,
+	       size_t *n, struct err *e)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+	struct order o = { maps->btf[k->object], k->btf_key, k->map.key_size };
+	struct reader_elem *v;
+	size_t kept = 0;
+
+	if (reader_elems(&maps->arena, &maps->region, map, elem, n, e))
+		return -1;
+	v = *elem;
+	if (*n > 1)
+		qsort_r(v, *n, sizeof(*v), by_key, &o);
+	/* A key that was deleted and came back during the walk is there twice.
+	 */
+	for (size_t i = 0; i < *n; i++)
+		if (!kept || memcmp(v[kept - 1].key, v[i].key, o.size) != 0)
+			v[kept++] = v[i];
+	*n = kept;
+	return 0;
+}
+
+static const struct btf *types_of(const struct maps *maps, uint32_t map)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+
+	/* A data section has no key to speak of. */
+	return k->btf_value && (k->btf_key || k->data) ? maps->btf[k->object]
+						       : NULL;
+}
+
+static struct bytes key_of(const struct maps *maps, uint32_t map,
+			   const struct reader_elem *elem)
+{
+	return (struct bytes){ elem->key, maps->m.map[map].map.key_size };
+}
+
+static struct bytes value_of(const struct maps *maps, uint32_t map,
+			     const struct reader_elem *elem)
+{
+	return (struct bytes){ elem->value, maps->m.map[map].map.value_size };
+}
+
+static void typed_elem(struct json *j, const struct maps *maps, uint32_t map,
+		       const struct reader_elem *elem)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+	const struct btf *btf = types_of(maps, map);
+
+	json_object(j);
+	if (!k->data) {
+		json_key(j, "key");
+		typed_json(j, btf, k->btf_key, key_of(maps, map, elem));
+	}
+	json_key(j, "value");
+	typed_json(j, btf, k->btf_value, value_of(maps, map, elem));
+	json_end(j);
+}
+
+void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
+		    const struct reader_elem *elem, bool raw)
+{
+	if (!raw) {
+		typed_elem(j, maps, map, elem);
+		return;
+	}
+	json_object(j);
+	json_key(j, "key");
+	json_bytes(j, key_of(maps, map, elem));
+	json_key(j, "value");
+	json_bytes(j, value_of(maps, map, elem));
+	if (types_of(maps, map)) {
+		json_key(j, "formatted");
+		typed_elem(j, maps, map, elem);
+	}
+	json_end(j);
+}
+
+/* Sixteen bytes a line, a wider gap in the middle. */
+static void hex_print(struct bytes b, bool lines)
+{
+	for (size_t i = 0; i < b.n; i++) {
+		const char *gap = i == 0        ? ""
+				  : i % 16 == 0 ? "\n"
+				  : i % 8 == 0  ? "  "
+						: " ";
+
+		printf("%s%02x", gap, b.p[i]);
+	}
+	if (lines)
+		putchar('\n');
+}
+
+static void untyped_elem(const struct maps *maps, uint32_t map,
+			 const struct reader_elem *elem)
+{
+	struct bytes key = key_of(maps, map, elem);
+	struct bytes value = value_of(maps, map, elem);
+	bool lines = key.n > 16 || value.n > 16 || key.n + value.n > 24;
+
+	fputs(lines ? "key:\n" : "key: ", stdout);
+	hex_print(key, lines);
+	fputs(lines ? "value:\n" : "  value: ", stdout);
+	hex_print(value, true);
+}
+
+void maps_elem_text(const struct maps *maps, uint32_t map,
+		    const struct reader_elem *elem)
+{
+	struct json j = json_to(stdout, true);
+
+	if (!types_of(maps, map)) {
+		untyped_elem(maps, map, elem);
+		return;
+	}
+	typed_elem(&j, maps, map, elem);
+	json_done(&j);
+}
+
+void maps_elems_text(const struct maps *maps, uint32_t map,
+		     const struct reader_elem *elem, size_t n)
+{
+	struct json j = json_to(stdout, true);
+
+	if (!types_of(maps, map)) {
+		for (size_t i = 0; i < n; i++)
+			untyped_elem(maps, map, &elem[i]);
+		printf("Found %zu element%s\n", n, n == 1 ? "" : "s");
+		return;
+	}
+	json_array(&j);
+	for (size_t i = 0; i < n; i++)
+		typed_elem(&j, maps, map, &elem[i]);
+	json_end(&j);
+	json_done(&j);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* weld.c - bpfweld weld TARGET OBJ... -o OUT */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "rewriter/cli/args.h"
+#include "rewriter/cli/cli.h"
+
+static const char usage[] =
+	"usage: bpfweld weld TARGET OBJ... -o OUT [options]\n"
+	"  -o, --output OUT        the welded file (TARGET stays untouched)\n"
+	"  -p, --probe PROG=SPEC   put program PROG at SPEC instead of its SEC():\n"
+	"                          uprobe:FUNC[+OFF], uprobe:0xADDR, uprobe:GLOB;\n"
+	"                          \",cookie=N\" may follow\n"
+	"      --set VAR=VALUE     value of a global variable of the objects\n"
+	"      --engine=native|vm  compile the programs (default) or interpret\n"
+	"      --strict            fail if any probe cannot be placed\n"
+	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
+	"  -n, --dry-run           do everything but write\n"
+	"      --dump=STAGE        print a stage: sites bpf links plan region code\n"
+	"  -j, --json              the summary as JSON\n"
+	"  -v, --verbose           one line for every probe that is not placed\n";
+
+enum { REFUSALS_SHOWN = 5 };
+
+static void refusals_print(const struct weld *w, bool all)
+{
+	size_t n = w->plan.nrefusal;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct refusal *r = &w->plan.refusal[i];
+		const struct link *l = &w->links.link[r->link];
+
+		if (i == REFUSALS_SHOWN && !all && n > REFUSALS_SHOWN + 1) {
+			fprintf(stderr,
+				"bpfweld: %zu more probes are not placed "
+				"(-v shows them)\n", n - i);
+			return;
+		}
+		fprintf(stderr, "bpfweld: %s:0x%" PRIx64 ": %s at %s+0x%" PRIx64
+				" is not placed: %s\n",
+			w->img.path, l->addr, w->set.prog[l->prog].name,
+			l->func->name, l->offset, r->why);
+	}
+}
+
+static void summary_json(const struct weld *w, const struct args *a)
+{
+	struct json j = json_to(stdout, false);
+
+	json_object(&j);
+	json_str_at(&j, "target", w->img.path);
+	json_str_at(&j, "output", a->weld.dry_run ? NULL : a->weld.out);
+	json_u64_at(&j, "placed", w->nprobe);
+	json_u64_at(&j, "not_placed", w->plan.nrefusal);
+	json_u64_at(&j, "maps", w->set.nmap);
+	json_u64_at(&j, "code_bytes", w->rx.n);
+	json_u64_at(&j, "region_bytes", w->region.size);
+	json_end(&j);
+	json_done(&j);
+}
+
+static void summary_text(const struct weld *w, const struct args *a)
+{
+	printf("%s: %u probe%s at %zu site%s", a->weld.dry_run
+							? w->img.path
+							: a->weld.out,
+	       w->nprobe, w->nprobe == 1 ? "" : "s", w->plan.npatch,
+	       w->plan.npatch == 1 ? "" : "s");
+	if (w->plan.nrefusal)
+		printf(", %zu not placed", w->plan.nrefusal);
+	if (w->links.nskipped)
+		printf(", %zu program%s for other binaries",
+		       w->links.nskipped, w->links.nskipped == 1 ? "" : "s");
+	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
+}
+
+int cmd_weld(int argc, char **argv)
+{
+	struct args a;
+	struct weld w = { 0 };
+	struct err e;
+	int ret = 0;
+
+	if (args_parse(argc, argv, true, &a, &e))
+		ret = cli_fail(&e, a.json);
+	else if (a.help)
+		fputs(usage, stdout);
+	else if (weld(&w, &a.weld, &e))
+		ret = cli_fail(&e, a.json);
+	else {
+		refusals_print(&w, a.verbose);
+		if (a.json)
+			summary_json(&w, &a);
+		else
+			summary_text(&w, &a);
+	}
+	weld_free(&w);
+	args_free(&a);
+	return ret;
+}

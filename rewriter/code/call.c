@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* call.c - helpers and subprograms.
+ *
+ * With calls in a program its registers are those of the calling convention
+ * (regs.c), so a call is a call.  What costs less than one is done here: array
+ * lookups and the fields behind ctx.  A lookup and the NULL test right behind
+ * it share their comparison:
+ *
+ *         mov  KEY, %r10d
+ *         cmp  $max_entries, %r10d
+ *         jae  where the test would have gone with NULL
+ *         lea  values(%rip), %rax
+ *         lea  (%rax,%r10,8), %rax
+ */
+#include "rewriter/code/gen.h"
+
+static int subprogram(struct gen *g, uint32_t at)
+{
+	const struct bpf_prog *p = g->f->p;
+	uint32_t to = at + 1 + (uint32_t)gen_insn(g, at)->imm;
+
+	for (uint32_t k = 0; k < p->nsub; k++) {
+		if (p->sub[k] != to || !g->env->sub ||
+		    !g->env->sub[g->prog][k])
+			continue;
+		code_call(g->c, g->env->sub[g->prog][k]);
+		return 0;
+	}
+	return gen_fail(g, at, "call of an unknown subprogram");
+}
+
+static int helper(struct gen *g, uint32_t at)
+{
+	uint32_t id = (uint32_t)gen_insn(g, at)->imm;
+	const char *name = helper_name(id);
+	char symbol[64];
+	uint64_t to;
+
+	if (!g->env->stub) {
+		to = g->env->helper ? g->env->helper(id) : 0;
+		if (!to)
+			return gen_fail(g, at, "unknown helper %u", id);
+		x86_set(g->c, RAX, (int64_t)to);
+		x86_rr(g->c, 4, 0xff, 2, RAX);
+		return 0;
+	}
+	if (!name)
+		return gen_fail(g, at, "unknown helper %u", id);
+	snprintf(symbol, sizeof(symbol), "helper_%s", name);
+	to = stub_symbol(g->env->stub, symbol);
+	if (!to)
+		return gen_fail(g, at, "the stub has no %s", symbol);
+	code_call(g->c, to);
+	return 0;
+}
+
+static int ctx_field(struct gen *g, uint32_t at)
+{
+	bool ip = gen_insn(g, at)->imm == HELPER_FUNC_IP;
+	struct mem m = { .base = MEM_RX };
+
+	if (!g->fr) {
+		m.base = g->of[1];
+		m.disp = ip ? offsetof(struct hit, func_ip) :
+			      offsetof(struct hit, cookie);
+		x86_load(g->c, 8, false, g->of[0], &m);
+	} else if (ip) {
+		m.to = g->fr->func_ip;
+		x86_lea(g->c, g->of[0], &m);
+	} else {
+		x86_set(g->c, g->of[0], (int64_t)g->fr->cookie);
+	}
+	return 0;
+}
+
+/* Is the next instruction "if (r0 == NULL)" or its contrary, and only reached
+ * from here? */
+static bool null_test(const struct gen *g, uint32_t at, uint8_t op)
+{
+	const struct bpf_insn *i = gen_insn(g, at);
+	const struct insn_fact *k;
+
+	if (at >= g->f->to)
+		return false;
+	k = gen_fact(g, at);
+	return i->code == (BPF_JMP | op | BPF_K) && !i->dst_reg && !i->imm &&
+	       !k->target && !k->gone;
+}
+
+/* r0 = values + key * stride */
+static void element(struct gen *g, uint32_t map, int key)
+{
+	uint32_t stride = g->env->region->map[map].stride;
+	struct mem values = gen_address(g, &(struct val){ .kind = V_VALUE,
+							  .map = map }, 0);
+	int r0 = g->of[0];
+	unsigned n;
+
+	if (!power_of_two(stride, &n)) {
+		x86_rr(g->c, 8, 0x69, key, key);
+		code_u32(g->c, stride);
+		n = 0;
+	} else if (n > 3) {
+		x86_shift(g->c, 8, SHIFT_SHL, key, n);
+		n = 0;
+	}
+	x86_lea(g->c, r0, &values);
+	x86_lea_index(g->c, r0, r0, key, n);
+}
+
+static int lookup(struct gen *g, uint32_t at, uint32_t *done)
+{
+	const struct insn_fact *k = gen_fact(g, at);
+	struct mem m = gen_memory(g, &k->key, 2, 0);
+	uint32_t map = k->map, target = 0;
+	bool eq = null_test(g, at + 1, BPF_JEQ);
+	bool ne = null_test(g, at + 1, BPF_JNE);
+	int key = g->scratch[0];
+	bool want_null = true;
+	size_t over = 0;
+
+	if (!g->env->region || map >= g->env->region->nmap)
+		return gen_fail(g, at, "there is no map %u", map);
+	if (eq || ne) {
+		*done = 2;
+		target = insn_target(g->f->p->insn, at + 1);
+	}
+	if (eq)
+		want_null = gen_fact(g, target)->before & 1;
+	x86_load(g->c, 4, false, key, &m);
+	if (want_null)
+		x86_set(g->c, g->of[0], 0);
+	x86_alu_imm(g->c, 4, ALU_CMP, key,
+		    (int32_t)g->env->set->map[map].max_entries);
+	if (eq)
+		gen_goto(g, at, COND_AE, target);
+	else
+		over = x86_skip(g->c, COND_AE);
+	element(g, map, key);
+	if (ne)
+		gen_goto(g, at, ALWAYS, target);
+	if (!eq)
+		x86_land(g->c, over);
+	return 0;
+}
+
+int gen_call(struct gen *g, uint32_t at, uint32_t *done)
+{
+	const struct bpf_insn *i = gen_insn(g, at);
+	const struct insn_fact *k = gen_fact(g, at);
+
+	switch (k->call) {
+	case CALL_LOOKUP_KNOWN:
+		return gen_value(g, at, g->of[0], &k->result);
+	case CALL_LOOKUP:
+		return lookup(g, at, done);
+	case CALL_CTX_FIELD:
+		return ctx_field(g, at);
+	}
+	if (i->src_reg == BPF_PSEUDO_CALL)
+		return subprogram(g, at);
+	if (i->src_reg)
+		return gen_fail(g, at, "unknown kind of call");
+	return helper(g, at);
+}

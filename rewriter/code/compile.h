@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* compile.h - BPF programs to x86-64.
+ *
+ * In:   a linked program (bpf.h), where its registers may live and where the
+ *       values of the probed site's registers are to be found.
+ * Out:  code appended to a struct code.
+ * Then: it touches no register outside its clobber set, no memory but what the
+ *       program names, and neither SSE nor x87; DF stays clear.
+ *
+ * Two forms.  Inline: the body of a program inside a trampoline; ctx does not
+ * exist, a load from ctx+off is the register itself (or its saved slot), r10 is
+ * an offset from rsp.  Function: rdi = ctx (or r1..r5 in rdi, rsi, rdx, rcx,
+ * r8 for subprograms), result in rax, callee-saved registers kept; used for
+ * bpf-to-bpf calls, for programs too large to stand at every site, and by
+ * bpf_plugin.
+ */
+#ifndef BPFWELD_COMPILE_H
+#define BPFWELD_COMPILE_H
+
+#include "rewriter/bpf/bpf.h"
+#include "rewriter/code/asm.h"
+#include "rewriter/code/stub.h"
+#include "rewriter/region.h"
+
+/* What the compiler and the trampoline need to know of a program.  Computed
+ * once per program by code_facts(). */
+struct facts {
+	uint32_t ctx_reads;   /* bit i: 8-byte word i of pt_regs is loaded by
+				 the program directly (bits 0..20) */
+	bool ctx_escapes;     /* ctx is passed on, stored or computed with:
+				 a real struct hit must be built */
+	bool calls;           /* a call remains in the code: helpers that are
+				 not inlined, or subprograms.  All caller-saved
+				 registers are clobbered then */
+	uint32_t regs_used;   /* bit r: BPF register r0..r9 is used */
+	uint32_t stack;       /* bytes of BPF stack */
+	uint32_t fixed;       /* REG_BITs that some instruction needs for itself
+				 (rcx for shifts, rax and rdx for division...) */
+	uint32_t size;        /* upper estimate of the inline form, bytes */
+	uint8_t scratch;      /* scratch registers it needs: 0 to 2 */
+	struct known *known;    /* private: what is known at each insn */
+};
+/* `set` tells the maps' types and sizes: lookups in arrays become address
+ * arithmetic.  NULL: all helpers are called. */
+int code_facts(struct arena *a, const struct bpf_set *set,
+	       const struct bpf_prog *p, struct facts *out, struct err *e);
+
+/* Where BPF registers live at one site.  `free_regs` are x86 registers dead at
+ * the site; `keep` are registers whose original value the program reads through
+ * ctx (it is better not to overwrite those).  clobbers = all that the body
+ * overwrites, scratch registers included. */
+struct regmap {
+	int8_t of[10];      /* BPF r0..r9 -> x86 register, -1: unused */
+	int8_t scratch[2];
+	uint32_t clobbers;
+};
+void code_assign(const struct facts *f, uint32_t free_regs, uint32_t keep,
+		 struct regmap *out);
+
+/* The trampoline's frame while bodies run.  All offsets from rsp. */
+struct frame {
+	int32_t slot[NREG];  /* saved original value, or -1: in its register */
+	int32_t flags;       /* RFLAGS of the site (8 bytes), or -1 */
+	int32_t stack;       /* r10, the top end of the BPF stack */
+	int32_t hit;         /* a complete struct hit, or -1 */
+	uint32_t below;      /* the site's rsp is rsp + below */
+	uint64_t site;       /* address of the probed instruction */
+	uint64_t cookie, func_ip;
+};
+
+/* Where function forms went, for unwinding through them: from `enter` up to
+ * and including the instruction before `leave`, rsp is `below` bytes below
+ * what it was at `start`. */
+struct code_shape {
+	uint64_t start, size;
+	uint32_t enter, leave, below; /* offsets from start; below may be 0 */
+};
+struct code_shapes {
+	struct code_shape *v;
+	size_t n;
+};
+
+struct code_env {
+	const struct bpf_set *set;
+	const struct region *region;
+	const struct stub *stub;
+	uint64_t info_vaddr;   /* of struct weld_info in RX */
+	uint64_t region_rw;    /* of the region in RW */
+	const uint64_t *const *sub; /* sub[prog][k]: vaddr of subprogram k's
+				       function form (k >= 1) */
+	/* Hosted runs (bpf_plugin, tests): address of helper `id`, or 0.
+	 * NULL when welding. */
+	uint64_t (*helper)(uint32_t id);
+	struct code_shapes *shapes; /* appended to by function forms, or NULL */
+};
+
+/* Inline form of program `p`: falls out of its end on exit. */
+int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
+		const struct bpf_prog *p, const struct facts *f,
+		const struct regmap *m, const struct frame *fr, struct err *e);
+/* Function form of subprogram `sub` of `p` (0: the program itself).  Returns
+ * its address through *vaddr. */
+int code_function(struct code *c, const struct code_env *env, uint32_t prog,
+		  const struct bpf_prog *p, uint32_t sub, uint64_t *vaddr,
+		  struct err *e);
+/* The function forms of all subprograms of `p`, which may call each other in
+ * any order; fills sub[1 .. p->nsub), which must be env->sub[prog]. */
+int code_subprograms(struct code *c, const struct code_env *env, uint32_t prog,
+		     const struct bpf_prog *p, uint64_t *sub, struct err *e);
+
+/* Helpers the code calls (not the inlined ones): bit i of word id/64.  For
+ * stub roots. */
+void code_helpers(const struct bpf_set *set, const struct bpf_prog *p, bool vm,
+		  uint64_t ids[4]);
+const char *helper_name(uint32_t id); /* "map_lookup_elem"; NULL: unknown */
+
+#endif

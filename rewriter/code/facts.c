@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: MIT */
+/* facts.c - what is needed at all, backwards through one function, and what
+ * the trampoline must know of it.
+ *
+ * An instruction that only computes is gone when nobody reads its result;
+ * since the forward pass has replaced registers by constants and addresses
+ * where it could, that is most of the set-up around lookups and globals.
+ * Stores to stack bytes that nothing reads are gone as well, and then what
+ * computed their values.
+ */
+#include "rewriter/code/known.h"
+
+#include <string.h>
+
+enum { BPF_STACK = 512, ARGS = 0x3e /* r1..r5 */ };
+
+static uint16_t bit(unsigned r)
+{
+	return (uint16_t)(1u << r);
+}
+
+static bool fetches(const struct bpf_insn *i)
+{
+	return i->imm != INSN_STORE_REL && i->imm != INSN_LOAD_ACQ &&
+	       i->imm & BPF_FETCH;
+}
+
+static uint16_t reads_atomic(const struct bpf_insn *i,
+			     const struct insn_fact *k)
+{
+	const struct val *base = i->imm == INSN_LOAD_ACQ ? &k->src : &k->dst;
+	uint8_t reg = i->imm == INSN_LOAD_ACQ ? i->src_reg : i->dst_reg;
+	uint16_t m = val_address(base) ? 0 : bit(reg);
+	int32_t imm;
+
+	if (i->imm == INSN_LOAD_ACQ)
+		return m;
+	if ((fetches(i) && !k->no_fetch) || !insn_operand(i, k, &imm))
+		m |= bit(i->src_reg);
+	if (i->imm == BPF_CMPXCHG)
+		m |= bit(0);
+	return m;
+}
+
+static uint16_t reads_alu(const struct bpf_insn *i, const struct insn_fact *k)
+{
+	uint8_t op = BPF_OP(i->code);
+	uint16_t m = op == BPF_MOV ? 0 : bit(i->dst_reg);
+	int32_t imm;
+
+	if (k->result.kind != V_ANY)
+		return 0;
+	if (op == BPF_END || op == BPF_NEG || insn_operand(i, k, &imm))
+		return m;
+	return m | bit(i->src_reg);
+}
+
+static uint16_t reads_call(const struct known *f, const struct bpf_insn *i,
+			   const struct insn_fact *k)
+{
+	const struct helper *h = helper_find((uint32_t)i->imm);
+	uint16_t m = 0;
+
+	switch (k->call) {
+	case CALL_LOOKUP:
+		return k->key.kind == V_FP ? 0 : bit(2);
+	case CALL_LOOKUP_KNOWN:
+		return 0;
+	case CALL_CTX_FIELD:
+		return f->ctx ? 0 : bit(1);
+	}
+	if (i->src_reg || !h)
+		return ARGS;
+	for (unsigned r = 1; r <= 5 && h->arg[r - 1] != ARG_NONE; r++)
+		m |= bit(r);
+	return m;
+}
+
+static uint16_t reads_jump(const struct known *f, const struct bpf_insn *i,
+			   const struct insn_fact *k)
+{
+	int32_t imm;
+
+	if (BPF_OP(i->code) == BPF_EXIT)
+		return f->result ? bit(0) : 0;
+	if (BPF_OP(i->code) == BPF_CALL)
+		return reads_call(f, i, k);
+	if (k->taken != TAKEN_MAYBE)
+		return 0;
+	return bit(i->dst_reg) |
+	       (insn_operand(i, k, &imm) ? 0 : bit(i->src_reg));
+}
+
+/* Registers whose content the code of one instruction needs. */
+static uint16_t reads(const struct known *f, const struct bpf_insn *i,
+		      const struct insn_fact *k)
+{
+	uint16_t m = val_address(&k->dst) ? 0 : bit(i->dst_reg);
+	int32_t imm;
+
+	switch (BPF_CLASS(i->code)) {
+	case BPF_ALU:
+	case BPF_ALU64:
+		return reads_alu(i, k);
+	case BPF_LD:
+		return 0;
+	case BPF_LDX:
+		if (k->result.kind != V_ANY || val_address(&k->src))
+			return 0;
+		return bit(i->src_reg);
+	case BPF_ST:
+		return m;
+	case BPF_STX:
+		if (insn_is_atomic(i) && i->imm != INSN_STORE_REL)
+			return reads_atomic(i, k);
+		return insn_operand(i, k, &imm) ? m : m | bit(i->src_reg);
+	}
+	return reads_jump(f, i, k);
+}
+
+/* Registers that have another content behind it. */
+static uint16_t writes(const struct bpf_insn *i, const struct insn_fact *k)
+{
+	switch (BPF_CLASS(i->code)) {
+	case BPF_ST:
+		return 0;
+	case BPF_STX:
+		if (!insn_is_atomic(i) || i->imm == INSN_STORE_REL)
+			return 0;
+		if (i->imm == INSN_LOAD_ACQ)
+			return bit(i->dst_reg);
+		if (i->imm == BPF_CMPXCHG)
+			return bit(0);
+		return fetches(i) && !k->no_fetch ? bit(i->src_reg) : 0;
+	case BPF_JMP:
+	case BPF_JMP32:
+		return BPF_OP(i->code) == BPF_CALL ? ARGS | bit(0) : 0;
+	}
+	return bit(i->dst_reg);
+}
+
+static bool only_computes(const struct bpf_insn *i, const struct insn_fact *k)
+{
+	switch (BPF_CLASS(i->code)) {
+	case BPF_ST:
+	case BPF_STX:
+		return false;
+	case BPF_JMP:
+	case BPF_JMP32:
+		return BPF_OP(i->code) == BPF_CALL && k->call != CALL_REAL;
+	}
+	return true;
+}
+
+static bool is_gone(const struct bpf_insn *i, const struct insn_fact *k)
+{
+	uint16_t result = writes(i, k);
+
+	if (!k->reached || k->dead_store || k->taken == TAKEN_NEVER)
+		return true;
+	if (BPF_OP(i->code) == BPF_CALL && BPF_CLASS(i->code) == BPF_JMP)
+		result = bit(0);
+	return only_computes(i, k) && !(result & k->live);
+}
+
+static uint16_t live_after(const struct known *f, const uint16_t *in,
+			   uint32_t at)
+{
+	const struct bpf_insn *i = &f->p->insn[at];
+	const struct insn_fact *k = &f->fact[at - f->from];
+	uint16_t m = 0;
+
+	if (i->code == (BPF_JMP | BPF_EXIT))
+		return 0;
+	if (insn_is_jump(i) && k->taken != TAKEN_NEVER)
+		m |= in[insn_target(f->p->insn, at) - f->from];
+	if (!insn_is_jump(i) || k->taken != TAKEN_ALWAYS)
+		m |= in[at + 1 + insn_is_lddw(i) - f->from];
+	return m;
+}
+
+/* From "nothing is read" up to the least fixpoint, so that a loop which only
+ * feeds itself is gone too. */
+static void find_live(struct known *f, uint16_t *in)
+{
+	uint32_t n = f->to - f->from;
+	bool again = true;
+
+	memset(in, 0, n * sizeof(*in));
+	while (again) {
+		again = false;
+		for (uint32_t j = n; j-- > 0;) {
+			const struct bpf_insn *i = &f->p->insn[f->from + j];
+			struct insn_fact *k = &f->fact[j];
+			uint16_t m;
+
+			if (!k->reached) {
+				k->gone = true;
+				continue;
+			}
+			k->live = live_after(f, in, f->from + j);
+			k->no_fetch = insn_is_atomic(i) && fetches(i) &&
+				      i->imm != BPF_XCHG &&
+				      i->imm != BPF_CMPXCHG &&
+				      !(k->live & bit(i->src_reg));
+			k->gone = is_gone(i, k);
+			m = k->live;
+			if (!k->gone)
+				m = (m & ~writes(i, k)) | reads(f, i, k);
+			again |= m != in[j];
+			in[j] = k->before = m;
+		}
+	}
+	f->entry_live = in[0];
+}
+
+/* The memory operand of an instruction, if it has one. */
+static const struct val *memory(const struct bpf_insn *i,
+				const struct insn_fact *k)
+{
+	switch (BPF_CLASS(i->code)) {
+	case BPF_LDX:
+		return &k->src;
+	case BPF_ST:
+		return &k->dst;
+	case BPF_STX:
+		return insn_is_atomic(i) && i->imm == INSN_LOAD_ACQ ? &k->src :
+								      &k->dst;
+	}
+	return NULL;
+}
+
+static bool is_store(const struct bpf_insn *i)
+{
+	return (BPF_CLASS(i->code) | 1) == BPF_STX && !insn_is_atomic(i);
+}
+
+/* Does the code make a stack address that others could use? */
+static bool takes_fp(const struct known *f, const struct bpf_insn *i,
+		     const struct insn_fact *k)
+{
+	return k->result.kind == V_FP || reads(f, i, k) & bit(10);
+}
+
+static void mark_read(uint8_t *read, int64_t at, unsigned len)
+{
+	for (int64_t b = at; b < at + len; b++)
+		if (b >= -BPF_STACK && b < 0)
+			read[b + BPF_STACK] = 1;
+}
+
+/* Which bytes of the stack are read; false: it cannot be told. */
+static bool stack_reads(const struct known *f, uint8_t *read)
+{
+	memset(read, 0, BPF_STACK);
+	for (uint32_t j = 0; j < f->to - f->from; j++) {
+		const struct bpf_insn *i = &f->p->insn[f->from + j];
+		const struct insn_fact *k = &f->fact[j];
+		const struct val *m = memory(i, k);
+
+		if (k->gone)
+			continue;
+		if (takes_fp(f, i, k))
+			return false;
+		if (k->call == CALL_LOOKUP && k->key.kind == V_FP)
+			mark_read(read, k->key.n, 4);
+		if (m && m->kind == V_FP && !is_store(i))
+			mark_read(read, m->n + i->off, insn_bytes(i));
+	}
+	return true;
+}
+
+static bool any_read(const uint8_t *read, int64_t at, unsigned len)
+{
+	if (at < -BPF_STACK || at + len > 0)
+		return true;
+	return memchr(read + at + BPF_STACK, 1, len);
+}
+
+static bool drop_stores(struct known *f)
+{
+	uint8_t read[BPF_STACK];
+	bool dropped = false;
+
+	if (!stack_reads(f, read))
+		return false;
+	for (uint32_t j = 0; j < f->to - f->from; j++) {
+		const struct bpf_insn *i = &f->p->insn[f->from + j];
+		struct insn_fact *k = &f->fact[j];
+
+		if (!k->gone && is_store(i) && k->dst.kind == V_FP &&
+		    !any_read(read, k->dst.n + i->off, insn_bytes(i)))
+			dropped = k->dead_store = true;
+	}
+	return dropped;
+}
+
+/* Registers that x86 instructions insist on, and scratch registers. */
+static void needs(struct known *f, const struct bpf_insn *i,
+		  const struct insn_fact *k)
+{
+	uint8_t op = BPF_OP(i->code);
+	int32_t imm;
+	bool is_imm = insn_operand(i, k, &imm);
+
+	if (reads(f, i, k) & bit(10) || k->call == CALL_LOOKUP)
+		f->scratch = 1;
+	if (insn_is_alu(i) && k->result.kind == V_ANY) {
+		if ((op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH) &&
+		    !is_imm)
+			f->fixed |= REG_BIT(RCX);
+		if (op == BPF_DIV || op == BPF_MOD)
+			f->fixed |= REG_BIT(RAX) | REG_BIT(RDX);
+		if ((op == BPF_DIV || op == BPF_MOD) && is_imm)
+			f->scratch = 1;
+	}
+	if (!insn_is_atomic(i))
+		return;
+	if (i->imm == BPF_CMPXCHG)
+		f->fixed |= REG_BIT(RAX);
+	if (fetches(i) && !k->no_fetch && i->imm != BPF_XCHG &&
+	    i->imm != BPF_CMPXCHG && (i->imm & ~BPF_FETCH) != BPF_ADD) {
+		f->fixed |= REG_BIT(RAX);
+		f->scratch = 1;
+	}
+}
+
+static int ctx_access(struct known *f, const struct bpf_insn *i, int64_t off,
+		      struct err *e)
+{
+	unsigned bytes = insn_bytes(i);
+	bool inside = off >= 0 && off + bytes <= PT_REGS_SIZE;
+
+	if (f->result || !f->ctx) {
+		f->ctx_escapes |= !inside;
+	} else if (!inside) {
+		return fail(e, f->p->section, (uint64_t)(i - f->p->insn),
+			    "invalid bpf_context access off=%lld size=%u",
+			    (long long)off, bytes);
+	}
+	if (!inside)
+		return 0;
+	f->ctx_escapes |= off % 8 + bytes > 8 || BPF_CLASS(i->code) != BPF_LDX;
+	f->ctx_reads |= 1u << (off / 8);
+	return 0;
+}
+
+static void deepen(struct known *f, int64_t off)
+{
+	if (off < 0 && (uint64_t)-off > f->stack)
+		f->stack = off < -BPF_STACK ? BPF_STACK : (uint32_t)-off;
+}
+
+/* Upper estimates, in bytes of code. */
+static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
+{
+	uint8_t op = BPF_OP(i->code);
+
+	if (k->call == CALL_LOOKUP)
+		return 48;
+	if (insn_is_atomic(i))
+		return 40;
+	if (insn_is_alu(i) && (op == BPF_DIV || op == BPF_MOD))
+		return 56;
+	return 16;
+}
+
+static int collect(struct known *f, struct err *e)
+{
+	for (uint32_t j = 0; j < f->to - f->from; j++) {
+		const struct bpf_insn *i = &f->p->insn[f->from + j];
+		struct insn_fact *k = &f->fact[j];
+		const struct val *m = memory(i, k);
+		uint16_t r;
+
+		if (insn_is_jump(i) && k->reached && !k->gone)
+			f->fact[insn_target(f->p->insn, f->from + j) - f->from]
+				.target = true;
+		if (k->gone)
+			continue;
+		r = reads(f, i, k);
+		f->ctx_escapes |= r & k->ctx_regs;
+		f->used |= r;
+		if (BPF_OP(i->code) == BPF_CALL &&
+		    BPF_CLASS(i->code) == BPF_JMP) {
+			f->used |= bit(0);
+			f->calls |= k->call == CALL_REAL;
+		} else {
+			f->used |= writes(i, k);
+		}
+		if (m && m->kind == V_CTX &&
+		    !(BPF_CLASS(i->code) == BPF_LDX &&
+		      k->result.kind != V_ANY) &&
+		    ctx_access(f, i, m->n + i->off, e))
+			return -1;
+		if (m && m->kind == V_FP)
+			deepen(f, m->n + i->off);
+		if (k->result.kind == V_FP)
+			deepen(f, k->result.n);
+		if (k->call == CALL_LOOKUP && k->key.kind == V_FP)
+			deepen(f, k->key.n);
+		needs(f, i, k);
+		f->size += estimate(i, k);
+	}
+	if (f->fp_computed && f->stack)
+		f->stack = BPF_STACK;
+	f->stack = (uint32_t)align_up(f->stack, 8);
+	if (f->ctx && f->entry_live & bit(1))
+		f->used |= bit(1);
+	f->used &= 0x3ff;
+	return 0;
+}
+
+/* What the passes index by must be inside; everything else about an unknown
+ * instruction is refused when code is made for it. */
+static int sane(const struct known *f, struct err *e)
+{
+	const struct bpf_insn *insn = f->p->insn;
+
+	for (uint32_t at = f->from; at < f->to; at++) {
+		const struct bpf_insn *i = &insn[at];
+		uint32_t last = at;
+
+		if (i->dst_reg > 10 || i->src_reg > 10)
+			return fail(e, f->p->section, at, "no such register");
+		if (insn_is_jump(i) &&
+		    (insn_target(insn, at) < f->from ||
+		     insn_target(insn, at) >= f->to ||
+		     (insn_target(insn, at) > f->from &&
+		      insn_is_lddw(&insn[insn_target(insn, at) - 1]))))
+			return fail(e, f->p->section, at,
+				    "jump out of range");
+		at += insn_is_lddw(i);
+		last = at + 1;
+		if (last >= f->to && i->code != (BPF_JMP | BPF_EXIT) &&
+		    !insn_is_ja(i))
+			return fail(e, f->p->section, at,
+				    "falls off its end");
+	}
+	return 0;
+}
+
+int known_make(struct arena *a, const struct bpf_set *set,
+	      const struct bpf_prog *p, uint32_t sub, enum form as,
+	      struct known *out, struct err *e)
+{
+	struct arena own = { 0 };
+	uint16_t *in;
+
+	*out = (struct known){
+		.set = set,
+		.p = p,
+		.from = sub < p->nsub ? p->sub[sub] : 0,
+		.to = sub + 1 < p->nsub ? p->sub[sub + 1] : p->ninsn,
+		.ctx = as != FORM_FUNCTION,
+		.result = as != FORM_INLINE,
+	};
+	if (sane(out, e))
+		return -1;
+	known_values(a, out);
+	in = arena_alloc(&own, (out->to - out->from) * sizeof(*in));
+	do
+		find_live(out, in);
+	while (drop_stores(out));
+	arena_free(&own);
+	return collect(out, e);
+}
+
+void known_facts(struct known *f, struct facts *out)
+{
+	*out = (struct facts){
+		.ctx_reads = f->ctx_escapes ? 0 : f->ctx_reads,
+		.ctx_escapes = f->ctx_escapes,
+		.calls = f->calls,
+		.regs_used = f->used,
+		.stack = f->stack,
+		.fixed = f->fixed,
+		.size = f->size + 16,
+		.scratch = f->scratch,
+		.known = f,
+	};
+}
+
+int code_facts(struct arena *a, const struct bpf_set *set,
+	       const struct bpf_prog *p, struct facts *out, struct err *e)
+{
+	struct known *f = arena_alloc(a, sizeof(*f));
+
+	if (known_make(a, set, p, 0, FORM_INLINE, f, e))
+		return -1;
+	known_facts(f, out);
+	return 0;
+}

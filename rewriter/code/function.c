@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* function.c - the function form: a C function of r1..r5.
+ *
+ *         sub   $N, %rsp
+ *         mov   %rbx, N-8(%rsp)       the callee-saved registers in use
+ *         ...
+ *   end:  mov   N-8(%rsp), %rbx
+ *         add   $N, %rsp
+ *         ret
+ *
+ *   rsp -> | BPF stack | padding | saved registers | return address
+ *
+ * The stack pointer moves once, so that unwinding needs to know one number.
+ */
+#include "rewriter/code/gen.h"
+
+enum { CALLEE = REG_BIT(RBX) | REG_BIT(RBP) | REG_BIT(R12) | REG_BIT(R13) |
+		REG_BIT(R14) | REG_BIT(R15) };
+
+struct shape {
+	uint32_t saved; /* REG_BITs */
+	uint32_t size;  /* what rsp goes down by */
+};
+
+static struct shape shape_of(const struct known *f, const struct regmap *m)
+{
+	struct shape s = { .saved = m->clobbers & CALLEE, .size = f->stack };
+
+	s.size += 8 * (uint32_t)__builtin_popcount(s.saved);
+	/* Hosted helpers want rsp + 8 to be a multiple of 16 when entered. */
+	if (f->calls && s.size % 16 != 8)
+		s.size += 8;
+	return s;
+}
+
+static void saved_registers(struct code *c, struct shape s, bool restore)
+{
+	struct mem m = { .base = RSP, .disp = (int32_t)s.size };
+
+	for (int r = 0; r < NREG; r++) {
+		if (!(s.saved & REG_BIT(r)))
+			continue;
+		m.disp -= 8;
+		if (restore)
+			x86_load(c, 8, false, r, &m);
+		else
+			x86_store(c, 8, &m, r);
+	}
+}
+
+static void note(const struct code_env *env, struct code *c,
+		 struct code_shape shape)
+{
+	struct code_shapes *to = env->shapes;
+
+	if (!to)
+		return;
+	to->v = arena_push(c->a, to->v, to->n, sizeof(*to->v));
+	to->v[to->n++] = shape;
+}
+
+static int function_body(struct gen *g, const struct regmap *m, size_t start)
+{
+	struct code *c = g->c;
+	struct shape s = shape_of(g->f, m);
+	struct code_shape shape = { .start = c->vaddr + start,
+				    .below = s.size };
+
+	if (s.size)
+		x86_alu_imm(c, 8, ALU_SUB, RSP, (int32_t)s.size);
+	shape.enter = (uint32_t)(c->n - start);
+	saved_registers(c, s, false);
+	if (gen_function(g))
+		return -1;
+	saved_registers(c, s, true);
+	if (s.size)
+		x86_alu_imm(c, 8, ALU_ADD, RSP, (int32_t)s.size);
+	shape.leave = (uint32_t)(c->n - start);
+	code_u8(c, 0xc3);
+	shape.size = c->n - start;
+	note(g->env, c, shape);
+	return 0;
+}
+
+int code_function(struct code *c, const struct code_env *env, uint32_t prog,
+		  const struct bpf_prog *p, uint32_t sub, uint64_t *vaddr,
+		  struct err *e)
+{
+	struct gen g = { .c = c, .env = env, .e = e, .prog = prog, .hit = -1 };
+	struct arena own = { 0 };
+	struct known known;
+	struct facts facts;
+	struct regmap map;
+	int bad;
+
+	code_align(c, 16, 0xcc);
+	*vaddr = code_here(c);
+	bad = known_make(&own, env->set, p, sub, FORM_FUNCTION, &known, e);
+	if (!bad) {
+		known_facts(&known, &facts);
+		facts.calls = true; /* arguments are where C has them */
+		code_assign(&facts, 0, 0, &map);
+		gen_init(&g, &map);
+		g.f = &known;
+		g.stack = (int32_t)known.stack;
+		bad = function_body(&g, &map, c->n);
+	}
+	arena_free(&own);
+	return bad;
+}
+
+int code_subprograms(struct code *c, const struct code_env *env, uint32_t prog,
+		     const struct bpf_prog *p, uint64_t *sub, struct err *e)
+{
+	struct code_mark start = code_mark(c);
+	size_t shapes = env->shapes ? env->shapes->n : 0;
+	bool too_far = c->too_far;
+
+	/* Addresses do not change sizes: the first round finds them. */
+	for (uint32_t k = 1; k < p->nsub; k++)
+		sub[k] = code_here(c);
+	for (int round = 0; round < 2; round++) {
+		code_rewind(c, start);
+		c->too_far = too_far;
+		if (env->shapes)
+			env->shapes->n = shapes;
+		for (uint32_t k = 1; k < p->nsub; k++)
+			if (code_function(c, env, prog, p, k, &sub[k], e))
+				return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT */
+/* kernel.c - attach links as kernel uprobes and read the maps back.
+ *
+ * The programs go through libbpf unchanged, but they are attached by file
+ * offset, one link of ours at a time and in the same order, so that nothing
+ * depends on libbpf's reading of SEC().  A program with many links is loaded
+ * for uprobe_multi instead (libbpf 1.1 does not know it, hence the raw call):
+ * attaching thousands of perf uprobes takes minutes.
+ * Source: kernel/trace/bpf_trace.c bpf_uprobe_multi_link_attach().
+ */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "rewriter/diff/diff.h"
+
+enum { MULTI_FROM = 8, ATTACH_UPROBE_MULTI = 48 };
+
+struct kernel {
+	struct bpf_object **object; /* same order as bpf_set.object */
+	size_t nobject;
+	struct bpf_link **link;
+	size_t nlink;
+	int *multi_fd;
+	size_t nmulti;
+};
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)level, (void)fmt, (void)ap;
+	return 0;
+}
+
+/* A program that does nothing, loaded for what uprobes need. */
+bool kernel_usable(const char **why)
+{
+	struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd;
+
+	libbpf_set_print(quiet);
+	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "usable", "GPL", nothing, 2,
+			   NULL);
+	if (fd < 0) {
+		*why = fd == -EPERM || fd == -EACCES
+			       ? "loading BPF programs is not permitted (root?)"
+			       : "the kernel does not load BPF programs";
+		return false;
+	}
+	close(fd);
+	if (access("/sys/bus/event_source/devices/uprobe/type", R_OK)) {
+		*why = "the kernel has no uprobes "
+		       "(/sys/bus/event_source/devices/uprobe)";
+		return false;
+	}
+	return true;
+}
+
+bool kernel_probes(const struct image *img, const struct link *l)
+{
+	const uint8_t *p;
+
+	for (uint64_t at = l->addr; (p = image_at(img, at, 1)); at++) {
+		switch (*p) {
+		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0xf0:
+			return false; /* es cs ss ds lock: never fires */
+		case 0x64: case 0x65: case 0x66: case 0x67:
+		case 0xf2: case 0xf3:
+		case 0x40 ... 0x4f:
+			continue;
+		case 0xc4: case 0xc5: case 0x62:
+			return false; /* VEX, EVEX: never fires */
+		case 0x9c:
+			return false; /* pushf: the single-step flag leaks */
+		case 0x0f: /* syscall: crashes */
+			p = image_at(img, at, 2);
+			return p && p[1] != 0x05;
+		default:
+			return true;
+		}
+	}
+	return false;
+}
+
+static size_t links_of(const struct weld *w, uint32_t prog)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->links.nlink; i++)
+		n += w->links.link[i].prog == prog &&
+		     w->probe_of[i] != UINT32_MAX;
+	return n;
+}
+
+static int program_prepare(const struct weld *w, struct bpf_object *obj,
+			   uint32_t prog, struct err *e)
+{
+	const struct bpf_prog *p = &w->set.prog[prog];
+	struct bpf_program *bp =
+		bpf_object__find_program_by_name(obj, p->name);
+	size_t n = links_of(w, prog);
+
+	if (!bp)
+		return fail(e, w->set.object[p->object].path, NOWHERE,
+			    "libbpf does not find program %s", p->name);
+	bpf_program__set_autoload(bp, n > 0);
+	bpf_program__set_type(bp, BPF_PROG_TYPE_KPROBE);
+	bpf_program__set_expected_attach_type(
+		bp, n >= MULTI_FROM ? ATTACH_UPROBE_MULTI : 0);
+	return 0;
+}
+
+/* --set has already changed the initial bytes on our side. */
+static int data_prepare(const struct weld *w, struct bpf_object *obj,
+			uint32_t object, struct err *e)
+{
+	for (uint32_t i = 0; i < w->set.nmap; i++) {
+		const struct bpf_map_def *d = &w->set.map[i];
+		struct bpf_map *m;
+
+		if (d->object != object ||
+		    (d->data != DATA_DATA && d->data != DATA_RODATA))
+			continue;
+		m = bpf_object__find_map_by_name(obj, d->name);
+		if (!m || bpf_map__set_initial_value(m, d->initial.p,
+						     d->initial.n))
+			return fail(e, w->set.object[object].path, NOWHERE,
+				    "libbpf does not take the initial value "
+				    "of %s", d->name);
+	}
+	return 0;
+}
+
+static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
+		       struct err *e)
+{
+	const struct bpf_object_file *f = &w->set.object[i];
+	struct bpf_object *obj;
+	int err;
+
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = f->name);
+	obj = bpf_object__open_mem(f->bytes.p, f->bytes.n, &opts);
+	if (!obj)
+		return fail(e, f->path, NOWHERE, "libbpf cannot open it: %s",
+			    strerror(errno));
+	k->object[k->nobject++] = obj;
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		if (w->set.prog[p].object == i &&
+		    program_prepare(w, obj, p, e))
+			return -1;
+	if (data_prepare(w, obj, i, e))
+		return -1;
+	err = bpf_object__load(obj);
+	if (err)
+		return fail(e, f->path, NOWHERE,
+			    "the kernel refuses it: %s", strerror(-err));
+	return 0;
+}
+
+static int attach_one(const struct weld *w, struct kernel *k,
+		      const struct link *l, const char *file, struct err *e)
+{
+	const struct bpf_prog *p = &w->set.prog[l->prog];
+	struct bpf_program *bp = bpf_object__find_program_by_name(
+		k->object[p->object], p->name);
+	struct bpf_link *link;
+
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = l->cookie);
+	link = bpf_program__attach_uprobe_opts(
+		bp, -1, file, image_offset(&w->img, l->addr), &opts);
+	if (!link)
+		return fail(e, file, l->addr, "the kernel cannot attach %s: %s",
+			    p->name, strerror(errno));
+	k->link[k->nlink++] = link;
+	return 0;
+}
+
+static int attach_multi(const struct weld *w, struct kernel *k, uint32_t prog,
+			const char *file, struct err *e)
+{
+	const struct bpf_prog *p = &w->set.prog[prog];
+	size_t n = links_of(w, prog), at = 0;
+	uint64_t *off = calloc(n, 2 * sizeof(*off)), *cookie = off + n;
+	struct { /* union bpf_attr's link_create with its uprobe_multi */
+		uint32_t prog_fd, target_fd, attach_type, flags;
+		uint64_t path, offsets, ref_ctr_offsets, cookies;
+		uint32_t cnt, multi_flags, pid, pad;
+	} attr = {
+		.prog_fd = (uint32_t)bpf_program__fd(
+			bpf_object__find_program_by_name(k->object[p->object],
+							 p->name)),
+		.attach_type = ATTACH_UPROBE_MULTI,
+		.path = (uintptr_t)file,
+		.cnt = (uint32_t)n,
+	};
+	long fd;
+
+	if (!off)
+		return fail(e, file, NOWHERE, "out of memory");
+	attr.offsets = (uintptr_t)off;
+	attr.cookies = (uintptr_t)cookie;
+	for (size_t i = 0; i < w->links.nlink; i++)
+		if (w->links.link[i].prog == prog &&
+		    w->probe_of[i] != UINT32_MAX) {
+			off[at] = image_offset(&w->img, w->links.link[i].addr);
+			cookie[at++] = w->links.link[i].cookie;
+		}
+	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	if (fd < 0)
+		fail(e, file, NOWHERE, "the kernel cannot attach %s to %zu "
+		     "sites: %s", p->name, n, strerror(errno));
+	else
+		k->multi_fd[k->nmulti++] = (int)fd;
+	free(off);
+	return fd < 0 ? -1 : 0;
+}
+
+static int by_order(const void *x, const void *y)
+{
+	const struct link *a = *(const struct link *const *)x;
+	const struct link *b = *(const struct link *const *)y;
+
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* In attach order, because the kernel runs the last attached first. */
+static int attach_all(struct arena *a, const struct weld *w, struct kernel *k,
+		      const char *file, struct err *e)
+{
+	size_t n = w->links.nlink;
+	const struct link **v = arena_alloc(a, n * sizeof(*v));
+	bool *done = arena_alloc(a, w->set.nprog * sizeof(*done));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = &w->links.link[i];
+	qsort(v, n, sizeof(*v), by_order);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t p = v[i]->prog;
+
+		if (w->probe_of[v[i] - w->links.link] == UINT32_MAX || done[p])
+			continue;
+		if (links_of(w, p) >= MULTI_FROM) {
+			done[p] = true;
+			if (attach_multi(w, k, p, file, e))
+				return -1;
+		} else if (attach_one(w, k, v[i], file, e)) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int kernel_attach(struct arena *a, const struct weld *w, const char *file,
+		  struct kernel **out, struct err *e)
+{
+	struct kernel *k = arena_alloc(a, sizeof(*k));
+
+	k->object = arena_alloc(a, w->set.nobject * sizeof(*k->object));
+	k->link = arena_alloc(a, w->links.nlink * sizeof(*k->link));
+	k->multi_fd = arena_alloc(a, w->set.nprog * sizeof(*k->multi_fd));
+	*out = k;
+	for (uint32_t i = 0; i < w->set.nobject; i++)
+		if (object_load(w, k, i, e))
+			goto fail;
+	if (attach_all(a, w, k, file, e))
+		goto fail;
+	return 0;
+fail:
+	kernel_detach(k);
+	return -1;
+}
+
+void kernel_detach(struct kernel *k)
+{
+	for (size_t i = 0; i < k->nlink; i++)
+		bpf_link__destroy(k->link[i]);
+	for (size_t i = 0; i < k->nmulti; i++)
+		close(k->multi_fd[i]);
+	for (size_t i = 0; i < k->nobject; i++)
+		bpf_object__close(k->object[i]);
+	k->nlink = k->nmulti = k->nobject = 0;
+}
+
+static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
+			struct snap_map *out, struct err *e)
+{
+	size_t size = d->key_size + d->value_size;
+	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size);
+
+	out->key_size = d->key_size;
+	out->value_size = d->value_size;
+	while (bpf_map_get_next_key(fd, key, next) == 0) {
+		out->elem = arena_push(a, out->elem, out->nelem, size);
+		memcpy(out->elem + out->nelem * size, next, d->key_size);
+		if (bpf_map_lookup_elem(fd, next, out->elem +
+							  out->nelem * size +
+							  d->key_size))
+			return fail(e, NULL, NOWHERE,
+				    "map %s cannot be read: %s", d->name,
+				    strerror(errno));
+		key = out->elem + out->nelem * size;
+		out->nelem++;
+	}
+	return 0;
+}
+
+int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
+		    struct snapshot *out, struct err *e)
+{
+	out->nmap = w->set.nmap;
+	out->map = arena_alloc(a, (out->nmap + 1) * sizeof(*out->map));
+	for (uint32_t i = 0; i < w->set.nmap; i++) {
+		const struct bpf_map_def *d = &w->set.map[i];
+		struct bpf_map *m = bpf_object__find_map_by_name(
+			k->object[d->object], d->name);
+
+		if (m && map_snapshot(a, bpf_map__fd(m), d, &out->map[i], e))
+			return -1;
+	}
+	return 0;
+}

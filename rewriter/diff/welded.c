@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* welded.c - the maps of a welded run, from its region file. */
+#include <unistd.h>
+
+#include "rewriter/diff/diff.h"
+#include "runtime-stub/reader/reader.h"
+
+/* A library that was never loaded has no region: its maps are as they began. */
+static void untouched(struct arena *a, const struct bpf_map_def *d,
+		      struct snap_map *out)
+{
+	size_t size = d->key_size + d->value_size;
+
+	if (d->type != BPF_MAP_TYPE_ARRAY)
+		return;
+	out->nelem = d->max_entries;
+	out->elem = arena_alloc(a, out->nelem * size);
+	for (uint32_t i = 0; i < d->max_entries; i++) {
+		memcpy(out->elem + i * size, &i, sizeof(i));
+		if (d->initial.n)
+			memcpy(out->elem + i * size + d->key_size,
+			       d->initial.p, d->value_size);
+	}
+}
+
+static int read_map(struct arena *a, const struct reader *r, uint32_t i,
+		    const struct bpf_map_def *d, struct snap_map *out,
+		    struct err *e)
+{
+	size_t size = d->key_size + d->value_size, n;
+	struct reader_elem *elem;
+
+	if (reader_elems(a, r, i, &elem, &n, e))
+		return -1;
+	out->nelem = n;
+	out->elem = arena_alloc(a, n * size);
+	for (size_t k = 0; k < n; k++) {
+		memcpy(out->elem + k * size, elem[k].key, d->key_size);
+		memcpy(out->elem + k * size + d->key_size, elem[k].value,
+		       d->value_size);
+	}
+	return 0;
+}
+
+int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
+		    struct snapshot *out, struct err *e)
+{
+	struct reader r;
+	bool found = access(region, F_OK) == 0;
+	int bad = 0;
+
+	if (found && reader_open(a, region, READER_READ, &r, e))
+		return -1;
+	out->nmap = w->set.nmap;
+	out->map = arena_alloc(a, (out->nmap + 1) * sizeof(*out->map));
+	for (uint32_t i = 0; i < w->set.nmap && !bad; i++) {
+		const struct bpf_map_def *d = &w->set.map[i];
+
+		out->map[i].key_size = d->key_size;
+		out->map[i].value_size = d->value_size;
+		if (found)
+			bad = read_map(a, &r, i, d, &out->map[i], e);
+		else
+			untouched(a, d, &out->map[i]);
+	}
+	if (found)
+		reader_close(&r);
+	return bad;
+}

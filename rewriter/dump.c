@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* dump.c - one printer a stage. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "rewriter/dump.h"
+
+static void dump_sites(const struct weld *w)
+{
+	for (size_t i = 0; i < w->sites.nfunc; i++) {
+		const struct func *f = &w->sites.func[i];
+
+		printf("0x%" PRIx64 " %" PRIu64 " %s%s\n", f->addr, f->size,
+		       f->name, f->fragment ? " (fragment)" : "");
+	}
+}
+
+static void dump_bpf(const struct weld *w)
+{
+	for (uint32_t i = 0; i < w->set.nmap; i++) {
+		const struct bpf_map_def *m = &w->set.map[i];
+
+		printf("map %u %s type %u key %u value %u max %u\n", i,
+		       m->name, m->type, m->key_size, m->value_size,
+		       m->max_entries);
+	}
+	for (uint32_t i = 0; i < w->set.nprog; i++) {
+		const struct bpf_prog *p = &w->set.prog[i];
+
+		printf("program %u %s SEC(\"%s\") %u insns, %u bytes of stack\n",
+		       i, p->name, p->section, p->ninsn, p->stack);
+		for (uint32_t k = 0; k < p->ninsn; k++)
+			printf("%5u: %02x %x %x %6d %d\n", k, p->insn[k].code,
+			       p->insn[k].dst_reg, p->insn[k].src_reg,
+			       p->insn[k].off, p->insn[k].imm);
+	}
+}
+
+static void dump_links(const struct weld *w)
+{
+	for (size_t i = 0; i < w->links.nlink; i++) {
+		const struct link *l = &w->links.link[i];
+
+		printf("0x%" PRIx64 " %s+0x%" PRIx64 " %s cookie %" PRIu64 "\n",
+		       l->addr, l->func->name, l->offset,
+		       w->set.prog[l->prog].name, l->cookie);
+	}
+}
+
+static void dump_plan(const struct weld *w)
+{
+	for (size_t i = 0; i < w->plan.npatch; i++) {
+		const struct patch *p = &w->plan.patch[i];
+
+		printf("0x%" PRIx64 " %u bytes, %u insns, %s, live 0x%x%s, "
+		       "%s\n",
+		       p->at, p->len, p->ninsn, tactic_name(p->tactic),
+		       p->live.regs, p->live.flags ? " flags" : "",
+		       p->func->name);
+	}
+	for (size_t i = 0; i < w->plan.nrefusal; i++) {
+		const struct refusal *r = &w->plan.refusal[i];
+
+		printf("0x%" PRIx64 " %s\n", w->links.link[r->link].addr,
+		       r->why);
+	}
+}
+
+static void dump_region(const struct weld *w)
+{
+	const struct region *r = &w->region;
+
+	printf("size %" PRIu64 " gates 0x%" PRIx64 " maps 0x%" PRIx64
+	       " counts 0x%" PRIx64 " trace 0x%" PRIx64 "\n",
+	       r->size, r->gates, r->maps, r->counts, r->trace);
+	for (uint32_t i = 0; i < r->nmap; i++)
+		printf("map %s at 0x%" PRIx64 ", %" PRIu64 " bytes\n",
+		       r->map[i].name, r->map[i].data, r->map[i].size);
+}
+
+/* Instructions of each trampoline, as objdump would show them. */
+static void dump_code(const struct weld *w)
+{
+	for (size_t i = 0; i < w->plan.npatch; i++) {
+		const struct patch *p = &w->plan.patch[i];
+		uint64_t at = p->tramp, end = p->tramp + p->tramp_size;
+		struct insn insn;
+		char text[128];
+
+		printf("%s.weld:\n", p->func->name);
+		while (at < end) {
+			const uint8_t *b = w->rx.p + (at - w->rx.vaddr);
+
+			if (!insn_decode(b, end - at, at, &insn))
+				break;
+			insn_print(b, end - at, at, text, sizeof(text));
+			printf("  0x%" PRIx64 ": %s\n", at, text);
+			at += insn.len;
+		}
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*print)(const struct weld *w);
+} stages[] = {
+	{ "sites", dump_sites }, { "bpf", dump_bpf },
+	{ "links", dump_links }, { "plan", dump_plan },
+	{ "region", dump_region }, { "code", dump_code },
+};
+
+int dump_stage(const struct weld *w, const char *stage, struct err *e)
+{
+	if (!stage)
+		return 0;
+	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)
+		if (strcmp(stages[i].name, stage) == 0) {
+			stages[i].print(w);
+			return 0;
+		}
+	return misuse(e, "--dump=%s: no such stage (sites, bpf, links, plan, "
+			 "region, code)", stage);
+}

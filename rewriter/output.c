@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* output.c - names and notes for what was generated.
+ *
+ * The manifest makes the welded file self-sufficient: info, map and unweld
+ * need nothing else.  It is a note that is not loaded, because strip, eu-strip
+ * and llvm-strip keep notes.
+ */
+#include <assert.h>
+
+#include "rewriter/output.h"
+#include "runtime-stub/reader/manifest.h"
+
+void identity_start(struct identity *id)
+{
+	id->state = XXH3_createState();
+	assert(id->state);
+	XXH3_128bits_reset(id->state);
+}
+
+void identity_add(struct identity *id, const void *p, size_t n)
+{
+	uint64_t len = n;
+
+	XXH3_128bits_update(id->state, &len, sizeof(len));
+	XXH3_128bits_update(id->state, p, n);
+}
+
+void identity_end(struct identity *id, uint8_t out[16])
+{
+	XXH128_canonical_t c;
+
+	XXH128_canonicalFromHash(&c, XXH3_128bits_digest(id->state));
+	memcpy(out, c.digest, 16);
+	XXH3_freeState(id->state);
+}
+
+static void section_add(struct weld *w, struct new_section s)
+{
+	struct new_section *v = arena_push(
+		&w->arena, (void *)w->edits.sec, w->edits.nsec, sizeof(*v));
+
+	if (s.size == 0 && s.in != NOT_LOADED)
+		return;
+	v[w->edits.nsec++] = s;
+	w->edits.sec = v;
+}
+
+static void symbol_add(struct weld *w, struct new_symbol s)
+{
+	struct new_symbol *v = arena_push(
+		&w->arena, (void *)w->edits.sym, w->edits.nsym, sizeof(*v));
+
+	v[w->edits.nsym++] = s;
+	w->edits.sym = v;
+}
+
+static void loaded_sections(struct weld *w)
+{
+	uint64_t text_end = w->eh_frame_size ? w->eh_frame : w->rx.n;
+	uint64_t rw = w->edits.rw_size;
+
+	section_add(w, (struct new_section){
+			       .name = ".bpfweld.text", .in = IN_RX,
+			       .type = SHT_PROGBITS, .align = 64,
+			       .at = align_up(w->room.rx_start, 64),
+			       .size = text_end -
+				       align_up(w->room.rx_start, 64) });
+	section_add(w, (struct new_section){
+			       .name = ".bpfweld.eh_frame", .in = IN_RX,
+			       .type = SHT_PROGBITS, .align = 8,
+			       .at = w->eh_frame, .size = w->eh_frame_size });
+	section_add(w, (struct new_section){
+			       .name = ".bpfweld.eh_frame_hdr", .in = IN_RX,
+			       .type = SHT_PROGBITS, .align = 4,
+			       .at = w->eh_frame_hdr,
+			       .size = w->eh_frame_hdr_size });
+	section_add(w, (struct new_section){
+			       .name = ".bpfweld.data", .in = IN_RW,
+			       .type = SHT_PROGBITS, .align = 16,
+			       .at = 0, .size = rw });
+	section_add(w, (struct new_section){
+			       .name = ".bpfweld.bss", .in = IN_BSS,
+			       .type = SHT_NOBITS, .align = 16,
+			       .at = rw, .size = w->edits.rw_memsz - rw });
+}
+
+static void code_symbols(struct weld *w)
+{
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		if (w->func_of[p])
+			symbol_add(w, (struct new_symbol){
+					      .name = arena_printf(
+						      &w->arena, "%s.bpf",
+						      w->set.prog[p].name),
+					      .in = IN_RX,
+					      .at = w->func_of[p] -
+						    w->rx.vaddr,
+					      .type = STT_FUNC });
+	for (size_t i = 0; i < w->plan.npatch; i++) {
+		const struct patch *p = &w->plan.patch[i];
+		uint64_t off = p->site - p->func->addr;
+
+		symbol_add(w, (struct new_symbol){
+				      .name = off ? arena_printf(
+							    &w->arena,
+							    "%s.weld+0x%llx",
+							    p->func->name,
+							    (unsigned long long)
+								    off)
+						  : arena_printf(
+							    &w->arena, "%s.weld",
+							    p->func->name),
+				      .in = IN_RX,
+				      .at = p->tramp - w->rx.vaddr,
+				      .size = p->tramp_size,
+				      .type = STT_FUNC });
+	}
+}
+
+static void manifest_objects(struct weld *w, struct manifest *m)
+{
+	m->nobject = w->set.nobject;
+	m->object = arena_alloc(&w->arena, m->nobject * sizeof(*m->object));
+	for (size_t i = 0; i < m->nobject; i++)
+		m->object[i] = (struct manifest_object){
+			.name = w->set.object[i].name,
+			.path = w->set.object[i].path,
+			.bytes = w->set.object[i].bytes,
+		};
+}
+
+static void manifest_maps(struct weld *w, struct manifest *m)
+{
+	m->nmap = w->set.nmap;
+	m->map = arena_alloc(&w->arena, (m->nmap + 1) * sizeof(*m->map));
+	for (size_t i = 0; i < m->nmap; i++) {
+		const struct bpf_map_def *d = &w->set.map[i];
+
+		m->map[i] = (struct manifest_map){
+			.map = w->region.map[i], .name = d->name,
+			.object = d->object, .btf_key = d->btf_key,
+			.btf_value = d->btf_value, .data = d->data,
+		};
+	}
+}
+
+static const char *probe_spec(struct arena *a, const struct link *l)
+{
+	if (l->offset)
+		return arena_printf(a, "uprobe:%s+0x%llx", l->func->name,
+				    (unsigned long long)l->offset);
+	return arena_printf(a, "uprobe:%s", l->func->name);
+}
+
+static void manifest_probes(struct weld *w, struct manifest *m)
+{
+	m->nprobe = w->nprobe;
+	m->probe = arena_alloc(&w->arena, m->nprobe * sizeof(*m->probe));
+	for (size_t i = 0; i < w->plan.npatch; i++) {
+		const struct patch *p = &w->plan.patch[i];
+
+		for (uint32_t k = p->link; k < p->link + p->nlink; k++) {
+			const struct link *l = &w->links.link[k];
+
+			m->probe[w->probe_of[k]] = (struct manifest_probe){
+				.prog = w->set.prog[l->prog].name,
+				.spec = probe_spec(&w->arena, l),
+				.func = l->func->name,
+				.addr = l->addr,
+				.offset = l->offset,
+				.patch_at = p->at,
+				.patch_len = p->len,
+				.tramp = p->tramp,
+				.tactic = tactic_name(p->tactic),
+				.original = { image_at(&w->img, p->at, p->len),
+					      p->len },
+			};
+		}
+	}
+}
+
+/* A note: name size, descriptor size, type, name, descriptor. */
+static struct bytes note_pack(struct arena *a, struct bytes desc)
+{
+	static const char name[] = "bpfweld";
+	uint32_t head[3] = { sizeof(name), (uint32_t)desc.n, 1 };
+	size_t n = sizeof(head) + sizeof(name) + align_up(desc.n, 4);
+	uint8_t *p = arena_alloc(a, n);
+
+	memcpy(p, head, sizeof(head));
+	memcpy(p + sizeof(head), name, sizeof(name));
+	memcpy(p + sizeof(head) + sizeof(name), desc.p, desc.n);
+	return (struct bytes){ p, n };
+}
+
+static int manifest_add(struct weld *w, const struct weld_options *opt,
+			struct err *e)
+{
+	struct manifest m = {
+		.tool = "bpfweld " BPFWELD_VERSION,
+		.target = opt->target,
+		.engine = opt->engine == ENGINE_VM ? "vm" : "native",
+		.original_size = w->img.file.n,
+		.region_size = w->region.size,
+	};
+	struct bytes note;
+
+	memcpy(m.weld_id, w->weld_id, sizeof(m.weld_id));
+	content_hash(w->img.file, m.original_hash);
+	if (emit_saved(&w->arena, &w->img, &w->room, &w->edits, &m.saved,
+		       &m.nsaved, e))
+		return -1;
+	manifest_objects(w, &m);
+	manifest_maps(w, &m);
+	manifest_probes(w, &m);
+	note = note_pack(&w->arena, manifest_pack(&w->arena, &m));
+	section_add(w, (struct new_section){ .name = ".note.bpfweld",
+					     .in = NOT_LOADED,
+					     .type = SHT_NOTE,
+					     .align = 4,
+					     .size = note.n,
+					     .content = note });
+	return 0;
+}
+
+/* A stub without initialised data has only bss; older kernels mishandle a
+ * segment with nothing in the file, so its first bytes are written out. */
+static void rw_fill(struct weld *w)
+{
+	static const uint8_t zeroes[16];
+
+	w->edits.rw = w->stub.data.n ? w->stub.data.p : zeroes;
+	w->edits.rw_size = w->stub.data.n ? w->stub.data.n : sizeof(zeroes);
+}
+
+int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
+{
+	w->edits.rx = w->rx.p;
+	w->edits.rx_size = w->rx.n;
+	rw_fill(w);
+	w->edits.rw_memsz = w->stub.rw_memsz;
+	w->edits.edit = w->built.edit;
+	w->edits.nedit = w->built.nedit;
+	w->edits.eh_frame_hdr = w->eh_frame_hdr;
+	w->edits.eh_frame_hdr_size = w->eh_frame_hdr_size;
+	w->edits.allow_setuid = opt->allow_setuid;
+	loaded_sections(w);
+	code_symbols(w);
+	return manifest_add(w, opt, e);
+}

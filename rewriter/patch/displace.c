@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* displace.c - write an instruction again at another address, such that the
+ * target cannot tell.
+ *
+ *   displaced                 written
+ *   op disp32(%rip)           the same, disp32 adjusted
+ *   jmp, jcc (rel8, rel32)    the rel32 form
+ *   loop, jrcxz L             loop 1f; jmp 2f; 1: jmp L; 2:
+ *   call F                    push return address; jmp F
+ *   call *M                   push return address; jmp *M
+ *   nop                       nothing
+ *   anything else             its bytes
+ *
+ * The return address that is pushed is the original one: callees, unwinders
+ * and exception tables see the program as it was.  Pushing it may touch no
+ * register, no flag and no memory but the eight bytes a call would write:
+ *
+ *   address below 2 GiB       push $imm32
+ *   anywhere                  push %rax; lea R(%rip), %rax; xchg %rax, (%rsp)
+ *
+ * A push that no call made leaves the processor's return predictor (and a
+ * shadow stack) one short.  So where the call is the last displaced
+ * instruction, as it must be, the site itself is made a call:
+ *
+ *   site: mov %rbx, %rdi      site: nop
+ *         call F                    call trampoline  (ends where `call F` did)
+ *
+ * The trampoline then starts with the right address on the stack, for the
+ * price of a jump.  That writes the eight bytes earlier than the original did:
+ * nothing displaced before the call may read them, or make them part of the
+ * stack by lowering the stack pointer over them, hence displace_by_call().
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "rewriter/patch/displace.h"
+
+void depth_change(struct depths *d, const struct code *c, int32_t by)
+{
+	uint32_t at = (uint32_t)(code_here(c) - d->start);
+
+	if (by == 0)
+		return;
+	d->below += (uint32_t)by;
+	if (d->n && d->v[d->n - 1].at == at) {
+		d->v[d->n - 1].below = d->below;
+		return;
+	}
+	d->v = arena_push(d->a, d->v, d->n, sizeof(*d->v));
+	d->v[d->n++] = (struct depth){ .at = at, .below = d->below };
+}
+
+/* Offset of the opcode: behind legacy prefixes and REX, which goes to *rex. */
+static unsigned opcode_at(const uint8_t *p, unsigned len, uint8_t *rex)
+{
+	static const uint8_t prefix[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
+					  0x66, 0x67, 0xf0, 0xf2, 0xf3 };
+	unsigned i = 0;
+
+	while (i + 1 < len && memchr(prefix, p[i], sizeof(prefix)))
+		i++;
+	*rex = 0;
+	if (i + 1 < len && (p[i] & 0xf0) == 0x40)
+		*rex = p[i++];
+	return i;
+}
+
+static bool has_prefix(const uint8_t *p, unsigned opcode, uint8_t prefix)
+{
+	return memchr(p, prefix, opcode) != NULL;
+}
+
+enum { REX_W = 8, REX_B = 1 };
+enum { OP_GROUP5 = 0xff, GROUP5_CALL = 2, GROUP5_JMP = 4 };
+enum { MOD_DISP8 = 1, MOD_DISP32 = 2, MOD_REG = 3, RM_SIB = 4 };
+
+static unsigned modrm_mod(uint8_t m)
+{
+	return m >> 6;
+}
+
+static unsigned modrm_reg(uint8_t m)
+{
+	return m >> 3 & 7;
+}
+
+static unsigned modrm_rm(uint8_t m)
+{
+	return m & 7;
+}
+
+static const char *indirect_refusal(const uint8_t *p, const struct insn *in)
+{
+	uint8_t rex;
+	unsigned op = opcode_at(p, in->len, &rex);
+	uint8_t m = p[op + 1];
+
+	if (p[op] != OP_GROUP5 || modrm_reg(m) != GROUP5_CALL)
+		return "a far call";
+	if (modrm_mod(m) == MOD_REG && modrm_rm(m) == RSP && !(rex & REX_B))
+		return "a call to the stack pointer";
+	return NULL;
+}
+
+const char *displace_refusal(const uint8_t *p, const struct insn *in)
+{
+	uint8_t rex;
+	unsigned op = opcode_at(p, in->len, &rex);
+
+	if (in->endbr)
+		return "endbr64";
+	if (in->rip_off && has_prefix(p, op, 0x67))
+		return "an eip-relative operand";
+	if (in->flow == FLOW_LOOP && (p[op] < 0xe0 || p[op] > 0xe3))
+		return "xbegin";
+	if (in->flow == FLOW_CALL_IND)
+		return indirect_refusal(p, in);
+	return NULL;
+}
+
+bool insn_ends_flow(const struct insn *in)
+{
+	return in->flow == FLOW_JMP || in->flow == FLOW_JMP_IND ||
+	       in->flow == FLOW_RET || in->flow == FLOW_STOP;
+}
+
+static bool is_call(const struct insn *in)
+{
+	return in->flow == FLOW_CALL || in->flow == FLOW_CALL_IND;
+}
+
+/* Instructions that move rsp by a constant and read no memory below it. */
+// clang-format off
+static const struct {
+	uint8_t op, mask, rex, modrm; /* modrm 0: has none */
+	int8_t push;                  /* bytes, when imm is 0 */
+	uint8_t imm;                  /* size of an immediate that is the change */
+	int8_t sign;                  /* +1: rsp falls by the immediate */
+} stack_ops[] = {
+	/* op    mask  rex   modrm push imm sign */
+	{ 0x50, 0xf8, 0,    0,     8,  0,  0 }, /* push reg */
+	{ 0x58, 0xf8, 0,    0,    -8,  0,  0 }, /* pop reg */
+	{ 0x6a, 0xff, 0,    0,     8,  0,  0 }, /* push $imm8 */
+	{ 0x68, 0xff, 0,    0,     8,  0,  0 }, /* push $imm32 */
+	{ 0x9c, 0xff, 0,    0,     8,  0,  0 }, /* pushfq */
+	{ 0x9d, 0xff, 0,    0,    -8,  0,  0 }, /* popfq */
+	{ 0x83, 0xff, 0x48, 0xec,  0,  1,  1 }, /* sub $imm8, %rsp */
+	{ 0x81, 0xff, 0x48, 0xec,  0,  4,  1 }, /* sub $imm32, %rsp */
+	{ 0x83, 0xff, 0x48, 0xc4,  0,  1, -1 }, /* add $imm8, %rsp */
+	{ 0x81, 0xff, 0x48, 0xc4,  0,  4, -1 }, /* add $imm32, %rsp */
+};
+// clang-format on
+
+static int32_t imm_read(const uint8_t *p, unsigned size)
+{
+	int32_t v;
+
+	if (size == 1)
+		return (int8_t)*p;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+enum stack_use { STACK_OTHER, STACK_PUSH_POP, STACK_ADD_SUB };
+
+/* By how much the instruction lowers rsp, when it is one of the table. */
+static enum stack_use stack_change(const uint8_t *p, const struct insn *in,
+				   int32_t *by)
+{
+	uint8_t rex;
+	unsigned op = opcode_at(p, in->len, &rex);
+
+	if (has_prefix(p, op, 0x66))
+		return STACK_OTHER;
+	for (size_t i = 0; i < sizeof(stack_ops) / sizeof(*stack_ops); i++) {
+		if ((p[op] & stack_ops[i].mask) != stack_ops[i].op)
+			continue;
+		if (stack_ops[i].modrm && (rex != stack_ops[i].rex ||
+					   p[op + 1] != stack_ops[i].modrm))
+			continue;
+		*by = stack_ops[i].push;
+		if (!stack_ops[i].imm)
+			return STACK_PUSH_POP;
+		*by = stack_ops[i].sign *
+		      imm_read(p + op + 2, stack_ops[i].imm);
+		return STACK_ADD_SUB;
+	}
+	return STACK_OTHER;
+}
+
+/* Does it leave alone what was below the stack pointer?  A push overwrites
+ * it; at a function's entry there is nothing. */
+static bool reads_no_stack(const uint8_t *p, const struct insn *in, bool entry)
+{
+	struct effects e;
+	int32_t by;
+
+	if (in->flow != FLOW_NEXT)
+		return false;
+	if (in->nop)
+		return true;
+	switch (stack_change(p, in, &by)) {
+	case STACK_PUSH_POP:
+		return true;
+	case STACK_ADD_SUB:
+		return by < 0 || entry;
+	default:
+		break;
+	}
+	return insn_effects(p, in->len, &e) &&
+	       !(e.reads & (REG_BIT(RSP) | REG_BIT(RBP)));
+}
+
+bool displace_by_call(const struct image *img, const struct patch *p)
+{
+	const struct insn *last = &p->insn[p->ninsn - 1];
+	bool entry = p->site == p->func->addr && !p->func->fragment;
+
+	if (!is_call(last) || last->at + last->len != p->at + p->len)
+		return false;
+	for (unsigned i = 0; i + 1 < p->ninsn; i++) {
+		const struct insn *in = &p->insn[i];
+
+		if (!reads_no_stack(image_at(img, in->at, in->len), in,
+				    entry))
+			return false;
+	}
+	return true;
+}
+
+static void push_return(struct code *c, const struct image *img, uint64_t ret,
+			struct depths *d)
+{
+	static const uint8_t push_rax[] = { 0x50 };
+	static const uint8_t lea_rax[] = { 0x48, 0x8d, 0x05 };
+	static const uint8_t xchg_rax[] = { 0x48, 0x87, 0x04, 0x24 };
+
+	if (img->type == ET_EXEC && ret <= INT32_MAX) {
+		code_u8(c, 0x68);
+		code_u32(c, (uint32_t)ret);
+		depth_change(d, c, 8);
+		return;
+	}
+	code_bytes(c, push_rax, sizeof(push_rax));
+	depth_change(d, c, 8);
+	code_bytes(c, lea_rax, sizeof(lea_rax));
+	code_rel32(c, ret, 0);
+	code_bytes(c, xchg_rax, sizeof(xchg_rax));
+}
+
+static void copy(struct code *c, const uint8_t *p, const struct insn *in)
+{
+	if (in->nop && p[0] != 0xf3)
+		return;
+	if (!in->rip_off) {
+		code_bytes(c, p, in->len);
+		return;
+	}
+	code_bytes(c, p, in->rip_off);
+	code_rel32(c, in->target, in->len - in->rip_off - 4);
+	code_bytes(c, p + in->rip_off + 4, in->len - in->rip_off - 4);
+}
+
+/* The operand behind a ModRM that has rsp as base, eight bytes further up. */
+static void rsp_operand(struct code *c, uint8_t modrm, const uint8_t *sib)
+{
+	static const uint8_t size[] = { 0, 1, 4 };
+	unsigned n = size[modrm_mod(modrm)];
+	int64_t disp = (n ? imm_read(sib + 1, n) : 0) + INT64_C(8);
+	bool small = disp >= INT8_MIN && disp <= INT8_MAX;
+
+	code_u8(c, (modrm & 0x3f) | (small ? MOD_DISP8 : MOD_DISP32) << 6);
+	code_u8(c, *sib);
+	if (small)
+		code_u8(c, (uint8_t)disp);
+	else
+		code_u32(c, (uint32_t)disp);
+}
+
+/* jmp *M for call *M, the return address being on the stack already. */
+static void jump_indirect(struct code *c, const uint8_t *p,
+			  const struct insn *in)
+{
+	uint8_t rex;
+	unsigned op = opcode_at(p, in->len, &rex);
+	uint8_t m = (p[op + 1] & 0xc7) | GROUP5_JMP << 3;
+	bool sib = modrm_mod(m) != MOD_REG && modrm_rm(m) == RM_SIB;
+
+	code_bytes(c, p, op + 1);
+	if (sib && (p[op + 2] & 7) == RSP && !(rex & REX_B)) {
+		rsp_operand(c, m, p + op + 2);
+		return;
+	}
+	code_u8(c, m);
+	if (in->rip_off)
+		code_rel32(c, in->target, 0);
+	else
+		code_bytes(c, p + op + 2, in->len - op - 2);
+}
+
+static void loop(struct code *c, const uint8_t *p, const struct insn *in)
+{
+	static const uint8_t over[] = { 0x02, 0xeb, 0x05 };
+	uint8_t rex;
+
+	code_bytes(c, p, opcode_at(p, in->len, &rex) + 1);
+	code_bytes(c, over, sizeof(over));
+	code_jmp(c, in->target);
+}
+
+static void move(struct code *c, const uint8_t *p, const struct insn *in,
+		 struct depths *d)
+{
+	int32_t by = 0;
+
+	switch (in->flow) {
+	case FLOW_JMP:
+	case FLOW_CALL:
+		code_jmp(c, in->target);
+		break;
+	case FLOW_JCC:
+		code_jcc(c, in->cond, in->target);
+		break;
+	case FLOW_LOOP:
+		loop(c, p, in);
+		break;
+	case FLOW_CALL_IND:
+		jump_indirect(c, p, in);
+		break;
+	default:
+		copy(c, p, in);
+		if (stack_change(p, in, &by) != STACK_OTHER)
+			depth_change(d, c, by);
+	}
+}
+
+void displace(struct code *c, const struct image *img, const struct patch *p,
+	      bool called, struct depths *d)
+{
+	static const uint8_t drop_return[] = { 0x48, 0x8d, 0x64, 0x24, 0x08 };
+	const struct insn *last = &p->insn[p->ninsn - 1];
+
+	if (called && p->ninsn > 1) {
+		code_bytes(c, drop_return, sizeof(drop_return));
+		depth_change(d, c, -8);
+	}
+	for (unsigned i = 0; i < p->ninsn; i++) {
+		const struct insn *in = &p->insn[i];
+
+		if (is_call(in) && !(called && p->ninsn == 1))
+			push_return(c, img, in->at + in->len, d);
+		move(c, image_at(img, in->at, in->len), in, d);
+	}
+	if (!insn_ends_flow(last) && !is_call(last))
+		code_jmp(c, last->at + last->len);
+}

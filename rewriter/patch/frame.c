@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/* frame.c - save what a trampoline would change, where the target cannot see.
+ *
+ *   rsp at the site ->  +---------------------------+
+ *                       | red zone, 128 bytes       |  may be in use
+ *   frame.stack     ->  +---------------------------+
+ *                       | stack of the BPF programs |
+ *                       | lahf/seto                 |  flags live at the site
+ *                       | rflags                    |  a program reads them
+ *                       | registers                 |  clobbered, and live or
+ *   rsp             ->  +---------------------------+  read by a program
+ *
+ * Where a program needs its ctx in memory, a whole struct hit (abi.h) takes the
+ * place of the last two.  The stack pointer moves by lea, which leaves the
+ * flags alone, before anything is written: a signal may come at any moment.
+ *
+ * Flags come back by  add $127, %al  (OF, from seto's 0 or 1) and sahf (the
+ * others); popf would take fifteen times as long.
+ */
+#include <stddef.h>
+#include <string.h>
+
+#include "rewriter/code/x86.h"
+#include "rewriter/patch/frame.h"
+
+enum { RED_ZONE = 128, WORD = 8 };
+
+// clang-format off
+static const int16_t hit_slot[NREG] = {
+	[RAX] = offsetof(struct hit, ax),  [RCX] = offsetof(struct hit, cx),
+	[RDX] = offsetof(struct hit, dx),  [RBX] = offsetof(struct hit, bx),
+	[RSP] = -1,                        [RBP] = offsetof(struct hit, bp),
+	[RSI] = offsetof(struct hit, si),  [RDI] = offsetof(struct hit, di),
+	[R8]  = offsetof(struct hit, r8),  [R9]  = offsetof(struct hit, r9),
+	[R10] = offsetof(struct hit, r10), [R11] = offsetof(struct hit, r11),
+	[R12] = offsetof(struct hit, r12), [R13] = offsetof(struct hit, r13),
+	[R14] = offsetof(struct hit, r14), [R15] = offsetof(struct hit, r15),
+};
+// clang-format on
+
+static int32_t slots_of_hit(struct keep *k)
+{
+	k->saved = ALL_REGS & ~REG_BIT(RSP);
+	for (int r = 0; r < NREG; r++)
+		k->f.slot[r] = hit_slot[r];
+	k->f.flags = offsetof(struct hit, flags);
+	k->f.hit = 0;
+	return HIT_SIZE;
+}
+
+static int32_t slots_of_saved(struct keep *k, bool rflags)
+{
+	int32_t at = 0;
+
+	for (int r = 0; r < NREG; r++) {
+		k->f.slot[r] = -1;
+		if (!(k->saved & REG_BIT(r)))
+			continue;
+		k->f.slot[r] = at;
+		at += WORD;
+	}
+	k->f.hit = -1;
+	k->f.flags = -1;
+	if (rflags) {
+		k->f.flags = at;
+		at += WORD;
+	}
+	return at;
+}
+
+void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered)
+{
+	uint32_t clobbers = n->clobbers & ~REG_BIT(RSP);
+	int32_t at;
+
+	if (n->live_flags || n->hit)
+		clobbers |= REG_BIT(RAX);
+	*k = (struct keep){ .hit = n->hit, .arith = -1 };
+	k->restored = clobbers & n->live;
+	k->saved = clobbers & (n->live | n->reads);
+	at = n->hit ? slots_of_hit(k) : slots_of_saved(k, n->reads_flags);
+	if (n->live_flags) {
+		k->arith = at;
+		at += WORD;
+	}
+	at += (int32_t)align_up(n->stack, WORD);
+	k->f.stack = at;
+	if (at || n->calls)
+		k->size = (uint32_t)at + RED_ZONE;
+	k->f.below = k->size + entered;
+}
+
+static struct mem slot(int32_t at)
+{
+	return (struct mem){ .base = RSP, .disp = at };
+}
+
+static void rsp_lower(struct code *c, int32_t by, struct depths *d)
+{
+	struct mem m = slot(-by);
+
+	x86_lea(c, RSP, &m);
+	depth_change(d, c, by);
+}
+
+static void rflags_save(struct code *c, int32_t at, struct depths *d)
+{
+	struct mem m = slot(at);
+
+	code_u8(c, 0x9c); /* pushfq */
+	depth_change(d, c, WORD);
+	x86_rm(c, 4, 0x8f, 0, &m, 0); /* popq: rsp counts as popped already */
+	depth_change(d, c, -WORD);
+}
+
+static void arith_save(struct code *c, int32_t at)
+{
+	static const uint8_t seto_al[] = { 0x0f, 0x90, 0xc0 };
+	struct mem m = slot(at);
+
+	code_u8(c, 0x9f); /* lahf */
+	code_bytes(c, seto_al, sizeof(seto_al));
+	x86_store(c, 4, &m, RAX);
+}
+
+static void arith_restore(struct code *c, int32_t at)
+{
+	static const uint8_t add_al_sahf[] = { 0x04, 0x7f, 0x9e };
+	struct mem m = slot(at);
+
+	x86_load(c, 4, false, RAX, &m);
+	code_bytes(c, add_al_sahf, sizeof(add_al_sahf));
+}
+
+/* The words of struct hit that are no register of the target. */
+static void hit_fill(struct code *c, const struct keep *k)
+{
+	struct mem sp = slot((int32_t)k->f.below);
+	struct mem to = slot(offsetof(struct hit, sp));
+
+	x86_lea(c, RAX, &sp);
+	x86_store(c, 8, &to, RAX);
+	to = slot(offsetof(struct hit, orig_ax));
+	x86_store_imm(c, 8, &to, -1);
+	to = slot(offsetof(struct hit, cs));
+	x86_store_imm(c, 8, &to, USER_CS);
+	to = slot(offsetof(struct hit, ss));
+	x86_store_imm(c, 8, &to, USER_SS);
+}
+
+static void hit_word(struct code *c, int32_t at, uint64_t value)
+{
+	struct mem m = slot(at);
+
+	if (fits32((int64_t)value)) {
+		x86_store_imm(c, 8, &m, (int32_t)value);
+		return;
+	}
+	x86_set(c, RAX, (int64_t)value);
+	x86_store(c, 8, &m, RAX);
+}
+
+void frame_hit_for(struct code *c, const struct keep *k)
+{
+	struct mem ip = { .base = MEM_RX, .to = k->f.site };
+	struct mem func_ip = { .base = MEM_RX, .to = k->f.func_ip };
+	struct mem to = slot(offsetof(struct hit, ip));
+
+	x86_lea(c, RAX, &ip);
+	x86_store(c, 8, &to, RAX);
+	if (k->f.func_ip != k->f.site)
+		x86_lea(c, RAX, &func_ip);
+	to = slot(offsetof(struct hit, func_ip));
+	x86_store(c, 8, &to, RAX);
+	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
+}
+
+void frame_enter(struct code *c, const struct keep *k, struct depths *d)
+{
+	if (!k->size)
+		return;
+	rsp_lower(c, (int32_t)k->size, d);
+	if (k->f.flags >= 0)
+		rflags_save(c, k->f.flags, d);
+	for (int r = 0; r < NREG; r++) {
+		struct mem m = slot(k->f.slot[r]);
+
+		if (k->saved & REG_BIT(r))
+			x86_store(c, 8, &m, r);
+	}
+	if (k->arith >= 0)
+		arith_save(c, k->arith);
+	if (k->hit)
+		hit_fill(c, k);
+}
+
+void frame_leave(struct code *c, const struct keep *k, struct depths *d)
+{
+	if (!k->size)
+		return;
+	if (k->arith >= 0)
+		arith_restore(c, k->arith);
+	for (int r = 0; r < NREG; r++) {
+		struct mem m = slot(k->f.slot[r]);
+
+		if (k->restored & REG_BIT(r))
+			x86_load(c, 8, false, r, &m);
+	}
+	rsp_lower(c, -(int32_t)k->size, d);
+}

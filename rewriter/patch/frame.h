@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* frame.h - what a trampoline keeps on the stack (private to patch/). */
+#ifndef BPFWELD_FRAME_H
+#define BPFWELD_FRAME_H
+
+#include "rewriter/patch/displace.h"
+
+enum { FLAGS_BIT = 1u << NREG }; /* beside REG_BITs, in patch.saved */
+
+/* What the programs of one site ask for, taken together. */
+struct needs {
+	uint32_t live;     /* REG_BITs that the target reads after the site */
+	uint32_t reads;    /* registers that programs read through ctx */
+	uint32_t clobbers; /* registers that programs overwrite */
+	uint32_t stack;    /* bytes of BPF stack */
+	bool live_flags;   /* the target reads them after the site */
+	bool reads_flags;  /* programs read them through ctx */
+	bool calls;        /* something is pushed below the frame */
+	bool hit;          /* a whole struct hit is wanted */
+};
+
+struct keep {
+	struct frame f;
+	uint32_t size;     /* bytes below the stack pointer at the start of the
+			      trampoline; 0: nothing is kept, no frame */
+	uint32_t saved, restored; /* REG_BITs */
+	int32_t arith;     /* slot of lahf and seto, or -1 */
+	bool hit;
+};
+
+/* `entered`: bytes on the stack when the trampoline starts (a call's 8). */
+void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered);
+void frame_enter(struct code *c, const struct keep *k, struct depths *d);
+void frame_leave(struct code *c, const struct keep *k, struct depths *d);
+/* The parts of struct hit that differ from program to program; uses rax. */
+void frame_hit_for(struct code *c, const struct keep *k);
+
+#endif

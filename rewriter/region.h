@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* region.h - lay out the shared region of one weld.
+ *
+ * In:   maps and the number of probes (links that will be placed).
+ * Out:  where each map's data, each gate and each counter lies, and the bytes
+ *       of struct weld_info with all that follows it (abi.h).
+ * Then: the layout is final; the programs may be compiled against it.
+ */
+#ifndef BPFWELD_REGION_H
+#define BPFWELD_REGION_H
+
+#include "rewriter/bpf/bpf.h"
+#include "runtime-stub/abi.h"
+
+struct region {
+	uint64_t size;
+	uint64_t gates, maps, counts, trace; /* region offsets */
+	uint32_t nprobe;
+	struct region_map *map; /* nmap of them, same order as bpf_set.map */
+	uint32_t nmap;
+	struct bytes info;      /* struct weld_info and its tail, to stand in RX
+				   at 16-byte alignment */
+	uint64_t info_maps;     /* offset of struct region_map[] in info */
+};
+
+/* Refuses map types that are not supported, and a region over 1 GiB. */
+int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
+		const uint8_t weld_id[16], struct region *out, struct err *e);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* code.c - instruction boundaries and padding.
+ *
+ * Code is decoded linearly from its function's start, never across a whole
+ * section: data between functions would put a sweep out of step.  Questions
+ * come in rising order, so the last position is kept and decoding goes on
+ * from there; asking for every boundary of a function costs one pass.
+ */
+#include "rewriter/site/targets.h"
+
+enum { LONGEST = 15 };
+
+bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
+	       struct walked *out)
+{
+	struct walked *c = &s->targets->cur;
+	struct span *sp = span_of(s->targets, f->addr);
+
+	if (c->f != f || (at < c->pos && at <= c->last.at))
+		*c = (struct walked){ .f = f, .pos = f->addr };
+	while (c->pos < at && !c->stuck) {
+		uint64_t room = sp && c->pos < sp->hi ? sp->hi - c->pos : 0;
+
+		if (!room || !insn_decode(sp->p + (c->pos - sp->lo),
+					  room < LONGEST ? room : LONGEST,
+					  c->pos, &c->last))
+			c->stuck = true;
+		else
+			c->pos += c->last.len;
+	}
+	*out = *c;
+	return c->pos >= at;
+}
+
+int code_boundary(const struct sites *s, uint64_t at, uint64_t *before,
+		  uint64_t *after)
+{
+	const struct func *f = func_around(s, at);
+	struct walked c;
+
+	if (!f || !code_walk(s, f, at, &c))
+		return -1;
+	if (c.pos == at)
+		return 1;
+	*before = c.last.at;
+	*after = c.pos;
+	return 0;
+}
+
+bool code_is_padding(const struct sites *s, uint64_t from, uint64_t to)
+{
+	struct span *sp = span_of(s->targets, from);
+	struct insn in;
+
+	if (from >= to)
+		return from == to;
+	if (!sp || to > sp->hi)
+		return false;
+	while (from < to) {
+		uint64_t room = to - from;
+
+		if (!insn_decode(sp->p + (from - sp->lo),
+				 room < LONGEST ? room : LONGEST, from, &in))
+			return false;
+		if (!in.nop && sp->p[from - sp->lo] != 0xcc)
+			return false;
+		from += in.len;
+	}
+	return true;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* site.h - every place a probe can go, and what is known about the code there.
+ *
+ * In:   the image.
+ * Out:  functions sorted by address, and an oracle for the window proof.
+ * Then: a function's extent is what FDEs and symbols say; a function that only
+ *       an FDE names is called fn_HEXADDR; nothing here is guessed.
+ * The expensive parts (disassembling everything) run on first need.
+ */
+#ifndef BPFWELD_SITE_H
+#define BPFWELD_SITE_H
+
+#include "elf/image.h"
+#include "rewriter/site/insn.h"
+
+struct func {
+	uint64_t addr, size;  /* size from FDE, else symbol; may be 0 */
+	const char *name;     /* best name: global before weak before local */
+	const char *version;  /* symbol version or NULL */
+	uint32_t sym, nsym;   /* aliases: image.sym[sym .. sym+nsym) */
+	bool fragment;        /* a .cold part: not an entry */
+	bool named;           /* by a symbol, not fn_HEX */
+};
+
+struct sites {
+	const struct image *img;
+	struct func *func;    /* sorted by addr, unique addresses */
+	size_t nfunc;
+	struct targets *targets; /* opaque; see target_in() */
+};
+
+int sites_find(struct arena *a, const struct image *img, struct sites *out,
+	       struct err *e);
+
+/* The function that starts at / contains addr, or NULL. */
+const struct func *func_at(const struct sites *s, uint64_t addr);
+const struct func *func_around(const struct sites *s, uint64_t addr);
+/* First byte after the function that belongs to something else: the next
+ * function, symbol or the end of the segment.  Bytes between the function's
+ * end and this are padding when code_is_padding() says so. */
+uint64_t func_limit(const struct sites *s, const struct func *f);
+bool code_is_padding(const struct sites *s, uint64_t from, uint64_t to);
+
+/* Is `at` an instruction boundary?  1 yes, 0 no, -1 cannot be known (no
+ * function covers it).  *before and *after get the boundaries on either side
+ * when 0. */
+int code_boundary(const struct sites *s, uint64_t at, uint64_t *before,
+		  uint64_t *after);
+
+/* Why an address may be reached other than by falling into it. */
+enum target_why {
+	TARGET_NONE,      /* proven: nothing we can see goes there */
+	TARGET_BRANCH,    /* a direct branch or call */
+	TARGET_MAYBE,     /* bytes no function covers could be such a branch */
+	TARGET_TABLE,     /* a jump table */
+	TARGET_POINTER,   /* relocation, RELR, init array, data word, lea */
+	TARGET_SYMBOL,
+	TARGET_LANDING,   /* landing pad of an exception */
+	TARGET_CALLSITE,  /* boundary of an exception call site */
+	TARGET_RETURN,    /* right after a call */
+	TARGET_ENDBR,
+};
+const char *target_why_name(enum target_why why);
+/* The window proof: the first address in (lo, hi), exclusive on both sides,
+ * that something may reach, and why.  TARGET_NONE when there is none. */
+enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
+			  uint64_t *where);
+
+/* Which registers and flags may be read before they are written when
+ * execution continues at `at` in function f.  Follows the code within f;
+ * whatever leaves it (calls, returns, indirect jumps) reads everything. */
+struct live {
+	uint32_t regs;  /* REG_BITs; RSP always */
+	bool flags;
+};
+struct live live_at(const struct sites *s, const struct func *f, uint64_t at);
+
+#endif

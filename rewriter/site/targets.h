@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* targets.h - the state behind the window proof; private to this folder.
+ *
+ * One byte of marks for each byte of executable file content.  Stage 1
+ * (sweep) sets MARK_SUPER and MARK_ADDR for all that any byte could mean, and
+ * MARK_TABLE and MARK_POINTER.  Stage 2 (settle) disassembles everything and
+ * sets MARK_START, MARK_BRANCH, MARK_MAYBE and, for MARK_ADDR, MARK_POINTER.
+ * All marks only ever get more.
+ */
+#ifndef BPFWELD_TARGETS_H
+#define BPFWELD_TARGETS_H
+
+#include "rewriter/site/site.h"
+
+enum {
+	MARK_SUPER = 1,    /* some byte, read as a branch, goes here */
+	MARK_ADDR = 2,     /* ET_EXEC: some 4 bytes of code spell this address */
+	MARK_BRANCH = 4,   /* a decoded branch goes here */
+	MARK_MAYBE = 8,    /* bytes that could not be decoded might */
+	MARK_TABLE = 16,   /* an entry of what looks like a jump table */
+	MARK_POINTER = 32, /* lea, or an immediate of a decoded instruction */
+	MARK_START = 64,   /* an instruction starts here */
+};
+
+struct span { /* the file part of one executable segment */
+	uint64_t lo, hi;
+	const uint8_t *p;
+	uint8_t *mark;   /* NULL until the sweep */
+};
+
+struct walked { /* where the last linear decoding of a function stood */
+	const struct func *f;
+	struct insn last; /* ends at `pos`, unless pos is f->addr */
+	uint64_t pos;
+	bool stuck;       /* nothing decodes at pos */
+};
+
+struct targets {
+	struct arena *a;
+	struct span *span;
+	size_t nspan;
+	uint64_t *reach;  /* [i]: highest end of func[0..i] */
+	struct walked cur;
+	bool swept, settled;
+	bool gave_up;     /* tables without end: everything may be a target */
+};
+
+/* func.c */
+struct span *span_of(const struct targets *t, uint64_t addr);
+uint64_t func_end(const struct sites *s, const struct func *f);
+
+/* code.c: decode f from its start to the first boundary >= at.  False when
+ * something before does not decode. */
+bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
+	       struct walked *out);
+
+/* sweep.c */
+void targets_sweep(const struct sites *s);
+void scan_branches(const struct targets *t, const struct span *in,
+		   uint64_t from, uint64_t to, uint8_t flag);
+void scan_addresses(const struct targets *t, const struct span *in,
+		    uint64_t from, uint64_t to, uint8_t flag);
+/* table.c */
+void targets_tables(const struct sites *s);
+/* settle.c */
+void targets_settle(const struct sites *s);
+
+static inline void mark_addr(const struct targets *t, uint64_t addr,
+			     uint8_t flag)
+{
+	struct span *sp = span_of(t, addr);
+
+	if (sp)
+		sp->mark[addr - sp->lo] |= flag;
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* weld.h - the whole run: target + objects -> a welded file.
+ *
+ * In:   what the command line said.
+ * Out:  every stage's product, for the commands that show a plan.
+ * Then: when weld() returned 0 and `dry_run` was not set, OUT is complete; in
+ *       every other case OUT is as it was and nothing is left behind.
+ */
+#ifndef BPFWELD_WELD_H
+#define BPFWELD_WELD_H
+
+#include "rewriter/patch/patch.h"
+
+struct weld_options {
+	const char *target, *out;
+	const char *const *object; /* paths of .bpf.o files */
+	uint32_t nobject;
+	const char *const *probe;  /* -p PROG=SPEC */
+	uint32_t nprobe;
+	const char *const *set;    /* --set VAR=VALUE */
+	uint32_t nset;
+	enum engine engine;
+	bool dry_run;              /* do everything but write */
+	bool strict;               /* one probe not placed fails the run */
+	bool allow_setuid;
+	const char *dump;          /* stage whose product is printed, or NULL */
+	/* NULL, or which links to keep (diff: those the kernel can probe). */
+	bool (*keep)(const struct image *img, const struct link *l);
+};
+
+struct weld {
+	struct arena arena;
+	struct image img;
+	struct sites sites;
+	struct bpf_set set;
+	struct links links;
+	size_t ndropped;          /* links that opt->keep left out */
+	struct facts *facts;      /* per program */
+	struct plan plan;
+	uint32_t *probe_of;       /* per link: number in the region */
+	uint32_t nprobe;          /* links that are placed */
+	uint8_t weld_id[16];
+	struct region region;
+	struct room room;
+	struct code rx;
+	struct stub stub;
+	uint64_t info_vaddr;
+	uint64_t *func_of;        /* per program: function form, or 0 */
+	uint64_t **sub;           /* per program: subprograms' addresses */
+	uint64_t *vm_insns;       /* per program: bytecode, or 0 */
+	struct built built;
+	uint64_t eh_frame, eh_frame_hdr; /* offsets in rx */
+	uint64_t eh_frame_size, eh_frame_hdr_size;
+	struct edits edits;
+};
+
+int weld(struct weld *w, const struct weld_options *opt, struct err *e);
+void weld_free(struct weld *w);
+
+/* The link was placed: its patch, else NULL and why not. */
+const struct patch *weld_patch_of(const struct weld *w, uint32_t link,
+				  const char **why);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* abi.h - what the welder, the code it generates and the stub agree on.
+ * (layout.h is for what lies in the region and outlives the process; this is
+ * for what lies inside one welded file.)
+ *
+ * The stub is freestanding C, no SSE, no libc, no dynamic relocation: every
+ * reference is RIP-relative.  The welder links it (rewriter/code/stub.h) and
+ * defines for it, hidden:
+ *     weld_info         RX: the struct below
+ *     weld_region       bss, page aligned: weld_info.region_size bytes
+ *     weld_orig_entry   the target's own e_entry
+ *     weld_orig_init    the target's own DT_INIT
+ * The stub defines, with C calling convention unless said:
+ *     weld_arm          called by a trampoline when a gate is 0: arms the
+ *                       region if that has not happened.  Preserves every
+ *                       register, flags too; wants nothing of the stack but
+ *                       room (the caller has stepped over the red zone).
+ *     weld_entry        new e_entry: arms, then jumps to weld_orig_entry with
+ *                       all registers and the stack as the kernel or ld.so
+ *                       gave them.
+ *     weld_init         new DT_INIT: arms, then jumps to weld_orig_init.
+ *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
+ *     helper_NAME       one for each row of helpers.def:
+ *                       uint64_t (uint64_t r1, .. uint64_t r5)
+ * Stack alignment on entry to any of them is unknown (8): none may use SSE.
+ */
+#ifndef BPFWELD_ABI_H
+#define BPFWELD_ABI_H
+
+#include "runtime-stub/layout.h"
+
+/* struct pt_regs of x86-64 (arch/x86/include/asm/ptrace.h), which a program's
+ * ctx points to, and behind it what the kernel keeps in its run context. */
+struct hit {
+	uint64_t r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si,
+		di, orig_ax, ip, cs, flags, sp, ss;
+	uint64_t cookie;  /* bpf_get_attach_cookie() */
+	uint64_t func_ip; /* bpf_get_func_ip() */
+};
+enum { PT_REGS_SIZE = 168, HIT_SIZE = 184, USER_CS = 0x33, USER_SS = 0x2b };
+
+struct init_record { /* bytes that are not zero in a fresh region */
+	uint64_t to;      /* region offset */
+	uint32_t from;    /* offset of the bytes from struct weld_info */
+	uint32_t len;
+};
+struct weld_info {
+	uint8_t weld_id[16];
+	char weld_name[40];   /* weld_id in hex: the region's file name */
+	uint64_t region_size;
+	uint32_t probe_count, map_count;
+	uint64_t gates, maps, counts, trace, trace_size; /* region offsets */
+	uint32_t init_count;
+	uint32_t init;        /* offset of struct init_record[] from here */
+	uint32_t map;         /* offset of struct region_map[] from here */
+	uint32_t reserved;
+};
+
+/* What the welder defines for the stub, and what the stub and the VM call. */
+struct bpf_insn;
+#pragma GCC visibility push(hidden)
+extern const struct weld_info weld_info;
+extern uint8_t weld_region[];
+#define HELPER(id, name, ...)                                                  \
+	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
+			       uint64_t r4, uint64_t r5);
+#include "runtime-stub/helpers.def"
+#pragma GCC visibility pop
+
+#endif

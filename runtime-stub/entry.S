@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* entry.S - where the target's own flow enters the stub.
+ *
+ * None of the callers expects a call: a trampoline has everything of the
+ * target in the registers, e_entry has what the kernel or ld.so left there.  So
+ * all that C may change is kept: nine integer registers and the flags.  C runs
+ * with clean flags; the target may have DF or AC set.
+ */
+	.macro	KEEP
+	pushfq
+	.cfi_adjust_cfa_offset 8
+	.irp	r, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+	push	%\r
+	.cfi_adjust_cfa_offset 8
+	.endr
+	pushq	$2
+	.cfi_adjust_cfa_offset 8
+	popfq
+	.cfi_adjust_cfa_offset -8
+	.endm
+
+	.macro	BRING_BACK
+	.irp	r, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
+	pop	%\r
+	.cfi_adjust_cfa_offset -8
+	.endr
+	popfq
+	.cfi_adjust_cfa_offset -8
+	.endm
+
+	.macro	FUNCTION name
+	.section .text.\name, "ax", @progbits
+	.globl	\name
+	.hidden	\name
+	.type	\name, @function
+	.balign	16
+\name:
+	.cfi_startproc
+	.endm
+
+	.macro	FINISH name
+	.cfi_endproc
+	.size	\name, . - \name
+	.endm
+
+/* A gate was 0.  If the region is armed, the probe is disabled: back, quickly,
+ * and without touching the flags. */
+	FUNCTION weld_arm
+	push	%rcx
+	.cfi_adjust_cfa_offset 8
+	mov	weld_state(%rip), %ecx
+	jrcxz	1f
+	pop	%rcx
+	.cfi_adjust_cfa_offset -8
+	ret
+	.cfi_adjust_cfa_offset 8
+1:	pop	%rcx
+	.cfi_adjust_cfa_offset -8
+	KEEP
+	call	start_hit
+	BRING_BACK
+	ret
+	FINISH	weld_arm
+
+/* e_entry: nothing is above us. */
+	FUNCTION weld_entry
+	.cfi_undefined rip
+	KEEP
+	lea	80(%rsp), %rdi
+	call	start_entry
+	BRING_BACK
+	jmp	weld_orig_entry
+	FINISH	weld_entry
+
+/* DT_INIT(argc, argv, envp) */
+	FUNCTION weld_init
+	KEEP
+	call	start_init
+	BRING_BACK
+	jmp	weld_orig_init
+	FINISH	weld_init
+
+/* long vdso_call(func, clock, ts): our own stack may be aligned to 8 only. */
+	FUNCTION vdso_call
+	push	%rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset rbp, -16
+	mov	%rsp, %rbp
+	.cfi_def_cfa_register rbp
+	and	$-16, %rsp
+	mov	%rdi, %rax
+	mov	%esi, %edi
+	mov	%rdx, %rsi
+	call	*%rax
+	leave
+	.cfi_def_cfa rsp, 8
+	.cfi_restore rbp
+	ret
+	FINISH	vdso_call
+
+	.section .note.GNU-stack, "", @progbits

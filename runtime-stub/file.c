@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* file.c - the region's file: found or created, checked, mapped.
+ *
+ * Default: /dev/shm/bpfweld-UID/WELDNAME.  The directory must be ours alone
+ * (a real directory, our euid, not writable by others), so nobody can put
+ * anything under its names; the file must be ours, regular and of this weld.
+ * With BPFWELD_REGION=PATH the user answers for the directory.
+ *
+ * A new file is written under a name of its own and linked to the final name
+ * when it is complete, so the final name never shows half a region; of several
+ * creators one wins and all use the winner's.  Its space is reserved: what
+ * tmpfs cannot give is an error here and not a SIGBUS at some later hit.
+ *
+ * Any failure means "no shared region", never anything to the target.  A file
+ * descriptor lives here for microseconds only, and closed on exec.
+ */
+#include <asm/stat.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/mman.h>
+#include <linux/stat.h>
+
+#include "runtime-stub/stub.h"
+#include "runtime-stub/sys.h"
+
+enum { OTHERS_WRITE = 022, EINTR_TRIES = 16 };
+
+static char parent[1024]; /* all threads write the same bytes */
+
+static char *put_hex(char *to, uint64_t v)
+{
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*to++ = "0123456789abcdef"[v >> shift & 15];
+	return to;
+}
+
+static char *put_dec(char *to, uint32_t v)
+{
+	char digit[10];
+	int n = 0;
+
+	do
+		digit[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	while (n)
+		*to++ = digit[--n];
+	return to;
+}
+
+static bool stat_is(long fd, uint32_t type, struct stat *st)
+{
+	return sys3(__NR_fstat, fd, (long)st, 0) == 0 &&
+	       (st->st_mode & S_IFMT) == type &&
+	       st->st_uid == (uint32_t)sys0(__NR_geteuid);
+}
+
+/* /dev/shm/bpfweld-UID, made if need be. */
+static long open_default(void)
+{
+	static const char prefix[] = "/dev/shm/bpfweld-";
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	char path[sizeof(prefix) + 10];
+	struct stat st;
+	long fd;
+
+	mem_copy(path, prefix, sizeof(prefix) - 1);
+	*put_dec(path + sizeof(prefix) - 1, (uint32_t)sys0(__NR_geteuid)) = 0;
+	fd = sys4(__NR_openat, AT_FDCWD, (long)path, flags, 0);
+	if (fd == -ENOENT) {
+		sys3(__NR_mkdirat, AT_FDCWD, (long)path, 0700);
+		fd = sys4(__NR_openat, AT_FDCWD, (long)path, flags, 0);
+	}
+	if (fd >= 0 &&
+	    (!stat_is(fd, S_IFDIR, &st) || (st.st_mode & OTHERS_WRITE))) {
+		sys1(__NR_close, fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+/* The directory of a path; its last part through *name. */
+static long open_parent(const char *path, const char **name)
+{
+	uint32_t i, cut = 0;
+
+	for (i = 0; path[i]; i++) {
+		if (i + 1 == sizeof(parent))
+			return -ENAMETOOLONG;
+		if (path[i] == '/')
+			cut = i + 1;
+	}
+	*name = path + cut;
+	if (!cut)
+		return AT_FDCWD;
+	mem_copy(parent, path, cut);
+	parent[cut] = 0;
+	return sys4(__NR_openat, AT_FDCWD, (long)parent,
+		    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
+/* Is this the region of this weld, and ours? */
+static bool file_is_ours(long fd)
+{
+	const struct weld_info *w = &weld_info;
+	struct region_header h;
+	struct stat st;
+
+	return stat_is(fd, S_IFREG, &st) &&
+	       (uint64_t)st.st_size == w->region_size &&
+	       sys4(__NR_pread64, fd, (long)&h, sizeof(h), 0) == sizeof(h) &&
+	       h.magic == REGION_MAGIC && h.version == REGION_VERSION &&
+	       h.size == w->region_size &&
+	       mem_equal(h.weld_id, w->weld_id, sizeof(h.weld_id));
+}
+
+static long map(uint8_t *at, long fd, long flags)
+{
+	return sys6(__NR_mmap, (long)at, (long)weld_info.region_size,
+		    PROT_READ | PROT_WRITE, flags, fd, 0);
+}
+
+/* Reserve the space, write the first content. */
+static bool fill_file(long fd)
+{
+	long size = (long)weld_info.region_size, ret, tries = EINTR_TRIES;
+
+	do
+		ret = sys4(__NR_fallocate, fd, 0, 0, size);
+	while (ret == -EINTR && --tries);
+	if (ret < 0)
+		return false;
+	ret = map(NULL, fd, MAP_SHARED);
+	if (ret < 0 && ret > -4096)
+		return false;
+	region_fill((uint8_t *)ret);
+	sys3(__NR_munmap, ret, size, 0);
+	return true;
+}
+
+static void create(long dir, const char *name)
+{
+	char temp[1 + 16 + 16 + 1], *p = temp;
+	long fd;
+
+	*p++ = '.';
+	p = put_hex(p, __builtin_ia32_rdtsc());
+	p = put_hex(p, (uint64_t)sys0(__NR_gettid));
+	*p = 0;
+	fd = sys4(__NR_openat, dir, (long)temp,
+		  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (fill_file(fd))
+		sys6(__NR_linkat, dir, (long)temp, dir, (long)name, 0, 0);
+	sys3(__NR_unlinkat, dir, (long)temp, 0);
+	sys1(__NR_close, fd);
+}
+
+/* Map the file over the region.  The kernel takes the old pages away before
+ * it has the new ones, so a failure may leave a hole: fill it again. */
+static bool map_over(long fd)
+{
+	long at = map(weld_region, fd, MAP_SHARED | MAP_FIXED);
+
+	if (at == (long)weld_region)
+		return true;
+	if (!region_is_armed())
+		map(weld_region, -1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
+	return false;
+}
+
+bool file_map(const char *want)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	const char *name = weld_info.weld_name;
+	long dir = want ? open_parent(want, &name) : open_default();
+	bool ok = false;
+	long fd;
+
+	if (dir < 0 && dir != AT_FDCWD)
+		return false;
+	fd = sys4(__NR_openat, dir, (long)name, flags, 0);
+	if (fd == -ENOENT) {
+		create(dir, name);
+		fd = sys4(__NR_openat, dir, (long)name, flags, 0);
+	}
+	if (fd >= 0) {
+		ok = file_is_ours(fd) && map_over(fd);
+		sys1(__NR_close, fd);
+	}
+	if (dir >= 0)
+		sys1(__NR_close, dir);
+	return ok;
+}

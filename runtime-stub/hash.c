@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/* hash.c - HASH maps: lock-free lists in shared memory (layout.h).
+ *
+ * Processes may be killed between any two instructions here, so there is no
+ * lock, and every step leaves a table that is whole:
+ *
+ *   insert   take an element from the pool, write it, make its state odd,
+ *            link it in front of its bucket with one CAS
+ *   replace  the same, but linked with the CAS that marks the old element:
+ *
+ *              pred --> old -----> succ       pred --> old* -> new --> succ
+ *
+ *   delete   mark: a CAS on the element's own next
+ *   both     then unlink what is marked: a CAS on its predecessor
+ *
+ * Keys are unique because the CAS on the bucket word fails if anything was
+ * put in front since the list was searched: the word's tag counts.  A marked
+ * next never changes again, so nothing can be linked behind a deleted element.
+ * Whoever meets a marked element while writing unlinks it and, having done so,
+ * owns it: it goes back to the pool.  Lookups write nothing.
+ *
+ * A walker may stand on an element that is freed and reused elsewhere.  So it
+ * makes sure, after reading one, that the link it came by still leads there
+ * (Michael, High Performance Dynamic Lock-Free Hash Tables, SPAA 2002).
+ *
+ * hash_head.count is taken before a new key is linked and given back after one
+ * was marked: -E2BIG exactly when max_entries keys are there.  A process killed
+ * in between leaves it off by one, and one element unused, at most;
+ * HASH_SPARE elements make up for that and for those in writers' hands.
+ */
+#include <linux/bpf.h>
+#include <linux/errno.h>
+
+#include "runtime-stub/hash.h"
+#include "runtime-stub/stub.h"
+
+/* Steps after which a walk gives up: no list that we wrote is so long, but
+ * the region may have been overwritten by others. */
+enum { STEPS = 1 << 20 };
+
+struct table {
+	struct hash_head *head;
+	uint64_t *bucket;      /* the one where the key belongs */
+	uint8_t *pool;
+	uint32_t key_size, stride, elems;
+	uint32_t end;          /* low half of this bucket's end words */
+	uint32_t steps;
+};
+
+struct place {
+	uint64_t first;        /* the bucket's word when the search began */
+	uint64_t *link;        /* the word that leads to */
+	uint64_t word;         /* (its value) */
+	struct hash_elem *elem;
+	uint64_t next, state;  /* of the element, when it was found */
+};
+
+static inline uint64_t load(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void store(uint64_t *p, uint64_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+static inline bool swap(uint64_t *p, uint64_t was, uint64_t v)
+{
+	return __atomic_compare_exchange_n(p, &was, v, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_RELAXED);
+}
+
+static inline struct table table_of(const struct region_map *m, const void *key,
+				    uint32_t key_size)
+{
+	uint8_t *data = weld_region + m->data;
+	uint32_t b = hash_key(key, key_size) & (m->buckets - 1);
+
+	return (struct table){
+		.head = (struct hash_head *)data,
+		.bucket = (uint64_t *)(data + sizeof(struct hash_head)) + b,
+		.pool = data + hash_pool(m->buckets),
+		.key_size = key_size,
+		.stride = m->stride,
+		.elems = m->max_entries + HASH_SPARE,
+		.end = LINK_END | b,
+		.steps = STEPS,
+	};
+}
+
+/* The element a word leads to; NULL if it cannot be (overwritten by others)
+ * or the walk has become too long. */
+static inline struct hash_elem *elem_of(struct table *t, uint64_t word)
+{
+	uint32_t i = (uint32_t)word - 1;
+
+	if (i >= t->elems || t->steps == 0)
+		return NULL;
+	t->steps--;
+	return (struct hash_elem *)(t->pool + (uint64_t)i * t->stride);
+}
+
+static inline uint32_t low_of(const struct table *t, const struct hash_elem *e)
+{
+	return (uint32_t)(((const uint8_t *)e - t->pool) / t->stride) + 1;
+}
+
+static inline uint8_t *value_of(const struct table *t, struct hash_elem *e)
+{
+	return e->key + hash_round8(t->key_size);
+}
+
+static inline bool key_is(const struct hash_elem *e, const void *key,
+			  uint32_t size)
+{
+	if (size == 8)
+		return load64(e->key) == load64(key);
+	if (size == 4)
+		return load32(e->key) == load32(key);
+	return mem_equal(e->key, key, size);
+}
+
+/* Inlined for each common key size. */
+static inline __attribute__((always_inline)) void *
+lookup(const struct region_map *m, const void *key, uint32_t key_size)
+{
+	struct table t = table_of(m, key, key_size);
+	struct hash_elem *e;
+	uint64_t *link, anchor, word, next, state;
+
+again:
+	link = t.bucket;
+	anchor = word = load(link);
+	while (!link_ends(word)) {
+		e = elem_of(&t, word);
+		if (!e)
+			return NULL;
+		state = load(&e->state);
+		next = load(&e->next);
+		if (load(link) != anchor)
+			goto again;
+		/* As long as the anchor holds, what marked elements lead to
+		 * cannot have been taken out before them. */
+		if (!(next & LINK_MARK)) {
+			if (key_is(e, key, t.key_size) &&
+			    load(&e->state) == state)
+				return value_of(&t, e);
+			link = &e->next;
+			anchor = next;
+		}
+		word = next;
+	}
+	if (load(link) != anchor && t.steps--)
+		goto again;
+	return NULL;
+}
+
+static __attribute__((noinline)) void *
+lookup_any(const struct region_map *m, const void *key)
+{
+	return lookup(m, key, m->key_size);
+}
+
+void *hash_lookup(const struct region_map *m, const void *key)
+{
+	switch (m->key_size) {
+	case 4:
+		return lookup(m, key, 4);
+	case 8:
+		return lookup(m, key, 8);
+	}
+	return lookup_any(m, key);
+}
+
+static void give_back(struct table *t, struct hash_elem *e)
+{
+	uint64_t top;
+
+	store(&e->state, e->state + 1);
+	do {
+		top = load(&t->head->free);
+		store(&e->next, link_to(e->next, (uint32_t)top));
+	} while (!swap(&t->head->free, top, link_to(top, low_of(t, e))));
+}
+
+static struct hash_elem *take(struct table *t)
+{
+	struct hash_elem *e;
+	uint64_t top, n;
+
+	while ((uint32_t)(top = load(&t->head->free))) {
+		e = elem_of(t, top);
+		if (!e)
+			return NULL;
+		n = load(&e->next);
+		if (swap(&t->head->free, top, link_to(top, (uint32_t)n)))
+			return e;
+	}
+	if (load(&t->head->taken) >= t->elems)
+		return NULL;
+	n = __atomic_fetch_add(&t->head->taken, 1, __ATOMIC_RELAXED);
+	if (n >= t->elems)
+		return NULL;
+	return (struct hash_elem *)(t->pool + n * t->stride);
+}
+
+/* Take a marked element out; then it is ours. */
+static bool take_out(struct table *t, struct place *p)
+{
+	uint64_t word = link_to(p->word, (uint32_t)p->next);
+
+	if (!swap(p->link, p->word, word))
+		return false;
+	give_back(t, p->elem);
+	p->word = word;
+	return true;
+}
+
+enum found { GONE_ASTRAY = -1, NOT_FOUND, FOUND };
+
+/* Find the key; what is marked on the way is taken out. */
+static enum found find(struct table *t, struct place *p, const void *key)
+{
+	struct hash_elem *e;
+
+	p->link = t->bucket;
+	p->first = p->word = load(t->bucket);
+	while (!link_ends(p->word)) {
+		p->elem = e = elem_of(t, p->word);
+		if (!e)
+			return GONE_ASTRAY;
+		p->state = load(&e->state);
+		p->next = load(&e->next);
+		if (load(p->link) != p->word)
+			return GONE_ASTRAY;
+		if (p->next & LINK_MARK) {
+			if (!take_out(t, p))
+				return GONE_ASTRAY;
+			continue;
+		}
+		if (key_is(e, key, t->key_size))
+			return load(&e->state) == p->state ? FOUND
+							   : GONE_ASTRAY;
+		p->link = &e->next;
+		p->word = p->next;
+	}
+	return load(p->link) == p->word ? NOT_FOUND : GONE_ASTRAY;
+}
+
+/* Mark the element found and let it lead to `low`; then take it out, or let
+ * a second search do so. */
+static bool remove_found(struct table *t, struct place *p, uint32_t low,
+			 const void *key)
+{
+	uint64_t next = link_to(p->next, low) | LINK_MARK;
+
+	if (!swap(&p->elem->next, p->next, next))
+		return false;
+	p->next = next;
+	if (!take_out(t, p))
+		find(t, p, key);
+	return true;
+}
+
+/* Room for one more key?  Takes it. */
+static bool reserve(struct hash_head *h, uint64_t max)
+{
+	uint64_t n = load(&h->count);
+
+	do {
+		if ((int64_t)n >= (int64_t)max)
+			return false;
+	} while (!__atomic_compare_exchange_n(&h->count, &n, n + 1, false,
+					      __ATOMIC_RELAXED,
+					      __ATOMIC_RELAXED));
+	return true;
+}
+
+static void release(struct hash_head *h)
+{
+	__atomic_fetch_sub(&h->count, 1, __ATOMIC_RELAXED);
+}
+
+static struct hash_elem *prepare(struct table *t, const void *key,
+				 const void *value, uint32_t value_size)
+{
+	struct hash_elem *e = take(t);
+
+	if (!e)
+		return NULL;
+	mem_copy(e->key, key, t->key_size);
+	mem_copy(value_of(t, e), value, value_size);
+	store(&e->state, e->state + 1);
+	return e;
+}
+
+/* Link e in front of the bucket, whose word was `first`. */
+static bool insert(struct table *t, struct hash_elem *e, uint64_t first)
+{
+	store(&e->next, link_to(e->next, link_ends(first) ? t->end
+							  : (uint32_t)first));
+	return swap(t->bucket, first, link_to(first, low_of(t, e)));
+}
+
+static bool replace(struct table *t, struct hash_elem *e, struct place *p,
+		    const void *key)
+{
+	store(&e->next, link_to(e->next, (uint32_t)p->next));
+	return remove_found(t, p, low_of(t, e), key);
+}
+
+long hash_update(const struct region_map *m, const void *key, const void *value,
+		 uint64_t flags)
+{
+	struct table t = table_of(m, key, m->key_size);
+	struct hash_elem *e = NULL;
+	bool reserved = false;
+	struct place p;
+	enum found f;
+	long ret;
+
+	for (ret = -EBUSY; t.steps; t.steps--) {
+		f = find(&t, &p, key);
+		if (f == GONE_ASTRAY)
+			continue;
+		if (f == FOUND && flags == BPF_NOEXIST) {
+			ret = -EEXIST;
+			break;
+		}
+		if (f == NOT_FOUND && flags == BPF_EXIST) {
+			ret = -ENOENT;
+			break;
+		}
+		ret = -E2BIG;
+		if (f == NOT_FOUND && !reserved)
+			reserved = reserve(t.head, m->max_entries);
+		if (f == NOT_FOUND && !reserved)
+			break;
+		if (!e)
+			e = prepare(&t, key, value, m->value_size);
+		if (!e) {
+			/* Every spare element is in someone's hands. */
+			if (f == FOUND) {
+				mem_copy(value_of(&t, p.elem), value,
+					 m->value_size);
+				ret = 0;
+			}
+			break;
+		}
+		ret = -EBUSY;
+		if (f == FOUND ? replace(&t, e, &p, key)
+			       : insert(&t, e, p.first)) {
+			if (f == NOT_FOUND)
+				return 0;
+			e = NULL;
+			ret = 0;
+			break;
+		}
+	}
+	if (e)
+		give_back(&t, e);
+	if (reserved)
+		release(t.head);
+	return ret;
+}
+
+long hash_delete(const struct region_map *m, const void *key)
+{
+	struct table t = table_of(m, key, m->key_size);
+	struct place p;
+
+	for (; t.steps; t.steps--) {
+		switch (find(&t, &p, key)) {
+		case NOT_FOUND:
+			return -ENOENT;
+		case FOUND:
+			if (!remove_found(&t, &p, (uint32_t)p.next, key))
+				continue;
+			release(t.head);
+			return 0;
+		case GONE_ASTRAY:
+			continue;
+		}
+	}
+	return -EBUSY;
+}

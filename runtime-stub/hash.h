@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* hash.h - where a key of a HASH map belongs, and the parts of a link word
+ * (layout.h).  The stub and the readers must agree on every bit of it.
+ */
+#ifndef BPFWELD_HASH_H
+#define BPFWELD_HASH_H
+
+#include <stdbool.h>
+
+#include "runtime-stub/layout.h"
+#include "runtime-stub/mem.h"
+
+#define LINK_END UINT32_C(0x80000000)
+#define LINK_MARK (UINT64_C(1) << 32)
+#define LINK_TAG (UINT64_C(1) << 33)
+
+/* Does the list end at this word? */
+static inline bool link_ends(uint64_t word)
+{
+	return (uint32_t)word == 0 || ((uint32_t)word & LINK_END);
+}
+
+/* What `word` becomes when it is made to point to `low`. */
+static inline uint64_t link_to(uint64_t word, uint32_t low)
+{
+	return ((word & ~(LINK_TAG - 1)) + LINK_TAG) | low;
+}
+
+static inline uint32_t hash_round8(uint32_t n)
+{
+	return (n + 7) & ~7u;
+}
+
+static inline uint32_t hash_stride(uint32_t key_size, uint32_t value_size)
+{
+	return sizeof(struct hash_elem) + hash_round8(key_size) +
+	       hash_round8(value_size);
+}
+
+static inline uint64_t hash_pool(uint32_t buckets)
+{
+	return sizeof(struct hash_head) + UINT64_C(8) * buckets;
+}
+
+/* Multiply to 128 bits and fold: every bit of both reaches every bit of the
+ * result.  (Not __int128: gcc would align the stack for it.) */
+static inline uint64_t hash_mix(uint64_t a, uint64_t b)
+{
+	uint64_t high;
+
+	__asm__("mulq %2" : "+a"(a), "=d"(high) : "rm"(b) : "cc");
+	return a ^ high;
+}
+
+/* A key's bucket is hash_key() & (buckets - 1). */
+static inline uint32_t hash_key(const void *key, uint32_t size)
+{
+	const uint64_t c1 = UINT64_C(0x9e3779b97f4a7c15);
+	const uint64_t c2 = UINT64_C(0xd6e8feb86659fd93);
+	const uint8_t *p = key;
+	uint64_t h;
+
+	if (size == 8)
+		return (uint32_t)hash_mix(load64(p) ^ c1, c2);
+	if (size == 4)
+		return (uint32_t)hash_mix(load32(p) ^ c1, c2);
+	if (size == 16)
+		return (uint32_t)hash_mix(hash_mix(load64(p) ^ c1, c2) ^
+						  load64(p + 8),
+					  c1);
+	for (h = c1 ^ size; size >= 8; size -= 8, p += 8)
+		h = hash_mix(h ^ load64(p), c2);
+	return (uint32_t)hash_mix(h ^ load_part(p, size), c2);
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* layout.h - THE CONTRACT of the shared region: what the stub, the compiled
+ * programs and the readers agree on.  docs/layout.md is the same as prose.
+ *
+ *   0            struct region_header
+ *   gates        one byte a probe: 1 run it, 0 leave it out
+ *   maps         struct region_map[map_count]: the region describes itself
+ *   counts       struct region_count[probe_count]
+ *   trace        struct region_trace and its records
+ *   each map's data, page aligned when it is larger than a page
+ *
+ * All numbers little-endian, all offsets from the region's first byte.  The
+ * region has one size, fixed at weld time.  It is mapped over a page-aligned
+ * range of the welded file's own bss, so programs reach it RIP-relative; until
+ * the stub has mapped or initialised it, the range is zero, and a zero gate
+ * sends the hit into the stub, which does so.  One test serves "is there a
+ * region" and "is this probe enabled".
+ */
+#ifndef BPFWELD_LAYOUT_H
+#define BPFWELD_LAYOUT_H
+
+#include <stdint.h>
+
+#define REGION_MAGIC UINT64_C(0x00646c6577667062) /* "bpfweld\0" */
+enum { REGION_VERSION = 1 };
+
+struct region_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_size;   /* sizeof(struct region_header) */
+	uint8_t weld_id[16];
+	uint64_t size;          /* of the whole region, whole pages */
+	uint32_t probe_count, map_count;
+	uint64_t gates, maps, counts, trace; /* offsets */
+	uint64_t trace_size;
+	uint64_t lost;          /* hits that came while there was no region */
+	uint64_t reserved[4];
+};
+
+struct region_count { /* one cache line a probe: no false sharing */
+	uint64_t hits;    /* the program ran */
+	uint64_t misses;  /* it should have run and could not */
+	uint64_t reserved[6];
+};
+
+struct region_map {
+	char name[64];      /* NUL-terminated, cut if longer */
+	uint32_t type;      /* BPF_MAP_TYPE_* */
+	uint32_t key_size, value_size, max_entries, flags;
+	uint32_t stride;    /* ARRAY: bytes from value to value (value_size
+			       rounded up to 8, as the kernel); HASH: bytes from
+			       element to element */
+	uint64_t data;      /* offset of the map's data */
+	uint64_t size;      /* of the data */
+	uint32_t buckets;   /* HASH: a power of two */
+	uint32_t reserved[5];
+};
+
+/* --- trace_printk: a ring of fixed records, the newest overwrite the oldest.
+ * A writer takes a number n from `next`, writes record n % slots and stores
+ * n + 1 into its `seq` last.  A reader that wants record n accepts it when seq
+ * is n + 1 before and after copying.  `slots` is 0 when no program prints. */
+enum { TRACE_TEXT = 224, TRACE_SLOTS = 1024 };
+struct region_trace_record {
+	uint64_t seq;
+	uint64_t ns;     /* CLOCK_MONOTONIC */
+	uint32_t tgid, tid;
+	uint32_t cpu, len;
+	char text[TRACE_TEXT]; /* len bytes, no NUL needed */
+};
+struct region_trace {
+	uint64_t next;
+	uint64_t slots;
+	uint64_t reserved[6];
+	struct region_trace_record record[];
+};
+
+/* --- HASH: lock-free lists over a fixed pool of elements.
+ *
+ *   data: struct hash_head, uint64_t bucket[buckets], then the pool:
+ *         max_entries + HASH_SPARE elements of `stride` bytes
+ *   element: uint64_t next, uint64_t state, key (rounded up to 8), value
+ *
+ * A link word (bucket or next) is
+ *     bits 0..30   element index + 1; in an end word the bucket's number
+ *     bit 31       end: the list ends here (LINK_END)
+ *     bit 32       mark: the element that holds this `next` is deleted
+ *     bits 33..63  tag, counts up with every change of the word (ABA)
+ * A whole low half of 0 also ends: an empty bucket, or the end of the list of
+ * freed elements, which a free element's `next` belongs to.  Zero bytes are a
+ * valid empty table.
+ *
+ * An update of a key that exists replaces its element: one CAS marks the old
+ * element and makes it point to the new one, which points to the old one's
+ * successor.  So a key is in its list once, at any instant.
+ *
+ * To walk bucket b, remember the last link word that is not marked and where
+ * it was read (at first the bucket itself).  For each element: read state, next
+ * and key, then read that word again; if it has changed, start again from the
+ * bucket, as the element may have been freed and reused meanwhile.  Skip marked
+ * elements.  A key or value that was read belongs together if the state is the
+ * same afterwards.  At the end, too, the word must be unchanged.
+ * runtime-stub/hash.h has the hash function and the words' parts. */
+enum { HASH_SPARE = 32 };
+struct hash_head {
+	uint64_t free;     /* link word: top of the stack of freed elements */
+	uint64_t taken;    /* elements ever taken from the pool's fresh end */
+	uint64_t count;    /* elements in the map now */
+	uint64_t reserved[5];
+};
+struct hash_elem {
+	uint64_t next;
+	uint64_t state;    /* even: not in the map; odd: in it; counts up */
+	uint8_t key[];     /* then the value, 8-aligned */
+};
+
+#endif

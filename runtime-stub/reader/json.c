@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* json.c - separators, line ends and escapes. */
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "runtime-stub/reader/json.h"
+
+enum {
+	INDENT = 4,
+	TEXT_MAX = 512
+};
+
+static uint64_t level(const struct json *j)
+{
+	return UINT64_C(1) << j->depth;
+}
+
+static void new_line(struct json *j)
+{
+	if (j->pretty)
+		fprintf(j->to, "\n%*s", (int)j->depth * INDENT, "");
+}
+
+/* What stands between the last thing and a value: nothing behind a key or at
+ * the start, else a comma. */
+static void before_value(struct json *j)
+{
+	if (j->keyed) {
+		j->keyed = false;
+		return;
+	}
+	assert(j->depth == 0 || (j->array & level(j)));
+	if (j->filled & level(j))
+		fputc(',', j->to);
+	j->filled |= level(j);
+}
+
+static void open_level(struct json *j, char c, bool array)
+{
+	before_value(j);
+	/* A list of objects ends on a line of its own. */
+	if (!array)
+		j->broken |= level(j);
+	fputc(c, j->to);
+	j->depth++;
+	assert(j->depth < JSON_DEPTH);
+	j->filled &= ~level(j);
+	j->broken &= ~level(j);
+	j->array = array ? j->array | level(j) : j->array & ~level(j);
+}
+
+struct json json_to(FILE *to, bool pretty)
+{
+	return (struct json){ .to = to, .pretty = pretty };
+}
+
+void json_object(struct json *j)
+{
+	open_level(j, '{', false);
+}
+
+void json_array(struct json *j)
+{
+	open_level(j, '[', true);
+}
+
+void json_end(struct json *j)
+{
+	bool array = j->array & level(j), lines = j->broken & level(j);
+
+	assert(j->depth > 0 && !j->keyed);
+	j->depth--;
+	if (lines)
+		new_line(j);
+	fputc(array ? ']' : '}', j->to);
+}
+
+void json_done(struct json *j)
+{
+	assert(j->depth == 0);
+	fputc('\n', j->to);
+	j->filled = 0;
+}
+
+/* Length of the well-formed UTF-8 sequence that `s` begins with, or 0
+ * (RFC 3629: no surrogates, no overlong forms, nothing over U+10FFFF). */
+static size_t utf8(struct bytes s)
+{
+	static const struct {
+		uint8_t first, last; /* of the lead byte */
+		uint8_t lo, hi;      /* range of the second byte */
+		uint8_t len;
+	} form[] = {
+		// clang-format off
+		{ 0x00, 0x7f, 0x00, 0x00, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+		// clang-format on
+	};
+
+	for (size_t i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
+		size_t len = form[i].len;
+
+		if (s.p[0] < form[i].first || s.p[0] > form[i].last)
+			continue;
+		if (s.n < len ||
+		    (len > 1 && (s.p[1] < form[i].lo || s.p[1] > form[i].hi)))
+			return 0;
+		for (size_t k = 2; k < len; k++)
+			if ((s.p[k] & 0xc0) != 0x80)
+				return 0;
+		return len;
+	}
+	return 0;
+}
+
+static void escaped(FILE *to, uint8_t c)
+{
+	static const char plain[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+	for (const char *p = plain; *p; p += 2)
+		if ((uint8_t)p[0] == c) {
+			fprintf(to, "\\%c", p[1]);
+			return;
+		}
+	fprintf(to, "\\u%04x", c);
+}
+
+static void quoted(FILE *to, struct bytes s)
+{
+	fputc('"', to);
+	while (s.n) {
+		size_t len = utf8(s);
+
+		/* A stray byte is shown as the character of that number. */
+		if (len == 0 || s.p[0] < 0x20 || s.p[0] == 0x7f ||
+		    s.p[0] == '"' || s.p[0] == '\\') {
+			escaped(to, s.p[0]);
+			len = 1;
+		} else {
+			fwrite(s.p, 1, len, to);
+		}
+		s.p += len;
+		s.n -= len;
+	}
+	fputc('"', to);
+}
+
+void json_key(struct json *j, const char *name)
+{
+	assert(j->depth > 0 && !(j->array & level(j)) && !j->keyed);
+	if (j->filled & level(j))
+		fputc(',', j->to);
+	j->filled |= level(j);
+	j->broken |= level(j);
+	new_line(j);
+	quoted(j->to, (struct bytes){ (const uint8_t *)name, strlen(name) });
+	fputs(j->pretty ? ": " : ":", j->to);
+	j->keyed = true;
+}
+
+void json_text(struct json *j, struct bytes s)
+{
+	before_value(j);
+	quoted(j->to, s);
+}
+
+void json_string(struct json *j, const char *s)
+{
+	if (s)
+		json_text(j, (struct bytes){ (const uint8_t *)s, strlen(s) });
+	else
+		json_null(j);
+}
+
+void json_printf(struct json *j, const char *fmt, ...)
+{
+	char text[TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_string(j, text);
+}
+
+void json_u64(struct json *j, uint64_t v)
+{
+	before_value(j);
+	fprintf(j->to, "%" PRIu64, v);
+}
+
+void json_s64(struct json *j, int64_t v)
+{
+	before_value(j);
+	fprintf(j->to, "%" PRId64, v);
+}
+
+void json_double(struct json *j, double v)
+{
+	if (!isfinite(v)) {
+		json_printf(j, "%f", v);
+		return;
+	}
+	before_value(j);
+	fprintf(j->to, "%.17g", v);
+}
+
+void json_bool(struct json *j, bool v)
+{
+	before_value(j);
+	fputs(v ? "true" : "false", j->to);
+}
+
+void json_null(struct json *j)
+{
+	before_value(j);
+	fputs("null", j->to);
+}
+
+void json_hex(struct json *j, uint64_t v)
+{
+	json_printf(j, "0x%" PRIx64, v);
+}
+
+void json_bytes(struct json *j, struct bytes b)
+{
+	json_array(j);
+	for (size_t i = 0; i < b.n; i++)
+		json_printf(j, "0x%02x", b.p[i]);
+	json_end(j);
+}
+
+void json_str_at(struct json *j, const char *key, const char *s)
+{
+	json_key(j, key);
+	json_string(j, s);
+}
+
+void json_u64_at(struct json *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_u64(j, v);
+}
+
+void json_hex_at(struct json *j, const char *key, uint64_t v)
+{
+	json_key(j, key);
+	json_hex(j, v);
+}
+
+void json_bool_at(struct json *j, const char *key, bool v)
+{
+	json_key(j, key);
+	json_bool(j, v);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* manifest.h - what a welded file says about itself.
+ *
+ * Stored as the descriptor of a note in the unloaded section .note.bpfweld
+ * (type SHT_NOTE: strip and eu-strip keep it), name "bpfweld", type 1.
+ * Packed form: a sequence of records {u32 tag, u32 length, bytes, pad to 8};
+ * unknown tags are skipped.  Parsing hostile bytes is an error, never a crash.
+ */
+#ifndef BPFWELD_MANIFEST_H
+#define BPFWELD_MANIFEST_H
+
+#include "elf/emit.h"
+#include "elf/image.h"
+#include "runtime-stub/layout.h"
+
+struct manifest_object {
+	const char *name, *path;
+	struct bytes bytes; /* the .bpf.o, with its BTF */
+};
+struct manifest_map {
+	struct region_map map;
+	const char *name; /* whole name */
+	uint32_t object, btf_key, btf_value;
+	uint32_t data; /* enum bpf_data of bpf.h: 0 not a section */
+};
+struct manifest_probe {
+	const char *prog, *spec; /* "count", "uprobe:main+4" */
+	const char *func;
+	uint64_t addr, offset; /* probed instruction; its offset in func */
+	uint64_t patch_at, tramp;
+	uint32_t patch_len;
+	const char *tactic;
+	struct bytes original; /* bytes replaced at patch_at */
+};
+struct manifest {
+	const char *tool;   /* "bpfweld 0.1" */
+	const char *target; /* path given at weld time */
+	const char *engine; /* "native" or "vm" */
+	uint8_t weld_id[16];
+	uint64_t original_size;
+	uint8_t original_hash[16]; /* XXH3-128 of the original file */
+	uint64_t region_size;
+	struct saved *saved;
+	size_t nsaved;
+	struct manifest_object *object;
+	size_t nobject;
+	struct manifest_map *map;
+	size_t nmap;
+	struct manifest_probe *probe;
+	size_t nprobe; /* by probe number */
+};
+
+struct bytes manifest_pack(struct arena *a, const struct manifest *m);
+int manifest_parse(struct arena *a, const char *file, struct bytes packed,
+		   struct manifest *out, struct err *e);
+/* From a welded file; "not a welded file" when it has none.  `whole_file` may
+ * be NULL; else it gets a copy of the file, in the arena like all the rest. */
+int manifest_read(struct arena *a, const char *path, struct manifest *out,
+		  struct bytes *whole_file, struct err *e);
+void content_hash(struct bytes b, uint8_t out[16]); /* XXH3-128 */
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* reader.h - read the shared region of a welded program, from outside.
+ *
+ * In:   a region file (layout.h), which running targets may be writing to.
+ * Out:  its maps, their elements, the probes' counters: copies, in the arena.
+ * Then: whatever the file holds, no access leaves the mapping and no walk is
+ *       endless.  A region is shared memory that the target can scribble on,
+ *       so nothing read from it is trusted twice: the header and the map table
+ *       are copied and checked when it is opened, everything else when used.
+ *
+ *     struct arena a = { 0 };
+ *     struct manifest m;
+ *     struct reader r;
+ *     if (manifest_read(&a, "app.weld", &m, NULL, &e) == 0 &&
+ *         reader_open_weld(&a, &m, READER_READ, &r, &e) == 0) {
+ *             ... reader_elems(&a, &r, map, &elem, &n, &e) ...
+ *             reader_close(&r);
+ *     }
+ *
+ * Values are copied eight bytes at a time, so that a counter is never torn;
+ * two fields of one value may be from different hits.  Elements that come or
+ * go during a walk may or may not be in its result; those that stay are.
+ * The file must not be made shorter while it is open (nobody does: a region's
+ * size is fixed at weld time); that would end the reader with SIGBUS.
+ */
+#ifndef BPFWELD_READER_H
+#define BPFWELD_READER_H
+
+#include "runtime-stub/reader/manifest.h"
+
+enum reader_access {
+	READER_READ,
+	READER_WRITE
+};
+
+struct reader {
+	const char *path;
+	uint8_t *base;                /* shared with the running target */
+	struct region_header head;    /* as it was when checked */
+	const struct region_map *map; /* head.map_count of them, checked */
+};
+
+/* Where the region of this weld is: $BPFWELD_REGION when it names a file,
+ * else /dev/shm/bpfweld-UID/WELD-ID. */
+const char *reader_path(struct arena *a, const uint8_t weld_id[16]);
+bool reader_exists(const char *path);
+
+/* Open any region file.  It describes itself. */
+int reader_open(struct arena *a, const char *path, enum reader_access access,
+		struct reader *out, struct err *e);
+/* Open the region at reader_path(), which must belong to this very weld.
+ * When there is none: "has not run yet: no region at PATH". */
+int reader_open_weld(struct arena *a, const struct manifest *m,
+		     enum reader_access access, struct reader *out,
+		     struct err *e);
+void reader_close(struct reader *r); /* unmap; the arena stays */
+
+struct reader_elem {
+	const uint8_t *key, *value; /* key_size and value_size bytes */
+};
+/* Can this map be walked?  (Arrays and hashes can.) */
+bool reader_can_walk(const struct region_map *map);
+/* Elements in the map now; an array is always full. */
+uint64_t reader_count(const struct reader *r, uint32_t map);
+/* All elements: of an array in index order, of a hash in none. */
+int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
+		 struct reader_elem **elem, size_t *nelem, struct err *e);
+/* The value of `key` (key_size bytes), or NULL: no such element.  Looks at
+ * every element of a hash: it knows nothing of the hash function. */
+int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
+		  const uint8_t *key, const uint8_t **value, struct err *e);
+
+struct reader_probe {
+	bool enabled;
+	uint64_t hits, misses;
+};
+/* probe < head.probe_count */
+struct reader_probe reader_probe(const struct reader *r, uint32_t probe);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* typed.h - keys and values as their C types say, by the object's BTF.
+ *
+ * Printing, as JSON:
+ *     integers             numbers; 128-bit ones "0x..."
+ *     bool                 true, false
+ *     enum                 the name, or the number when it has none
+ *     char[N]              a string up to its first NUL
+ *     pointer              "0x..."
+ *     struct, union        an object; a union shows every member; members of
+ *                          an unnamed struct stand with its owner's
+ *     bit field            a number
+ *     a data section       {".bss": [{"variable": value}, ...]}
+ *     what cannot be shown null (no BTF for it, value shorter than its type)
+ *
+ * The BTF comes from a file and is not trusted: types that contain themselves
+ * or name members outside the value end as null.
+ */
+#ifndef BPFWELD_TYPED_H
+#define BPFWELD_TYPED_H
+
+#include "elf/arena.h"
+#include "elf/err.h"
+#include "runtime-stub/reader/json.h"
+
+struct btf;
+
+/* The BTF of a BPF object file, or NULL when it has none that is readable.
+ * Free with typed_close(). */
+struct btf *typed_open(struct bytes object);
+void typed_close(struct btf *btf); /* NULL is fine */
+
+/* Type 0, or no BTF: null. */
+void typed_json(struct json *j, const struct btf *btf, uint32_t type,
+		struct bytes value);
+
+/* Order of two keys of `size` bytes: integers by value, others by bytes. */
+int typed_compare(const struct btf *btf, uint32_t type, const uint8_t *a,
+		  const uint8_t *b, size_t size);
+
+/* Read a key or value that a person wrote: an integer, a bool, the name of an
+ * enum's value, a string for char[N]; of any type "hex" and then bytes, as in
+ * { "hex", "01", "00" }.  `size` bytes are stored in the arena. */
+int typed_parse(struct arena *a, const struct btf *btf, uint32_t type,
+		size_t size, char *const *word, int nword, const uint8_t **out,
+		struct err *e);
+
+#endif

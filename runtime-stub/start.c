@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* start.c - arming: from a zeroed bss to a region with gates that are 1.
+ *
+ *   weld_entry, weld_init, or the first hit (entry.S)
+ *     -> BPFWELD_REGION=off:      never; gates stay 0
+ *     -> the shared file maps:    armed
+ *     -> it does not, or private: fill our own zero pages, gates last
+ *
+ * Several threads may do this at once, or a signal handler in the middle of
+ * it.  Mapping the same file twice changes nothing.  Filling is for one, as a
+ * second could undo what a program has meanwhile written to .data; others wait
+ * for a while, but not for ever: they may have interrupted the one.
+ *
+ * fork: a shared region stays shared, a private one is copied with everything
+ * else.
+ */
+#include <linux/prctl.h>
+
+#include "runtime-stub/stub.h"
+#include "runtime-stub/sys.h"
+
+enum state { UNARMED, ARMED, OFF, FILLING };
+enum { PATIENCE = 2000 };
+
+#pragma GCC visibility push(hidden)
+uint32_t weld_state; /* entry.S tests it */
+void start_entry(const uint64_t *sp);
+void start_init(int argc, const char *const *argv, const char *const *envp);
+void start_hit(void);
+#pragma GCC visibility pop
+
+static uint32_t state(void)
+{
+	return __atomic_load_n(&weld_state, __ATOMIC_ACQUIRE);
+}
+
+bool region_is_armed(void)
+{
+	return state() == ARMED;
+}
+
+static bool become(uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(&weld_state, &from, to, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+void region_fill(uint8_t *base)
+{
+	const struct weld_info *w = &weld_info;
+	const uint8_t *info = (const uint8_t *)w;
+	const struct init_record *r = (const void *)(info + w->init);
+	struct region_header *h = (struct region_header *)base;
+	struct region_trace *t = (struct region_trace *)(base + w->trace);
+
+	h->version = REGION_VERSION;
+	h->header_size = sizeof(*h);
+	mem_copy(h->weld_id, w->weld_id, sizeof(h->weld_id));
+	h->size = w->region_size;
+	h->probe_count = w->probe_count;
+	h->map_count = w->map_count;
+	h->gates = w->gates;
+	h->maps = w->maps;
+	h->counts = w->counts;
+	h->trace = w->trace;
+	h->trace_size = w->trace_size;
+	h->magic = REGION_MAGIC;
+	t->slots = (w->trace_size - sizeof(*t)) / sizeof(t->record[0]);
+	mem_copy(base + w->maps, info + w->map,
+		 (uint64_t)w->map_count * sizeof(struct region_map));
+	for (uint32_t i = 0; i < w->init_count; i++)
+		mem_copy(base + r[i].to, info + r[i].from, r[i].len);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < w->probe_count; i++)
+		*(volatile uint8_t *)(base + w->gates + i) = 1;
+}
+
+static void fill_private(void)
+{
+	if (!become(UNARMED, FILLING))
+		for (int i = 0; i < PATIENCE && state() == FILLING; i++)
+			__builtin_ia32_pause();
+	if (state() == FILLING) {
+		region_fill(weld_region);
+		become(FILLING, ARMED);
+	}
+}
+
+static void arm(struct aux aux, const char *want)
+{
+	clock_use(aux.vdso);
+	if (aux.secure || (want && !*want))
+		want = NULL;
+	if (want && str_equal(want, "off"))
+		become(UNARMED, OFF);
+	else if (want && str_equal(want, "private"))
+		fill_private();
+	else if (file_map(want))
+		become(UNARMED, ARMED);
+	else
+		fill_private();
+}
+
+/* The stack as the kernel made it: argc, argv, NULL, envp, NULL, auxv. */
+static void start_stack(const char *const *envp)
+{
+	const char *const *v = envp;
+
+	while (*v)
+		v++;
+	arm(aux_read((const uint64_t *)(v + 1), (const uint64_t *)(v + 129)),
+	    env_want(envp));
+}
+
+void start_entry(const uint64_t *sp)
+{
+	start_stack((const char *const *)(sp + 1 + sp[0] + 1));
+}
+
+/* glibc calls DT_INIT with main's arguments, musl with whatever the registers
+ * hold: believe them only if they look like the kernel's stack. */
+void start_init(int argc, const char *const *argv, const char *const *envp)
+{
+	if (state() != UNARMED)
+		return;
+	if (argc > 0 && envp == argv + argc + 1 &&
+	    can_read((uint64_t)(envp - 1), 16) && !envp[-1])
+		start_stack(envp);
+	else
+		start_hit();
+}
+
+void start_hit(void)
+{
+	struct aux aux;
+
+	if (state() != UNARMED)
+		return;
+	aux = aux_find();
+	arm(aux, aux.secure ? NULL : env_find());
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* stub.h - the stub's files among themselves.
+ *
+ *   entry.S     weld_arm, weld_entry, weld_init: save everything, call C
+ *   start.c     is there a region, and if not, make one
+ *   file.c      the region's file: open, check, create
+ *   process.c   environment and auxiliary vector, however the stub came to run
+ *   map.c       bpf_map_* on ARRAY; hash.c: on HASH
+ *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
+ *   clock.c     ktime through the vDSO; task.c: who and where we are
+ *   vm.c        the interpreter
+ *
+ * Rules for all of them: any thread and any signal handler may be inside at
+ * once, and any may be killed there; no lock, little stack (512 bytes, the VM
+ * apart), no memory but the stub's own data and the region, no errno.
+ */
+#ifndef BPFWELD_STUB_INTERNAL_H
+#define BPFWELD_STUB_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "runtime-stub/abi.h"
+#include "runtime-stub/mem.h"
+
+/* A helper's definition; its arguments are r1 to r5, as in BPF. */
+#define UNUSED __attribute__((unused))
+#define DEFINE_HELPER(name)                                                    \
+	uint64_t helper_##name(uint64_t r1 UNUSED, uint64_t r2 UNUSED,         \
+			       uint64_t r3 UNUSED, uint64_t r4 UNUSED,         \
+			       uint64_t r5 UNUSED)
+
+#pragma GCC visibility push(hidden)
+
+/* map.c, hash.c: results are 0 or the kernel's -errno. */
+void *hash_lookup(const struct region_map *m, const void *key);
+long hash_update(const struct region_map *m, const void *key, const void *value,
+		 uint64_t flags);
+long hash_delete(const struct region_map *m, const void *key);
+
+/* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
+bool can_read(uint64_t addr, uint64_t n);
+
+/* clock.c: a clock's time; the vDSO to take it from, if that is known. */
+uint64_t clock_ns(int clock);
+void clock_use(uint64_t vdso);
+/* entry.S: call with an aligned stack, which vDSO code expects. */
+long vdso_call(uint64_t func, int clock, void *ts);
+
+/* process.c: what the kernel told the process when it began. */
+struct aux {
+	bool secure;       /* AT_SECURE, or unknown: distrust the environment */
+	uint64_t vdso;     /* AT_SYSINFO_EHDR, or 0 */
+};
+/* From the vector itself; *v is AT_NULL's place at the latest. */
+struct aux aux_read(const uint64_t *v, const uint64_t *end);
+struct aux aux_find(void);      /* by asking */
+const char *env_want(const char *const *envp); /* $BPFWELD_REGION or NULL */
+const char *env_find(void);     /* the same, by asking */
+
+/* file.c: map the shared region's file over weld_region.  `want`: its path,
+ * or NULL for the default one. */
+bool file_map(const char *want);
+/* start.c: write the initial content over zeroes, gates last. */
+void region_fill(uint8_t *base);
+bool region_is_armed(void);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* task.c - helpers about who runs, where, and in which probe. */
+#include <linux/prctl.h>
+
+#include "runtime-stub/stub.h"
+#include "runtime-stub/sys.h"
+
+enum { COMM = 16, CPU_SELECTOR = 0x7b, CPU_MASK = 0xfff };
+
+DEFINE_HELPER(get_current_pid_tgid)
+{
+	return (uint64_t)sys0(__NR_getpid) << 32 |
+	       (uint32_t)sys0(__NR_gettid);
+}
+
+DEFINE_HELPER(get_current_uid_gid)
+{
+	return (uint64_t)sys0(__NR_getgid) << 32 |
+	       (uint32_t)sys0(__NR_getuid);
+}
+
+/* strscpy_pad(buf, comm, size) */
+DEFINE_HELPER(get_current_comm)
+{
+	char comm[COMM] = { 0 };
+	uint8_t *to = (uint8_t *)r1;
+	uint32_t n = 0;
+
+	r2 = (uint32_t)r2;
+	if (!r2)
+		return 0;
+	sys6(__NR_prctl, PR_GET_NAME, (long)comm, 0, 0, 0, 0);
+	while (n < COMM - 1 && n < r2 - 1 && comm[n])
+		n++;
+	mem_copy(to, comm, n);
+	mem_zero(to + n, r2 - n);
+	return 0;
+}
+
+/* The kernel keeps cpu | node << 12 in this segment's limit, for vgetcpu. */
+DEFINE_HELPER(get_smp_processor_id)
+{
+	uint32_t limit = 0;
+
+	__asm__ volatile("lsl %1, %0"
+			 : "+r"(limit)
+			 : "r"((uint32_t)CPU_SELECTOR)
+			 : "cc");
+	return limit & CPU_MASK;
+}
+
+/* A counter, mixed (splitmix64); the time stamp keeps the children of a fork
+ * from repeating their parent's numbers. */
+DEFINE_HELPER(get_prandom_u32)
+{
+	static uint64_t seed;
+	uint64_t v = __atomic_add_fetch(&seed, UINT64_C(0x9e3779b97f4a7c15),
+					__ATOMIC_RELAXED);
+
+	v ^= __builtin_ia32_rdtsc();
+	v = (v ^ v >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	v = (v ^ v >> 27) * UINT64_C(0x94d049bb133111eb);
+	return (uint32_t)(v ^ v >> 31);
+}
+
+DEFINE_HELPER(get_func_ip)
+{
+	return ((const struct hit *)r1)->func_ip;
+}
+
+DEFINE_HELPER(get_attach_cookie)
+{
+	return ((const struct hit *)r1)->cookie;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT */
+/* vm.c - the interpreter: RFC 9669 as one switch, a row an operation.
+ *
+ * A case is a whole opcode, so an instruction costs one indirect jump.  The
+ * rows are macros that expand to the four forms of an operation: 64 or 32
+ * bits, register or immediate.  What bites (RFC 9669 section 4): x / 0 is 0,
+ * x % 0 is x, INT_MIN / -1 is INT_MIN, shifts are masked, 32-bit results are
+ * zero-extended.  Programs were checked at weld time, so what cannot occur
+ * ends the program with 0.
+ */
+#include "runtime-stub/mem.h"
+#include "runtime-stub/vm.h"
+
+enum { FRAMES = 8, STACK = 512 };
+
+#ifndef BPF_MEMSX
+#define BPF_MEMSX 0x80
+#endif
+enum { LOAD_ACQUIRE = 0x100, STORE_RELEASE = 0x110 };
+
+struct vm {
+	uint64_t r[11];
+};
+
+static uint64_t helper(int32_t id, const uint64_t *r)
+{
+	switch (id) {
+#define HELPER(id, name, ...)                                                  \
+	case id:                                                               \
+		return helper_##name(r[1], r[2], r[3], r[4], r[5]);
+#include "runtime-stub/helpers.def"
+	}
+	return 0;
+}
+
+/* lddw: a number, or what src_reg says (bpf.h). */
+static uint64_t wide(const struct bpf_insn *i, const struct bpf_insn *first)
+{
+	const uint8_t *info = (const uint8_t *)&weld_info;
+	const struct region_map *map = (const void *)(info + weld_info.map);
+
+	switch (i->src_reg) {
+	case BPF_PSEUDO_MAP_FD:
+		return (uint64_t)&map[i->imm];
+	case BPF_PSEUDO_MAP_VALUE:
+		return (uint64_t)(weld_region + map[i->imm].data) +
+		       (uint32_t)i[1].imm;
+	case BPF_PSEUDO_FUNC:
+		return (uint64_t)(first + i->imm);
+	}
+	return (uint32_t)i->imm | (uint64_t)(uint32_t)i[1].imm << 32;
+}
+
+static uint64_t swapped(uint64_t v, int32_t bits)
+{
+	if (bits == 16)
+		return __builtin_bswap16((uint16_t)v);
+	if (bits == 32)
+		return __builtin_bswap32((uint32_t)v);
+	return __builtin_bswap64(v);
+}
+
+static uint64_t cut(uint64_t v, int32_t bits)
+{
+	return bits == 16 ? (uint16_t)v : bits == 32 ? (uint32_t)v : v;
+}
+
+static inline int64_t extended(uint64_t v, int16_t bits)
+{
+	switch (bits) {
+	case 8:
+		return (int8_t)v;
+	case 16:
+		return (int16_t)v;
+	case 32:
+		return (int32_t)v;
+	}
+	return (int64_t)v;
+}
+
+/* Division: `sign` is the instruction's off.  Operands are zero-extended. */
+static uint64_t divide64(uint64_t a, uint64_t b, int16_t sign, bool rest)
+{
+	if (!b)
+		return rest ? a : 0;
+	if (!sign)
+		return rest ? a % b : a / b;
+	if (b == UINT64_MAX)
+		return rest ? 0 : -a;
+	return (uint64_t)(rest ? (int64_t)a % (int64_t)b
+			       : (int64_t)a / (int64_t)b);
+}
+
+static uint32_t divide32(uint32_t a, uint32_t b, int16_t sign, bool rest)
+{
+	if (!b)
+		return rest ? a : 0;
+	if (!sign)
+		return rest ? a % b : a / b;
+	if (b == UINT32_MAX)
+		return rest ? 0 : -a;
+	return (uint32_t)(rest ? (int32_t)a % (int32_t)b
+			       : (int32_t)a / (int32_t)b);
+}
+
+/* One atomic operation on a word of type U. */
+#define ATOMIC(name, U)                                                        \
+	static void name(struct vm *vm, const struct bpf_insn *i, U *p)        \
+	{                                                                      \
+		uint64_t *src = &vm->r[i->src_reg];                            \
+		U v = (U)*src, was = (U)vm->r[0];                              \
+                                                                               \
+		switch (i->imm) {                                              \
+		case BPF_ADD:                                                  \
+		case BPF_ADD | BPF_FETCH:                                      \
+			v = __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);        \
+			break;                                                 \
+		case BPF_OR:                                                   \
+		case BPF_OR | BPF_FETCH:                                       \
+			v = __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);         \
+			break;                                                 \
+		case BPF_AND:                                                  \
+		case BPF_AND | BPF_FETCH:                                      \
+			v = __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);        \
+			break;                                                 \
+		case BPF_XOR:                                                  \
+		case BPF_XOR | BPF_FETCH:                                      \
+			v = __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);        \
+			break;                                                 \
+		case BPF_XCHG:                                                 \
+			v = __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);       \
+			break;                                                 \
+		case BPF_CMPXCHG:                                              \
+			__atomic_compare_exchange_n(p, &was, v, false,         \
+						    __ATOMIC_SEQ_CST,          \
+						    __ATOMIC_SEQ_CST);         \
+			vm->r[0] = was;                                        \
+			return;                                                \
+		}                                                              \
+		if (i->imm & BPF_FETCH)                                        \
+			*src = v;                                              \
+	}
+ATOMIC(atomic32, uint32_t)
+ATOMIC(atomic64, uint64_t)
+#undef ATOMIC
+
+/* Load-acquire and store-release are atomics only by their encoding; on x86
+ * they are plain loads and stores.  True if that is what it was. */
+static bool ordered(struct vm *vm, const struct bpf_insn *i)
+{
+	uint64_t *d = &vm->r[i->dst_reg];
+	const uint8_t *from = (uint8_t *)vm->r[i->src_reg] + i->off;
+	uint8_t *to = (uint8_t *)*d + i->off;
+	uint64_t v = vm->r[i->src_reg];
+
+	if (i->imm != LOAD_ACQUIRE && i->imm != STORE_RELEASE)
+		return false;
+#define ORDERED(size, U)                                                       \
+	case size:                                                             \
+		if (i->imm == LOAD_ACQUIRE)                                    \
+			*d = *(const volatile U *)from;                        \
+		else                                                           \
+			*(volatile U *)to = (U)v;                              \
+		break;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	switch (BPF_SIZE(i->code)) {
+		ORDERED(BPF_B, uint8_t)
+		ORDERED(BPF_H, any16)
+		ORDERED(BPF_W, any32)
+		ORDERED(BPF_DW, any64)
+	}
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+#undef ORDERED
+	return true;
+}
+
+#define D vm.r[i->dst_reg]
+#define S vm.r[i->src_reg]
+#define IMM ((uint64_t)(int64_t)i->imm)
+
+/* The four forms of an operation; `d` and `s` are of type U, I its signed
+ * twin. */
+#define FORM(code, U, source, expr)                                            \
+	case (code): {                                                         \
+		U d = (U)D, s = (U)(source);                                   \
+		D = (U)(expr);                                                 \
+		(void)d, (void)s;                                              \
+		break;                                                         \
+	}
+#define ALU(op, expr64, expr32)                                                \
+	FORM(BPF_ALU64 | op | BPF_X, uint64_t, S, expr64)                      \
+	FORM(BPF_ALU64 | op | BPF_K, uint64_t, IMM, expr64)                    \
+	FORM(BPF_ALU | op | BPF_X, uint32_t, S, expr32)                        \
+	FORM(BPF_ALU | op | BPF_K, uint32_t, IMM, expr32)
+
+#define JUMP_FORM(code, U, source, cond)                                       \
+	case (code): {                                                         \
+		U d = (U)D, s = (U)(source);                                   \
+		if (cond)                                                      \
+			i += i->off;                                           \
+		break;                                                         \
+	}
+#define JUMP(op, U64, U32, cond)                                               \
+	JUMP_FORM(BPF_JMP | op | BPF_X, U64, S, cond)                          \
+	JUMP_FORM(BPF_JMP | op | BPF_K, U64, IMM, cond)                        \
+	JUMP_FORM(BPF_JMP32 | op | BPF_X, U32, S, cond)                        \
+	JUMP_FORM(BPF_JMP32 | op | BPF_K, U32, IMM, cond)
+#define JUMP_U(op, cond) JUMP(op, uint64_t, uint32_t, cond)
+#define JUMP_S(op, cond) JUMP(op, int64_t, int32_t, cond)
+
+#define MEMORY(size, U)                                                        \
+	case BPF_LDX | size | BPF_MEM:                                         \
+		D = *(const volatile U *)(S + (int64_t)i->off);                \
+		break;                                                         \
+	case BPF_STX | size | BPF_MEM:                                         \
+		*(volatile U *)(D + (int64_t)i->off) = (U)S;                   \
+		break;                                                         \
+	case BPF_ST | size | BPF_MEM:                                          \
+		*(volatile U *)(D + (int64_t)i->off) = (U)IMM;                 \
+		break;
+#define SIGNED_LOAD(size, bits, U)                                             \
+	case BPF_LDX | size | BPF_MEMSX:                                       \
+		D = (uint64_t)extended(                                        \
+			*(const volatile U *)(S + (int64_t)i->off), bits);     \
+		break;
+
+static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
+		    const uint64_t *args, int depth)
+{
+	uint64_t stack[STACK / 8];
+	struct vm vm;
+
+	if (depth == FRAMES)
+		return 0;
+	for (int n = 0; n < 5; n++)
+		vm.r[1 + n] = args[n];
+	vm.r[10] = (uint64_t)stack + STACK;
+	for (;; i++) {
+		// clang-format off
+		switch (i->code) {
+		/*  operation   64 bits                     32 bits */
+		ALU(BPF_ADD,    d + s,                      d + s)
+		ALU(BPF_SUB,    d - s,                      d - s)
+		ALU(BPF_MUL,    d * s,                      d * s)
+		ALU(BPF_OR,     d | s,                      d | s)
+		ALU(BPF_AND,    d & s,                      d & s)
+		ALU(BPF_XOR,    d ^ s,                      d ^ s)
+		ALU(BPF_LSH,    d << (s & 63),              d << (s & 31))
+		ALU(BPF_RSH,    d >> (s & 63),              d >> (s & 31))
+		ALU(BPF_ARSH,   (int64_t)d >> (s & 63),     (int32_t)d >> (s & 31))
+		ALU(BPF_MOV,    extended(s, i->off),        extended(s, i->off))
+		ALU(BPF_DIV,    divide64(d, s, i->off, 0),  divide32(d, s, i->off, 0))
+		ALU(BPF_MOD,    divide64(d, s, i->off, 1),  divide32(d, s, i->off, 1))
+		FORM(BPF_ALU64 | BPF_NEG, uint64_t, 0, -d)
+		FORM(BPF_ALU | BPF_NEG, uint32_t, 0, -d)
+		FORM(BPF_ALU | BPF_END | BPF_TO_LE, uint64_t, 0, cut(d, i->imm))
+		FORM(BPF_ALU | BPF_END | BPF_TO_BE, uint64_t, 0, swapped(d, i->imm))
+		FORM(BPF_ALU64 | BPF_END, uint64_t, 0, swapped(d, i->imm))
+
+		JUMP_U(BPF_JEQ, d == s)  JUMP_U(BPF_JNE, d != s)
+		JUMP_U(BPF_JGT, d > s)   JUMP_U(BPF_JGE, d >= s)
+		JUMP_U(BPF_JLT, d < s)   JUMP_U(BPF_JLE, d <= s)
+		JUMP_S(BPF_JSGT, d > s)  JUMP_S(BPF_JSGE, d >= s)
+		JUMP_S(BPF_JSLT, d < s)  JUMP_S(BPF_JSLE, d <= s)
+		JUMP_U(BPF_JSET, d & s)
+
+		MEMORY(BPF_B, uint8_t)   SIGNED_LOAD(BPF_B, 8, uint8_t)
+		MEMORY(BPF_H, any16)     SIGNED_LOAD(BPF_H, 16, any16)
+		MEMORY(BPF_W, any32)     SIGNED_LOAD(BPF_W, 32, any32)
+		MEMORY(BPF_DW, any64)
+		// clang-format on
+		case BPF_LD | BPF_DW | BPF_IMM:
+			D = wide(i, first);
+			i++;
+			break;
+		case BPF_STX | BPF_W | BPF_ATOMIC:
+			if (!ordered(&vm, i))
+				atomic32(&vm, i, (uint32_t *)(D + i->off));
+			break;
+		case BPF_STX | BPF_DW | BPF_ATOMIC:
+			if (!ordered(&vm, i))
+				atomic64(&vm, i, (uint64_t *)(D + i->off));
+			break;
+		case BPF_STX | BPF_B | BPF_ATOMIC:
+		case BPF_STX | BPF_H | BPF_ATOMIC:
+			ordered(&vm, i);
+			break;
+		case BPF_JMP | BPF_JA:
+			i += i->off;
+			break;
+		case BPF_JMP32 | BPF_JA:
+			i += i->imm;
+			break;
+		case BPF_JMP | BPF_CALL:
+			if (i->src_reg == BPF_PSEUDO_CALL)
+				vm.r[0] = run(first, i + 1 + i->imm, vm.r + 1,
+					      depth + 1);
+			else
+				vm.r[0] = helper(i->imm, vm.r);
+			break;
+		case BPF_JMP | BPF_EXIT:
+			return vm.r[0];
+		default:
+			return 0;
+		}
+	}
+}
+
+uint64_t vm_run(const struct bpf_insn *insn, uint64_t r1, uint64_t r2)
+{
+	const uint64_t args[5] = { r1, r2 };
+
+	return run(insn, insn, args, 0);
+}
+
+uint64_t weld_vm(const struct bpf_insn *insn, struct hit *hit)
+{
+	return vm_run(insn, (uint64_t)hit, 0);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.h - run a BPF program in this process, by each of the three ways in
+ * which a welded file may run it.
+ *
+ *   native   the function form, called as a C function
+ *   inline   the form that stands in a trampoline: a thunk loads every general
+ *            register from an image, runs the body and stores them all again
+ *   vm       the stub's interpreter
+ *
+ * Maps live in a small region of this program (hosted.c), helpers are
+ * arithmetic on their arguments.
+ */
+#ifndef BPFWELD_TEST_ENGINE_H
+#define BPFWELD_TEST_ENGINE_H
+
+#include "rewriter/code/compile.h"
+
+enum engine_kind { RUN_NATIVE, RUN_INLINE, RUN_VM, RUN_KINDS };
+extern const char *const engine_names[RUN_KINDS];
+
+struct run {
+	struct bpf_prog prog;
+	const struct bpf_set *set; /* NULL: no maps */
+	uint8_t *mem;              /* r1 */
+	uint64_t len;              /* r2, unless mem is pt_regs */
+	bool pt_regs;              /* mem is PT_REGS_SIZE bytes: for inline, the
+				      registers of the site */
+	uint32_t free_regs;        /* inline: dead at the site */
+	uint64_t result;
+};
+
+/* Fill in prog.sub from the calls in it. */
+void run_find_subs(struct arena *a, struct bpf_prog *p);
+/* 0, or -1 when the program is refused; also when the inline form changed a
+ * register that it should not have. */
+int run_engine(struct arena *a, enum engine_kind kind, struct run *r,
+	       struct err *e);
+
+/* hosted.c */
+enum { HOSTED_SLOTS = 4 };
+const struct bpf_set *hosted_set(void);
+const struct region *hosted_region(void);
+uint64_t hosted_helper(uint32_t id);
+void hosted_reset(void);   /* values as at the start */
+uint64_t hosted_hash(void); /* of all values */
+
+/* random.c: `count` random programs, all engines agree on each. */
+int random_programs(uint64_t count, uint64_t seed);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/* hosted.c - what a welded file has around its programs, for programs that run
+ * in a test: a region with two arrays and frozen data, and helpers.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "rewriter/code/known.h"
+
+enum { MAPS = 3, WIDE_VALUE = 40, PAGE = 4096 };
+
+static const uint64_t frozen[2] = { 0x1122334455667788, 3 };
+
+static struct bpf_map_def defs[MAPS] = {
+	{ .name = "counts", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+	  .value_size = 8, .max_entries = HOSTED_SLOTS },
+	{ .name = "wide", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+	  .value_size = WIDE_VALUE - 4, .max_entries = HOSTED_SLOTS },
+	{ .name = "x.rodata", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+	  .value_size = sizeof(frozen), .max_entries = 1,
+	  .data = DATA_RODATA,
+	  .initial = { (const uint8_t *)frozen, sizeof(frozen) } },
+};
+static const struct bpf_set set = { .map = defs, .nmap = MAPS };
+
+uint8_t weld_region[PAGE] __attribute__((aligned(4096)));
+
+/* The stub finds the maps behind weld_info, so here they stand behind it. */
+extern const struct info_and_maps {
+	struct weld_info info;
+	struct region_map map[MAPS];
+} info_and_maps __asm__("weld_info");
+const struct info_and_maps info_and_maps = {
+	.info = { .region_size = PAGE, .map_count = MAPS,
+		  .map = offsetof(struct info_and_maps, map) },
+	.map = {
+		{ .name = "counts", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+		  .value_size = 8, .max_entries = HOSTED_SLOTS, .stride = 8,
+		  .data = 64 },
+		{ .name = "wide", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+		  .value_size = WIDE_VALUE - 4, .max_entries = HOSTED_SLOTS,
+		  .stride = WIDE_VALUE, .data = 256 },
+		{ .name = "x.rodata", .type = BPF_MAP_TYPE_ARRAY,
+		  .key_size = 4, .value_size = sizeof(frozen),
+		  .max_entries = 1, .stride = sizeof(frozen), .data = 1024 },
+	},
+};
+
+const struct bpf_set *hosted_set(void)
+{
+	return &set;
+}
+
+const struct region *hosted_region(void)
+{
+	static struct region region;
+	static struct region_map map[MAPS];
+
+	memcpy(map, info_and_maps.map, sizeof(map));
+	region = (struct region){
+		.size = PAGE,
+		.map = map,
+		.nmap = MAPS,
+		.info_maps = offsetof(struct info_and_maps, map),
+	};
+	return &region;
+}
+
+void hosted_reset(void)
+{
+	for (int i = 0; i < PAGE; i++)
+		weld_region[i] = (uint8_t)(i * 7);
+	memcpy(weld_region + info_and_maps.map[2].data, frozen,
+	       sizeof(frozen));
+}
+
+uint64_t hosted_hash(void)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (int i = 0; i < PAGE; i++)
+		h = (h ^ weld_region[i]) * 0x100000001b3;
+	return h;
+}
+
+/* Any helper's result depends on its declared arguments and nothing else;
+ * pointers differ from engine to engine, so they only count as one. */
+static uint64_t mixed(uint32_t id, const uint64_t *r)
+{
+	const struct helper *h = helper_find(id);
+	uint64_t v = id * UINT64_C(0x9e3779b97f4a7c15);
+
+	for (int i = 0; i < 5; i++)
+		if (h->arg[i] == ARG_SCALAR || h->arg[i] == ARG_SIZE)
+			v = (v ^ r[i]) * 0xff51afd7ed558ccd;
+	return v;
+}
+
+static uint64_t looked_up(const uint64_t *r)
+{
+	const struct region_map *m = (const void *)r[0];
+	uint32_t key;
+
+	memcpy(&key, (const void *)r[1], sizeof(key));
+	if (key >= m->max_entries)
+		return 0;
+	return (uint64_t)(weld_region + m->data + (uint64_t)key * m->stride);
+}
+
+#define HELPER(id, name, ...)                                                  \
+	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
+			       uint64_t r4, uint64_t r5)                       \
+	{                                                                      \
+		uint64_t r[] = { r1, r2, r3, r4, r5 };                         \
+                                                                               \
+		return id == HELPER_LOOKUP ? looked_up(r) : mixed(id, r);      \
+	}
+#include "runtime-stub/helpers.def"
+
+uint64_t hosted_helper(uint32_t id)
+{
+	switch (id) {
+#define HELPER(id, name, ...)                                                  \
+	case id:                                                               \
+		return (uint64_t)helper_##name;
+#include "runtime-stub/helpers.def"
+	}
+	return 0;
+}

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# Sourced by every shell test: tools, a private directory, and no leftovers.
+#   $t  temporary directory, removed at exit    $W  the bpfweld binary
+#   $O  directory of compiled BPF objects       $CC  gcc
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+: "${SOURCE:=$(dirname "$here")}" "${BUILD:=$SOURCE/build/release}"
+W=$BUILD/bpfweld
+O=$BUILD/obj
+CC=${CC:-gcc}
+t=$(mktemp -d "${TMPDIR:-/tmp}/bpfweld-test.XXXXXX")
+# Regions of this test only: never the ones of a user's own welded programs.
+export BPFWELD_REGION=$t/region
+trap 'rm -rf "$t"' EXIT
+
+skip() { echo "skipped: $*"; exit 77; }
+die() { echo "FAILED: $*" >&2; exit 1; }
+not() { if "$@"; then die "should have failed: $*"; fi; }
+# exits WANT COMMAND...: the command exits with WANT
+exits() {
+	local want=$1 got=0; shift
+	"$@" || got=$?
+	[ "$got" = "$want" ] || die "exit $got, not $want: $*"
+}
+need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
+# bpf FILE.bpf.c -> object beside it in $t
+bpf() {
+	clang -target bpf -O2 -g -Wall -D__TARGET_ARCH_x86 \
+		-isystem /usr/include/x86_64-linux-gnu -c "$1" \
+		-o "$t/$(basename "${1%.c}").o" "${@:2}"
+}

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Every sample, under the kernel and welded: equal maps, in both engines.
+. "$(dirname "$0")/../common.sh"
+unset BPFWELD_REGION
+S=$SOURCE/samples
+
+# A program of our own: NAME [WELD OPTIONS] -- ARGS
+own() {
+	local name=$1 opts=(); shift
+	while [ "$1" != -- ]; do opts+=("$1"); shift; done
+	shift
+	$CC -O2 -pthread -o $t/$name $S/$name.c
+	judge $t/$name $O/$name.bpf.o "${opts[@]}" -- $t/$name "$@"
+}
+
+judge() {
+	local engine status
+	for engine in native vm; do
+		status=0
+		$W diff --engine=$engine "$@" || status=$?
+		[ $status != 77 ] || skip "kernel uprobes cannot be used here"
+		[ $status = 0 ] || die "differs ($engine): $1"
+	done
+}
+
+own count --
+own words -- to be or not to be that is the question to be
+own latency --
+own filter --set min_size=64 -p note=uprobe:give,cookie=1 \
+	-p note=uprobe:take,cookie=2 --
+
+cat > $t/script <<'EOF'
+set -o history
+greet() { echo "hello, $1"; }
+for i in 1 2 3; do greet "$i"; done
+greet world
+greet world
+EOF
+judge /bin/bash $O/bash_lines.bpf.o -- /bin/bash $t/script
+
+if command -v redis-server redis-cli >/dev/null; then
+	cat > $t/redis.sh <<'EOF'
+"$1" --port 0 --unixsocket "$2" --save '' --daemonize no >/dev/null &
+pid=$!
+for i in $(seq 100); do [ -S "$2" ] && break; sleep 0.05; done
+for c in "set a 1" "get a" "incr a" "lpush l x y z" "lrange l 0 -1" "del a"; do
+	redis-cli -s "$2" $c
+done
+kill $pid
+wait $pid
+EOF
+	judge /usr/bin/redis-server $O/redis_commands.bpf.o -- \
+		bash $t/redis.sh /usr/bin/redis-server $t/redis.sock
+else
+	echo "skipped: redis is not installed"
+fi
+
+lib=/usr/lib/x86_64-linux-gnu/libcrypto.so.3
+if [ -e $lib ] && command -v openssl >/dev/null; then
+	judge $lib $O/digests.bpf.o -- openssl dgst -sha256 $SOURCE/LICENSE
+else
+	echo "skipped: openssl is not installed"
+fi

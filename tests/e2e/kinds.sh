@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Every kind of x86-64 file that compilers and linkers here make: welded at a
+# named function, it prints what it did before and counts exactly.
+. "$(dirname "$0")/../common.sh"
+src=$SOURCE/samples/count.c
+n=0
+
+try() { # NAME COMPILER FLAGS...
+	local name=$1 cc=$2; shift 2
+	command -v "$cc" >/dev/null || { echo "skipped: $name: no $cc"; return; }
+	"$cc" "$@" -o "$t/$name" "$src" || die "$name does not compile"
+	rm -f "$t/region"
+	$W weld "$t/$name" "$O/count.bpf.o" -o "$t/$name.weld" \
+		-p count=uprobe:work >/dev/null
+	[ "$("$t/$name.weld")" = "$("$t/$name")" ] || die "$name: other output"
+	$W map lookup "$t/$name.weld" calls 0 | grep -qw 1000 ||
+		die "$name: $($W map lookup "$t/$name.weld" calls 0)"
+	n=$((n + 1))
+}
+
+for cc in gcc clang; do
+	for o in -O0 -O1 -O2 -O3 -Os; do
+		try $cc$o $cc $o
+	done
+	try $cc-nopie $cc -O2 -no-pie -fno-pie
+	try $cc-static $cc -O2 -static
+	try $cc-static-pie $cc -O2 -static-pie -fPIE
+	try $cc-lld $cc -O2 -fuse-ld=lld
+	try $cc-cet $cc -O2 -fcf-protection=full -Wl,-z,ibt,-z,shstk
+	try $cc-relr $cc -O2 -Wl,-z,pack-relative-relocs
+	try $cc-gold $cc -O2 -fuse-ld=gold
+	try $cc-2mib $cc -O2 -Wl,-z,max-page-size=0x200000
+done
+try gcc-nounwind gcc -O2 -fno-asynchronous-unwind-tables -fno-unwind-tables
+try gcc-patchable gcc -O2 -fpatchable-function-entry=5
+try musl musl-gcc -O2
+try musl-static musl-gcc -O2 -static
+try g++ g++ -O2 -x c++ -include \
+	"$SOURCE/tests/e2e/extern-c.h"
+echo "$n kinds"
+
+# Stripped: the function is known by its address only.
+$CC -O2 -o $t/s $src
+at=$(nm $t/s | awk '$3 == "work" { print $1 }')
+strip $t/s
+rm -f $t/region
+$W weld $t/s $O/count.bpf.o -o $t/s.weld -p count=uprobe:0x$at
+$t/s.weld >/dev/null
+$W map lookup $t/s.weld calls 0 | grep -qw 1000

@@ -1,0 +1,25 @@
+/* The site calls its trampoline from where the call was: the return address is
+ * right at once. */
+f:	push %rbx
+	nopl (%rax)
+	call f.weld
+	pop %rbx
+	ret
+g:	mov $1, %eax
+	ret
+
+f.weld:	cmpb $0, X(%rip)
+	{disp32} je .Lcold
+.Lrun:	lock incq X(%rip)
+.Lnext:	lea 8(%rsp), %rsp
+	mov %rdi, %rsi
+	push %rax
+	lea X(%rip), %rax
+	xchg %rax, (%rsp)
+	{disp32} jmp g
+.Lcold:	lea -128(%rsp), %rsp
+	call weld_arm
+	lea 128(%rsp), %rsp
+	cmpb $0, X(%rip)
+	{disp32} jne .Lrun
+	{disp32} jmp .Lnext

@@ -1,0 +1,22 @@
+/* The endbr64 stays; int3 over the rest of the window. */
+f:	endbr64
+	{disp32} jmp f.weld
+	int3
+	int3
+	mov %rbx, %rax
+	pop %rbx
+	ret
+
+f.weld:	cmpb $0, X(%rip)
+	{disp32} je .Lcold
+.Lrun:	lock incq X(%rip)
+.Lnext:	push %rbx
+	mov %rdi, %rbx
+	inc %rbx
+	{disp32} jmp f + 11
+.Lcold:	lea -128(%rsp), %rsp
+	call weld_arm
+	lea 128(%rsp), %rsp
+	cmpb $0, X(%rip)
+	{disp32} jne .Lrun
+	{disp32} jmp .Lnext

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* bpf_check: one wrong instruction each, and the words that say so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "rewriter/bpf/object.h"
+
+#include <cmocka.h> /* last: it has a macro fail() */
+
+#define I(c, d, s, o, i) { .code = (c), .dst_reg = (d), .src_reg = (s),        \
+			   .off = (o), .imm = (i) }
+#define MOV(d, i)        I(0xb7, d, 0, 0, i)
+#define MOVX(d, s)       I(0xbf, d, s, 0, 0)
+#define ADD(d, i)        I(0x07, d, 0, 0, i)
+#define ADDX(d, s)       I(0x0f, d, s, 0, 0)
+#define LDX(d, s, o)     I(0x79, d, s, o, 0)
+#define STX(d, s, o)     I(0x7b, d, s, o, 0)
+#define JEQ(d, i, o)     I(0x15, d, 0, o, i)
+#define JA(o)            I(0x05, 0, 0, o, 0)
+#define CALL(i)          I(0x85, 0, 0, 0, i)
+#define EXIT             I(0x95, 0, 0, 0, 0)
+#define LDDW(d, s, lo)   I(0x18, d, s, 0, lo), I(0, 0, 0, 0, 0)
+#define END              EXIT
+
+// clang-format off
+static const struct {
+	const char *want; /* NULL: accepted */
+	struct bpf_insn insn[8];
+	int n;
+} cases[] = {
+	{ NULL, { MOV(0, 0), EXIT }, 2 },
+	{ NULL, { LDX(0, 1, 160), EXIT }, 2 },
+	{ NULL, { MOVX(6, 1), ADD(6, 8), LDX(0, 6, 8), EXIT }, 4 },
+	{ NULL, { MOV(0, 0), JEQ(0, 0, -2), EXIT }, 3 },  /* back edge */
+	{ "is empty", { EXIT }, 0 },
+	{ "unknown opcode", { I(0xff, 0, 0, 0, 0), END }, 2 },
+	{ "unknown register", { I(0xb7, 11, 0, 0, 0), END }, 2 },
+	{ "r10 is read only", { MOV(10, 0), END }, 2 },
+	{ "r10 is read only", { LDX(10, 1, 0), END }, 2 },
+	{ "reserved field", { I(0xb7, 0, 1, 0, 0), END }, 2 },
+	{ "reserved field", { I(0x0f, 0, 1, 0, 7), END }, 2 },
+	{ "reserved field", { I(0x95, 0, 0, 0, 1) }, 1 },
+	{ "division by zero", { I(0x37, 0, 0, 0, 0), END }, 2 },
+	{ "shift by more", { I(0x67, 0, 0, 0, 64), END }, 2 },
+	{ "shift by more", { I(0x64, 0, 0, 0, 32), END }, 2 },
+	{ "byte swap", { I(0xdc, 0, 0, 0, 24), END }, 2 },
+	{ "unknown atomic", { I(0xdb, 10, 1, -8, 0x70), END }, 2 },
+	{ "packet access", { I(0x20, 0, 0, 0, 0), END }, 2 },
+	{ "half an lddw", { I(0x18, 0, 0, 0, 0) }, 1 },
+	{ "reserved field", { I(0x18, 0, 0, 0, 0), MOV(0, 0), END }, 3 },
+	{ "middle of an lddw", { JEQ(1, 0, 1), LDDW(0, 0, 1), END }, 4 },
+	{ "jump out of", { JEQ(1, 0, 5), END }, 2 },
+	{ "jump out of", { JEQ(1, 0, -2), END }, 2 },
+	{ "neither exit nor jump", { EXIT, MOV(0, 0) }, 2 },
+	{ "unreachable insn 1", { JA(1), MOV(0, 0), EXIT }, 3 },
+	{ "call of no function", { I(0x85, 0, 1, 0, 0), END }, 2 },
+	{ "kernel functions", { I(0x85, 0, 2, 0, 0), END }, 2 },
+	{ "through a register", { I(0x8d, 0, 0, 0, 0), END }, 2 },
+	{ "helper bpf_get_current_task#35 is not supported",
+	  { CALL(35), END }, 2 },
+	{ "bpf_tail_call is not supported yet", { CALL(12), END }, 2 },
+	{ "unknown helper #99999", { CALL(99999), END }, 2 },
+	{ "invalid bpf_context access off=168 size=8",
+	  { LDX(0, 1, 168), END }, 2 },
+	{ "invalid bpf_context access off=-8 size=8",
+	  { LDX(0, 1, -8), END }, 2 },
+	{ "invalid bpf_context access off=4 size=8",
+	  { LDX(0, 1, 4), END }, 2 },
+	{ "write to ctx", { MOVX(2, 1), STX(2, 3, 0), END }, 3 },
+	{ "invalid stack access off=-520", { STX(10, 1, -520), END }, 2 },
+	{ "invalid stack access off=0", { STX(10, 1, 0), END }, 2 },
+	{ "invalid stack access off=-4", { STX(10, 1, -4), END }, 2 },
+};
+
+/* Stack depth: what a checked program uses below r10. */
+static const struct {
+	uint32_t want;
+	struct bpf_insn insn[8];
+	int n;
+} stacks[] = {
+	{ 0,   { MOV(0, 0), EXIT }, 2 },
+	{ 8,   { I(0x62, 10, 0, -4, 1), EXIT }, 2 },
+	{ 24,  { MOVX(2, 10), ADD(2, -24), CALL(5), EXIT }, 4 },
+	/* an unknown index */
+	{ 512, { MOVX(2, 10), ADD(2, -24), ADDX(2, 1), EXIT }, 4 },
+	/* a pointer that sinks in a loop */
+	{ 512, { MOVX(2, 10), ADD(2, -8), STX(2, 1, 0), JEQ(1, 0, -3),
+		 EXIT }, 5 },
+	/* a pointer that rises in a loop */
+	{ 64,  { MOVX(2, 10), ADD(2, -64), I(0x7a, 2, 0, 0, 1), ADD(2, 8),
+		 JEQ(1, 0, -3), EXIT }, 6 },
+	/* a pointer that goes through memory */
+	{ 512, { MOVX(2, 10), ADD(2, -8), STX(10, 2, -8), EXIT }, 4 },
+};
+// clang-format on
+
+static void verdicts(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct bpf_prog p = {
+			.name = "p",
+			.insn = (struct bpf_insn *)cases[i].insn,
+			.ninsn = cases[i].n,
+		};
+		struct err e = { .what = "" };
+		int ret;
+
+		ret = bpf_check(&p, "x", &e);
+		if (ret != (cases[i].want ? -1 : 0) ||
+		    (ret && !strstr(e.what, cases[i].want)))
+			fail_msg("case %zu: got '%s', not '%s'", i, e.what,
+				 cases[i].want ? cases[i].want : "");
+	}
+}
+
+static void depth(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(stacks) / sizeof(*stacks); i++) {
+		struct bpf_prog p = {
+			.name = "p",
+			.insn = (struct bpf_insn *)stacks[i].insn,
+			.ninsn = stacks[i].n,
+		};
+		uint32_t got = check_stack(&p);
+
+		if (got != stacks[i].want)
+			fail_msg("case %zu: %u, not %u", i, got,
+				 stacks[i].want);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(verdicts),
+		cmocka_unit_test(depth),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

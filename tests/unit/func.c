@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions out of FDEs and symbols: names, sizes, fragments, limits,
+ * boundaries and padding, on an image made by hand and on a real program with
+ * and without its symbols.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "rewriter/site/site.h" /* before cmocka, which has a macro fail() */
+
+#include <cmocka.h>
+
+#define TEXT UINT64_C(0x1000)
+
+/* Offsets into the hand-made text segment. */
+enum {
+	PLT = 0x00,    /* FDE only, in section .plt */
+	BOTH = 0x20,   /* FDE and three names; padding behind it */
+	NAMELESS = 0x40,
+	NESTED = 0x46, /* a second entry inside NAMELESS, size 0 */
+	COLD = 0x50,   /* a fragment by its FDE */
+	NAMED_COLD = 0x60, /* a fragment by its name */
+	ENDLESS = 0x70, /* a symbol of size 0 and no FDE */
+	LABEL = 0x7a,
+	RESTORER = 0x80, /* a signal frame */
+	SIZE = 0xa0,
+};
+
+static uint8_t file[SIZE];
+static struct segment seg = {
+	.type = PT_LOAD, .flags = PF_R | PF_X, .vaddr = TEXT,
+	.filesz = SIZE, .memsz = SIZE,
+};
+static struct section sec[] = {
+	{ .name = "" },
+	{ .name = ".plt", .flags = SHF_ALLOC | SHF_EXECINSTR,
+	  .addr = TEXT, .size = 0x20 },
+	{ .name = ".text", .flags = SHF_ALLOC | SHF_EXECINSTR,
+	  .addr = TEXT + 0x20, .size = 0x78 },
+};
+// clang-format off
+static struct symbol sym[] = {
+	/* name            version    addr               size  type        bind */
+	{ "alias",         NULL,      TEXT + BOTH,       3,    STT_FUNC,   STB_LOCAL, SYM_SYMTAB, false },
+	{ "__str",         "V_1",     TEXT + BOTH,       3,    STT_FUNC,   STB_GLOBAL, SYM_DYNSYM, false },
+	{ "strong",        "V_2",     TEXT + BOTH,       3,    STT_FUNC,   STB_GLOBAL, SYM_DYNSYM, false },
+	{ "weak",          NULL,      TEXT + BOTH,       3,    STT_FUNC,   STB_WEAK,  SYM_DYNSYM, false },
+	{ "nested",        NULL,      TEXT + NESTED,     0,    STT_FUNC,   STB_GLOBAL, SYM_SYMTAB, false },
+	{ "f.cold",        NULL,      TEXT + NAMED_COLD, 0,    STT_FUNC,   STB_LOCAL, SYM_SYMTAB, false },
+	{ "endless",       NULL,      TEXT + ENDLESS,    0,    STT_FUNC,   STB_GLOBAL, SYM_SYMTAB, false },
+	{ "label",         NULL,      TEXT + LABEL,      0,    STT_NOTYPE, STB_LOCAL, SYM_SYMTAB, false },
+};
+static struct fde fde[] = {
+	{ .start = TEXT + PLT,        .size = 0x20 },
+	{ .start = TEXT + BOTH,       .size = 0x10 },
+	{ .start = TEXT + NAMELESS,   .size = 0x0c },
+	{ .start = TEXT + COLD,       .size = 0x08, .fragment = true },
+	{ .start = TEXT + NAMED_COLD, .size = 0x08 },
+	{ .start = TEXT + RESTORER,   .size = 0x0a, .signal_frame = true },
+};
+// clang-format on
+static struct image img = {
+	.path = "made", .type = ET_DYN, .file = { file, SIZE },
+	.seg = &seg, .nseg = 1, .sec = sec, .nsec = 3,
+	.sym = sym, .nsym = sizeof(sym) / sizeof(*sym),
+	.fde = fde, .nfde = sizeof(fde) / sizeof(*fde),
+};
+static struct arena arena;
+static struct sites sites;
+
+static int setup(void **state)
+{
+	struct err e;
+
+	(void)state;
+	memset(file, 0x90, sizeof(file));
+	return sites_find(&arena, &img, &sites, &e);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	arena_free(&arena);
+	return 0;
+}
+
+static void who_is_a_function(void **state)
+{
+	static const struct {
+		uint64_t at, size;
+		const char *name;
+		bool fragment, named;
+	} want[] = {
+		{ BOTH, 0x10, "strong", false, true },
+		{ NAMELESS, 0x0c, "fn_1040", false, false },
+		{ NESTED, 0x06, "nested", false, true },
+		{ COLD, 0x08, "fn_1050", true, false },
+		{ NAMED_COLD, 0x08, "f.cold", true, true },
+		{ ENDLESS, 0, "endless", false, true },
+		{ RESTORER, 0x0a, "fn_1080", true, false },
+	};
+
+	(void)state;
+	assert_int_equal(sites.nfunc, sizeof(want) / sizeof(*want));
+	for (size_t i = 0; i < sites.nfunc; i++) {
+		const struct func *f = &sites.func[i];
+
+		assert_int_equal(f->addr, TEXT + want[i].at);
+		assert_int_equal(f->size, want[i].size);
+		assert_string_equal(f->name, want[i].name);
+		assert_int_equal(f->fragment, want[i].fragment);
+		assert_int_equal(f->named, want[i].named);
+	}
+	assert_int_equal(sites.func[0].nsym, 4);
+	assert_string_equal(sites.func[0].version, "V_2");
+}
+
+static void at_and_around(void **state)
+{
+	const struct func *f = sites.func;
+
+	(void)state;
+	assert_ptr_equal(func_at(&sites, TEXT + BOTH), f);
+	assert_null(func_at(&sites, TEXT + BOTH + 1));
+	assert_null(func_at(&sites, TEXT + PLT));
+	assert_ptr_equal(func_around(&sites, TEXT + BOTH + 15), f);
+	assert_null(func_around(&sites, TEXT + BOTH + 16));
+	assert_ptr_equal(func_around(&sites, TEXT + NESTED - 1), f + 1);
+	assert_ptr_equal(func_around(&sites, TEXT + NESTED), f + 2);
+	assert_ptr_equal(func_around(&sites, TEXT + ENDLESS + 9), f + 5);
+	assert_null(func_around(&sites, TEXT + LABEL));
+	assert_null(func_around(&sites, 0));
+	assert_null(func_around(&sites, UINT64_MAX));
+}
+
+static void limits(void **state)
+{
+	const struct func *f = sites.func;
+
+	(void)state;
+	assert_int_equal(func_limit(&sites, &f[0]), TEXT + NAMELESS);
+	assert_int_equal(func_limit(&sites, &f[1]), TEXT + COLD);
+	assert_int_equal(func_limit(&sites, &f[5]), TEXT + LABEL);
+	assert_int_equal(func_limit(&sites, &f[6]), TEXT + 0x98);
+}
+
+static void padding(void **state)
+{
+	uint64_t from = TEXT + BOTH + 0x10, to = TEXT + NAMELESS;
+
+	(void)state;
+	assert_true(code_is_padding(&sites, from, to));
+	assert_true(code_is_padding(&sites, from, from));
+	assert_false(code_is_padding(&sites, to, from));
+	file[to - TEXT - 1] = 0xcc;
+	assert_true(code_is_padding(&sites, from, to));
+	file[to - TEXT - 1] = 0x0f; /* begins an instruction that goes on */
+	assert_false(code_is_padding(&sites, from, to));
+	file[to - TEXT - 1] = 0xc3;
+	assert_false(code_is_padding(&sites, from, to));
+	file[to - TEXT - 1] = 0x90;
+	assert_false(code_is_padding(&sites, TEXT + SIZE - 1, TEXT + SIZE + 9));
+}
+
+static void boundaries(void **state)
+{
+	uint64_t before = 0, after = 0;
+
+	(void)state;
+	memcpy(file + BOTH + 1, "\x48\x89\xe5", 3);
+	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 9, &before,
+				       &after), 1);
+	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 2, &before,
+				       &after), 0);
+	assert_int_equal(before, TEXT + BOTH + 1);
+	assert_int_equal(after, TEXT + BOTH + 4);
+	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 4, &before,
+				       &after), 1);
+	assert_int_equal(code_boundary(&sites, TEXT + BOTH, &before, &after),
+			 1);
+	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 0x10, &before,
+				       &after), -1);
+	file[NAMELESS + 1] = 0x06; /* nothing in 64-bit mode */
+	assert_int_equal(code_boundary(&sites, TEXT + NAMELESS + 1, &before,
+				       &after), 1);
+	assert_int_equal(code_boundary(&sites, TEXT + NAMELESS + 2, &before,
+				       &after), -1);
+}
+
+/* A program knows its functions with symbols and, as fn_HEX, without. */
+static const char source[] =
+	"__attribute__((noinline)) int twice(volatile int *p) { return *p * 2; }\n"
+	"int main(int n, char **v) { return twice(&n) + (v == 0); }\n";
+
+static void real_program(void **state)
+{
+	struct arena a = { 0 };
+	struct image with, without;
+	struct sites s, t;
+	const struct func *f = NULL, *g;
+	struct err e;
+	char hex[32];
+	char dir[] = "/tmp/bpfweld-func.XXXXXX", command[256], path[64];
+	FILE *p;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+		 "gcc -O2 -xc - -o %s/a && strip %s/a -o %s/b", dir, dir, dir);
+	p = popen(command, "w");
+	assert_non_null(p);
+	fputs(source, p);
+	assert_int_equal(pclose(p), 0);
+	snprintf(path, sizeof(path), "%s/a", dir);
+	assert_int_equal(image_read(&a, path, &with, &e), 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/b", dir);
+	assert_int_equal(image_read(&a, path, &without, &e), 0);
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(sites_find(&a, &with, &s, &e), 0);
+	assert_int_equal(sites_find(&a, &without, &t, &e), 0);
+	for (size_t i = 0; i < s.nfunc; i++)
+		if (!strcmp(s.func[i].name, "twice"))
+			f = &s.func[i];
+	assert_non_null(f);
+	g = func_at(&t, f->addr);
+	assert_non_null(g);
+	assert_false(g->named);
+	snprintf(hex, sizeof(hex), "fn_%llx", (unsigned long long)f->addr);
+	assert_string_equal(g->name, hex);
+	assert_int_equal(g->size, f->size);
+	assert_true(f->size > 0);
+	image_close(&with);
+	image_close(&without);
+	arena_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_is_a_function),
+		cmocka_unit_test(at_and_around),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(padding),
+		cmocka_unit_test(boundaries),
+		cmocka_unit_test(real_program),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: MIT */
+/* The stub's HASH maps, compiled for the host: results one by one, threads
+ * against each other, and processes killed in the middle of it. */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime-stub/hash.c"
+
+enum { REGION = 1 << 20 };
+uint8_t weld_region[REGION] __attribute__((aligned(4096)));
+
+struct value {
+	uint64_t of_key, serial;
+};
+
+static struct region_map map;
+
+/* A fresh map in shared memory, behind nothing. */
+static void make(uint32_t key_size, uint32_t value_size, uint32_t max)
+{
+	void *p = mmap(weld_region, REGION, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	assert_ptr_equal(p, weld_region);
+	map = (struct region_map){
+		.type = BPF_MAP_TYPE_HASH,
+		.key_size = key_size,
+		.value_size = value_size,
+		.max_entries = max,
+		.stride = hash_stride(key_size, value_size),
+		.buckets = 1,
+	};
+	while (map.buckets < max)
+		map.buckets *= 2;
+	map.size = hash_pool(map.buckets) + (max + HASH_SPARE) * map.stride;
+	assert_true(map.size <= REGION);
+}
+
+/* Walk everything: every element in its own bucket, no key twice, count
+ * right.  Returns how many keys there are. */
+static uint64_t whole(uint64_t *lost)
+{
+	struct hash_head *h = (struct hash_head *)weld_region;
+	uint64_t *bucket = (uint64_t *)(h + 1);
+	uint8_t *pool = weld_region + hash_pool(map.buckets);
+	uint64_t n = 0, linked = 0, freed = 0, w;
+	struct hash_elem *e;
+
+	for (uint32_t b = 0; b < map.buckets; b++) {
+		for (w = bucket[b]; !link_ends(w); w = e->next) {
+			uint64_t i = (uint32_t)w - 1;
+
+			assert_true(i < map.max_entries + HASH_SPARE);
+			e = (void *)(pool + i * map.stride);
+			assert_true(++linked <= h->taken);
+			assert_int_equal(e->state & 1, 1);
+			if (e->next & LINK_MARK)
+				continue;
+			assert_int_equal(hash_key(e->key, map.key_size) &
+						 (map.buckets - 1),
+					 b);
+			if (!lost)
+				assert_ptr_equal(hash_lookup(&map, e->key),
+						 e->key +
+							 hash_round8(
+								 map.key_size));
+			n++;
+		}
+		assert_true((uint32_t)w == (LINK_END | b) || !bucket[b]);
+	}
+	for (w = h->free; (uint32_t)w; w = e->next) {
+		e = (void *)(pool + ((uint32_t)w - 1) * map.stride);
+		assert_int_equal(e->state & 1, 0);
+		assert_true(++freed <= h->taken);
+	}
+	if (lost)
+		*lost = h->taken - linked - freed;
+	else
+		assert_int_equal(linked + freed, h->taken);
+	return n;
+}
+
+static void results_are_the_kernels(void **state)
+{
+	uint32_t sizes[] = { 1, 3, 4, 7, 8, 12, 16, 23, 32 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		uint8_t k[32] = { 1 }, other[32] = { 2 }, third[32] = { 3 };
+		struct value v = { 7, 8 }, w = { 9, 10 };
+
+		k[sizes[i] - 1] = other[sizes[i] - 1] = third[sizes[i] - 1] = 9;
+		k[0] = 1, other[0] = 2, third[0] = 3;
+		make(sizes[i], sizeof(v), 2);
+		assert_null(hash_lookup(&map, k));
+		assert_int_equal(hash_delete(&map, k), -ENOENT);
+		assert_int_equal(hash_update(&map, k, &v, BPF_EXIST), -ENOENT);
+		assert_int_equal(hash_update(&map, k, &v, BPF_NOEXIST), 0);
+		assert_int_equal(hash_update(&map, k, &v, BPF_NOEXIST), -EEXIST);
+		assert_memory_equal(hash_lookup(&map, k), &v, sizeof(v));
+		assert_int_equal(hash_update(&map, k, &w, BPF_EXIST), 0);
+		assert_memory_equal(hash_lookup(&map, k), &w, sizeof(w));
+		assert_int_equal(hash_update(&map, other, &v, BPF_ANY), 0);
+		assert_int_equal(hash_update(&map, third, &v, BPF_ANY), -E2BIG);
+		assert_int_equal(hash_update(&map, k, &v, BPF_ANY), 0);
+		assert_memory_equal(hash_lookup(&map, k), &v, sizeof(v));
+		assert_int_equal(hash_delete(&map, other), 0);
+		assert_int_equal(hash_update(&map, third, &v, BPF_ANY), 0);
+		assert_null(hash_lookup(&map, other));
+		assert_int_equal(whole(NULL), 2);
+	}
+}
+
+static void an_odd_key_size_reads_no_further(void **state)
+{
+	uint8_t *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t v = 1;
+
+	(void)state;
+	mprotect(page + 4096, 4096, PROT_NONE);
+	for (uint32_t size = 1; size < 20; size++) {
+		make(size, 8, 4);
+		assert_int_equal(
+			hash_update(&map, page + 4096 - size, &v, BPF_ANY), 0);
+		assert_non_null(hash_lookup(&map, page + 4096 - size));
+	}
+	munmap(page, 8192);
+}
+
+static void buckets_are_used_evenly(void **state)
+{
+	enum { N = 4096 };
+	static uint32_t used[N];
+	const uint64_t step[] = { 1, 8, 64, 4096, UINT64_C(1) << 32,
+				  UINT64_C(1) << 40, UINT64_C(0x100000001) };
+
+	(void)state;
+	for (size_t s = 0; s < sizeof(step) / sizeof(*step); s++) {
+		uint32_t longest = 0;
+
+		memset(used, 0, sizeof(used));
+		for (uint64_t i = 0; i < N; i++) {
+			uint64_t k = 0x7f0012345670 + i * step[s];
+			uint32_t b = hash_key(&k, 8) & (N - 1);
+
+			if (++used[b] > longest)
+				longest = used[b];
+		}
+		assert_in_range(longest, 1, 10);
+	}
+}
+
+/* --- Threads.  Keys below OWNED belong to one thread each (modulo): it knows
+ * what must be there.  The rest are everybody's: for each, insertions that
+ * succeeded less deletions that did is 1 or 0, and the map agrees at the end.
+ */
+enum { THREADS = 4, OWNED = 32, SHARED = 8, ROUNDS = 60000 };
+static int64_t balance[SHARED];
+
+static uint64_t next_random(uint64_t *x)
+{
+	*x ^= *x << 13;
+	*x ^= *x >> 7;
+	*x ^= *x << 17;
+	return *x >> 11;
+}
+
+static void *owner(void *arg)
+{
+	uint64_t me = (uintptr_t)arg, x = me * 77777 + 1, serial[OWNED] = { 0 };
+
+	for (uint64_t n = 1; n < ROUNDS; n++) {
+		uint64_t k = next_random(&x) % (OWNED / THREADS) * THREADS + me;
+		uint64_t s = OWNED + next_random(&x) % SHARED;
+		struct value v = { k, n }, u = { s, n }, *p;
+
+		p = hash_lookup(&map, &k);
+		if (!p != !serial[k] ||
+		    (p && (p->of_key != k || p->serial != serial[k])))
+			return "an owned key is not as its owner left it";
+		switch (next_random(&x) % 3) {
+		case 0:
+			if (hash_update(&map, &k, &v, BPF_ANY))
+				return "an update failed";
+			serial[k] = n;
+			break;
+		case 1:
+			if (hash_delete(&map, &k) != (serial[k] ? 0 : -ENOENT))
+				return "a deletion failed";
+			serial[k] = 0;
+			break;
+		}
+		switch (next_random(&x) % 4) {
+		case 0:
+		case 1:
+			if (!hash_update(&map, &s, &u, BPF_NOEXIST))
+				__atomic_add_fetch(&balance[s - OWNED], 1, 5);
+			break;
+		case 2:
+			if (!hash_delete(&map, &s))
+				__atomic_sub_fetch(&balance[s - OWNED], 1, 5);
+			break;
+		case 3:
+			hash_update(&map, &s, &u, BPF_EXIST);
+		}
+	}
+	return NULL;
+}
+
+static void threads_lose_nothing(void **state)
+{
+	uint32_t buckets[] = { 1, 4, 64 };
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		pthread_t t[THREADS];
+		uint64_t n = 0;
+
+		make(8, sizeof(struct value), OWNED + SHARED);
+		map.buckets = buckets[round];
+		memset(balance, 0, sizeof(balance));
+		for (uintptr_t i = 0; i < THREADS; i++)
+			pthread_create(&t[i], NULL, owner, (void *)i);
+		for (int i = 0; i < THREADS; i++) {
+			void *bad;
+
+			pthread_join(t[i], &bad);
+			if (bad)
+				fail_msg("%s", (char *)bad);
+		}
+		for (uint64_t k = 0; k < OWNED + SHARED; k++) {
+			struct value *p = hash_lookup(&map, &k);
+
+			n += p != NULL;
+			if (p)
+				assert_int_equal(p->of_key, k);
+			if (k >= OWNED)
+				assert_int_equal(balance[k - OWNED], p != NULL);
+		}
+		assert_int_equal(whole(NULL), n);
+		assert_int_equal(((struct hash_head *)weld_region)->count, n);
+	}
+}
+
+static void worker_process(uint64_t seed)
+{
+	uint64_t x = seed * 7919 + 1;
+
+	for (;;) {
+		uint64_t k = next_random(&x) % 32;
+		struct value v = { k, x };
+
+		switch (next_random(&x) % 3) {
+		case 0:
+			hash_update(&map, &k, &v, BPF_ANY);
+			break;
+		case 1:
+			hash_delete(&map, &k);
+			break;
+		case 2:
+			hash_lookup(&map, &k);
+		}
+	}
+}
+
+static pid_t start_worker(uint64_t seed)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		worker_process(seed);
+	return pid;
+}
+
+static void a_killed_process_blocks_nobody(void **state)
+{
+	enum { KILLS = 150, WORKERS = 3 };
+	pid_t pid[WORKERS];
+	uint64_t lost, k;
+	struct value v = { 0, 0 };
+
+	(void)state;
+	make(8, sizeof(struct value), 1000);
+	map.buckets = 8;
+	for (int i = 0; i < WORKERS; i++)
+		pid[i] = start_worker(i);
+	for (int i = 0; i < KILLS; i++) {
+		usleep(1000 + i * 13 % 700);
+		kill(pid[i % WORKERS], SIGKILL);
+		waitpid(pid[i % WORKERS], NULL, 0);
+		if (i < KILLS - WORKERS)
+			pid[i % WORKERS] = start_worker(100 + i);
+	}
+	whole(&lost);
+	assert_in_range(lost, 0, KILLS);
+	/* Everything goes on working, and what was left behind is cleared. */
+	for (k = 0; k < 32; k++) {
+		v.of_key = k;
+		assert_int_equal(hash_update(&map, &k, &v, BPF_ANY), 0);
+		assert_memory_equal(hash_lookup(&map, &k), &v, sizeof(v));
+		assert_int_equal(hash_delete(&map, &k), 0);
+		assert_null(hash_lookup(&map, &k));
+	}
+	assert_int_equal(whole(&lost), 0);
+}
+
+static void overwritten_memory_ends_a_walk(void **state)
+{
+	uint64_t k = 5, v = 6;
+
+	(void)state;
+	make(8, 8, 16);
+	hash_update(&map, &k, &v, BPF_ANY);
+	memset(weld_region, 0x55, hash_pool(map.buckets));
+	assert_null(hash_lookup(&map, &k));
+	assert_int_not_equal(hash_update(&map, &k, &v, BPF_ANY), 0);
+	assert_int_not_equal(hash_delete(&map, &k), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(results_are_the_kernels),
+		cmocka_unit_test(an_odd_key_size_reads_no_further),
+		cmocka_unit_test(buckets_are_used_evenly),
+		cmocka_unit_test(threads_lose_nothing),
+		cmocka_unit_test(a_killed_process_blocks_nobody),
+		cmocka_unit_test(overwritten_memory_ends_a_walk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

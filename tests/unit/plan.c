@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/* plan.c - which tactic each place gets, how much it replaces, and what a
+ * refusal says.  The places are in plan.S, this program being the image.
+ */
+// clang-format off
+#include "rewriter/patch/patch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+// clang-format on
+
+struct place {
+	uint64_t fn, site, end;
+	const char *name, *want;
+	uint64_t len;
+};
+extern const struct place places[], places_end[];
+extern const uint64_t place_ptrs[], place_ptrs_end[];
+extern const uint8_t place_text[], place_text_end[];
+
+static struct arena arena;
+static struct image img;
+static struct sites sites;
+static struct segment seg;
+
+static size_t place_count(void)
+{
+	return (size_t)(places_end - places);
+}
+
+static const struct place *place(const char *name)
+{
+	for (const struct place *p = places; p < places_end; p++)
+		if (strcmp(p->name, name) == 0)
+			return p;
+	fail_msg("no place %s", name);
+	return NULL;
+}
+
+static int group_setup(void **state)
+{
+	size_t size = (size_t)(place_text_end - place_text);
+	struct err e;
+
+	(void)state;
+	seg = (struct segment){ .type = PT_LOAD, .flags = PF_R | PF_X,
+				.vaddr = (uint64_t)place_text,
+				.filesz = size, .memsz = size };
+	img = (struct image){ .path = "self", .type = ET_DYN, .seg = &seg,
+			      .nseg = 1, .nsym = place_count(),
+			      .file = { place_text, size },
+			      .codeptr = (uint64_t *)place_ptrs,
+			      .ncodeptr = (size_t)(place_ptrs_end -
+						   place_ptrs) };
+	img.sym = arena_alloc(&arena, img.nsym * sizeof(*img.sym));
+	for (size_t i = 0; i < img.nsym; i++)
+		img.sym[i] = (struct symbol){
+			.name = places[i].name, .addr = places[i].fn,
+			.size = places[i].end - places[i].fn,
+			.type = STT_FUNC, .bind = STB_GLOBAL };
+	return sites_find(&arena, &img, &sites, &e);
+}
+
+static int group_teardown(void **state)
+{
+	(void)state;
+	arena_free(&arena);
+	return 0;
+}
+
+static struct link link_at(uint64_t addr, uint32_t prog, bool glob)
+{
+	const struct func *f = func_around(&sites, addr);
+
+	assert_non_null(f);
+	return (struct link){ .prog = prog, .addr = addr, .func = f,
+			      .offset = addr - f->addr, .glob = glob };
+}
+
+static void plan(struct link *l, size_t n, struct plan *out)
+{
+	struct links links = { .link = l, .nlink = n };
+	struct err e;
+
+	assert_int_equal(plan_make(&arena, &sites, &links, out, &e), 0);
+}
+
+static void check_place(const struct place *p)
+{
+	struct link l = link_at(p->site, 0, false);
+	struct plan out;
+
+	plan(&l, 1, &out);
+	if (!p->len) {
+		if (out.npatch || !strstr(out.refusal[0].why, p->want))
+			fail_msg("%s: %s", p->name,
+				 out.npatch ? "accepted" : out.refusal[0].why);
+		assert_int_equal(out.refusal[0].link, 0);
+		return;
+	}
+	if (out.nrefusal)
+		fail_msg("%s: %s", p->name, out.refusal[0].why);
+	if (strcmp(tactic_name(out.patch[0].tactic), p->want) ||
+	    out.patch[0].len != p->len)
+		fail_msg("%s: %s, %u bytes", p->name,
+			 tactic_name(out.patch[0].tactic), out.patch[0].len);
+	assert_int_equal(out.patch[0].site, p->site);
+}
+
+static void test_places(void **state)
+{
+	(void)state;
+	for (const struct place *p = places; p < places_end; p++)
+		check_place(p);
+}
+
+static void test_refusal_names_address(void **state)
+{
+	const struct place *p = place("target_inside");
+	struct link l = link_at(p->site, 0, false);
+	struct plan out;
+	char want[64];
+
+	(void)state;
+	plan(&l, 1, &out);
+	snprintf(want, sizeof(want), "not weldable: jump target at 0x%llx ",
+		 (unsigned long long)p->site + 2);
+	assert_ptr_equal(strstr(out.refusal[0].why, want), out.refusal[0].why);
+}
+
+/* Landing pads are entered; boundaries of call sites are not. */
+static void test_exception_tables(void **state)
+{
+	const struct place *p = place("prologue");
+	uint64_t at = p->site + 1;
+	struct link l = link_at(p->site, 0, false);
+	struct sites with;
+	struct links links = { .link = &l, .nlink = 1 };
+	struct plan out;
+	struct err e;
+
+	(void)state;
+	img.callsite = &at;
+	img.ncallsite = 1;
+	assert_int_equal(sites_find(&arena, &img, &with, &e), 0);
+	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
+	assert_int_equal(out.npatch, 1);
+	img.ncallsite = 0;
+	img.landing = &at;
+	img.nlanding = 1;
+	assert_int_equal(sites_find(&arena, &img, &with, &e), 0);
+	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
+	assert_int_equal(out.npatch, 0);
+	img.nlanding = 0;
+}
+
+static void test_endbr_stays(void **state)
+{
+	const struct place *p = place("endbr");
+	struct link l[] = { link_at(p->fn, 0, false), link_at(p->fn, 1, false),
+			    link_at(p->fn + 4, 2, false) };
+	struct plan out;
+
+	(void)state;
+	plan(l, 2, &out);
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.patch[0].at, p->fn + 4);
+	assert_int_equal(out.patch[0].nlink, 2);
+	plan(l, 3, &out); /* one behind it: the same patch, run last */
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.patch[0].site, p->fn);
+	assert_int_equal(out.patch[0].link, 0);
+	assert_int_equal(out.patch[0].nlink, 3);
+	plan(l + 2, 1, &out);
+	assert_int_equal(out.patch[0].at, p->fn + 4);
+	assert_int_equal(out.patch[0].site, p->fn + 4);
+}
+
+static void test_behind_entered_endbr(void **state)
+{
+	const struct place *p = place("endbr_entered");
+	struct link l[] = { link_at(p->fn, 0, false),
+			    link_at(p->fn + 4, 1, false) };
+	struct plan out;
+
+	(void)state;
+	plan(l, 2, &out);
+	assert_int_equal(out.nrefusal, 1);
+	assert_int_equal(out.refusal[0].link, 0);
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.patch[0].link, 1);
+}
+
+static void test_overlap(void **state)
+{
+	const struct place *p = place("prologue");
+	struct link l[] = { link_at(p->fn, 0, false),
+			    link_at(p->fn + 1, 1, false) };
+	struct links links = { .link = l, .nlink = 2 };
+	struct plan out;
+	struct err e;
+	char want[32];
+
+	(void)state;
+	assert_int_equal(plan_make(&arena, &sites, &links, &out, &e), -1);
+	snprintf(want, sizeof(want), "0x%llx,", (unsigned long long)p->fn);
+	assert_non_null(strstr(e.what, want));
+	assert_int_equal(e.at, p->fn + 1);
+	l[1].glob = true;
+	plan(l, 2, &out);
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.nrefusal, 1);
+	assert_int_equal(out.refusal[0].link, 1);
+}
+
+static void test_neighbours(void **state)
+{
+	const struct place *p = place("one_insn");
+	struct link l[] = { link_at(p->fn, 0, false),
+			    link_at(places[1].fn, 1, false) };
+	struct plan out;
+
+	(void)state;
+	plan(l, 2, &out);
+	assert_int_equal(out.npatch, 2);
+	assert_true(out.patch[0].at < out.patch[1].at);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_refusal_names_address),
+		cmocka_unit_test(test_exception_tables),
+		cmocka_unit_test(test_endbr_stays),
+		cmocka_unit_test(test_behind_entered_endbr),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_neighbours),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
