@@ -15,7 +15,7 @@ struct buf {
 /* Room for len more bytes, zeroed and already counted. */
 static inline uint8_t *buf_room(struct buf *b, size_t len)
 {
-	if (b->cap - b->n < len) {
+	if (!b->p || b->cap - b->n < len) {
 		size_t cap = b->cap ? b->cap * 2 : 256;
 		uint8_t *p;
 

@@ -56,10 +56,10 @@ static bool belongs(const struct image *img, const struct image *debug,
 
 		for (size_t i = 1; i < debug->nsec && !id.n; i++) {
 			const struct section *s = &debug->sec[i];
-			struct bytes b = { debug->file.p + s->off, s->size };
 
 			if (s->type == SHT_NOTE)
-				id = build_id_in(b, s->align);
+				id = build_id_in(section_bytes(debug, s),
+						 s->align);
 		}
 		return same_bytes(id, img->build_id);
 	}
@@ -131,9 +131,9 @@ static bool link_read(const struct image *img, struct link *link)
 	const struct section *s = image_section(img, ".gnu_debuglink");
 	struct bytes b;
 
-	if (!s || s->type == SHT_NULL || s->type == SHT_NOBITS)
+	if (!s)
 		return false;
-	b = (struct bytes){ img->file.p + s->off, s->size };
+	b = section_bytes(img, s);
 	link->name = bytes_str(b, 0);
 	/* The target may not send us elsewhere: a plain file name only. */
 	if (!link->name || !*link->name || strchr(link->name, '/'))

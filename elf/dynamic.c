@@ -139,22 +139,20 @@ struct bytes build_id_in(struct bytes b, uint64_t align)
 
 static void build_id_read(struct image *img)
 {
-	struct bytes b = { 0 };
-
 	for (size_t i = 0; i < img->nseg && !img->build_id.n; i++) {
 		const struct segment *s = &img->seg[i];
+		const uint8_t *p = bytes_at(img->file, s->off, s->filesz);
 
-		b.p = bytes_at(img->file, s->off, s->filesz);
-		b.n = b.p ? s->filesz : 0;
-		if (s->type == PT_NOTE)
-			img->build_id = build_id_in(b, s->align);
+		if (s->type == PT_NOTE && p)
+			img->build_id = build_id_in(
+				(struct bytes){ p, s->filesz }, s->align);
 	}
 	for (size_t i = 1; i < img->nsec && !img->build_id.n; i++) {
 		const struct section *s = &img->sec[i];
 
-		b = (struct bytes){ img->file.p + s->off, s->size };
 		if (s->type == SHT_NOTE)
-			img->build_id = build_id_in(b, s->align);
+			img->build_id =
+				build_id_in(section_bytes(img, s), s->align);
 	}
 }
 

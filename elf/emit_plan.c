@@ -226,6 +226,8 @@ static bool unit_movable(const struct image *img, struct range r)
 {
 	uint64_t vaddr = UINT64_MAX;
 
+	if (!bytes_at(img->file, r.lo, r.hi - r.lo))
+		return false;
 	for (size_t i = 0; i < img->nseg; i++) {
 		const struct segment *s = &img->seg[i];
 

@@ -3,12 +3,19 @@
  * symbols, strings and the section-header table, all of them longer copies of
  * the original's.
  *
- * Old section headers keep their number, so that nothing that refers to one by
- * number changes; those whose bytes have moved (the evicted ones, and
- * .eh_frame_hdr, which is now the table over old and new functions) say where
- * they are now.  New headers follow.  Every new range has one: strip keeps of a
- * segment what sections cover.  New symbols are global, because local ones
- * would have to stand before the old globals and renumber them.
+ * Old section headers keep their number where symbols refer to it; those whose
+ * bytes have moved (the evicted ones, and .eh_frame_hdr, which is now the table
+ * over old and new functions) say where they are now.  Only, patchelf looks for
+ * what its own longer program-header table would overwrite in the order of the
+ * section headers, and stops at the first that is far away.  So the evicted
+ * ones step behind the tables they stood among:
+ *
+ *   before  .interp .note .note .gnu.hash .dynsym ... .rela.plt | .init .plt
+ *   after   .note .gnu.hash .dynsym ... .rela.plt .interp .note | .init .plt
+ *
+ * New headers follow.  Every new range has one: strip keeps of a segment what
+ * sections cover.  New symbols are global, because local ones would have to
+ * stand before the old globals and renumber them.
  */
 #include "elf/buf.h"
 #include "elf/emit_parts.h"
@@ -20,6 +27,7 @@ struct make {
 	const struct edits *ed;
 	Elf64_Shdr *sh;
 	size_t nsh;
+	uint32_t *to;                 /* old number -> new number */
 	size_t new_sec;               /* number of ed->sec[0]'s header */
 	size_t shstr, strtab, symtab; /* numbers; 0: there is none */
 	size_t eh_frame_hdr;          /* likewise, the old one */
@@ -51,27 +59,85 @@ static Elf64_Shdr *add_header(struct make *m, const char *name, uint32_t type,
 	return h;
 }
 
+static bool is_evicted(const struct make *m, const struct section *s)
+{
+	uint64_t off = s->off, vaddr;
+
+	return (s->flags & SHF_ALLOC) && s->type != SHT_NOBITS &&
+	       evicted_move(m->room, &off, &vaddr);
+}
+
+static bool dynsym_refers_below(const struct image *img, size_t end)
+{
+	for (size_t i = 0; i < img->nsec; i++) {
+		const struct section *s = &img->sec[i];
+		Elf64_Sym sym;
+
+		if (s->type != SHT_DYNSYM)
+			continue;
+		for (uint64_t at = 0; at + sizeof(sym) <= s->size;
+		     at += sizeof(sym)) {
+			memcpy(&sym, img->file.p + s->off + at, sizeof(sym));
+			if (sym.st_shndx && sym.st_shndx < end)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Number the old sections: evicted ones behind the leading tables. */
+static void number(struct make *m)
+{
+	const struct image *img = m->img;
+	uint32_t end = 1, n = 1;
+
+	m->to = arena_alloc(m->a, (img->nsec + 1) * sizeof(*m->to));
+	for (uint32_t i = 0; i < img->nsec; i++)
+		m->to[i] = i;
+	while (end < img->nsec && (img->sec[end].flags & SHF_ALLOC) &&
+	       (img->sec[end].type != SHT_PROGBITS ||
+		is_evicted(m, &img->sec[end])))
+		end++;
+	if (dynsym_refers_below(img, end))
+		return;
+	for (int evicted = 0; evicted < 2; evicted++)
+		for (uint32_t i = 1; i < end; i++)
+			if (is_evicted(m, &img->sec[i]) == evicted)
+				m->to[i] = n++;
+}
+
+static uint32_t renumber(const struct make *m, uint32_t section)
+{
+	return section < m->img->nsec ? m->to[section] : section;
+}
+
 static void old_headers(struct make *m)
 {
 	const struct image *img = m->img;
 	size_t shstr = ehdr_of(img).e_shstrndx;
 
-	if (!img->nsec || !shstr || shstr >= img->nsec) {
+	if (!shstr || shstr >= img->nsec ||
+	    img->sec[shstr].type != SHT_STRTAB) {
 		buf_u8(&m->names, 0);
 	} else {
 		buf_put(&m->names, img->file.p + img->sec[shstr].off,
 			img->sec[shstr].size);
 		m->shstr = shstr;
 	}
+	number(m);
+	for (size_t i = 0; i < img->nsec; i++)
+		m->sh = arena_push(m->a, m->sh, m->nsh++, sizeof(*m->sh));
 	for (size_t i = 0; i < img->nsec; i++) {
 		Elf64_Shdr h = shdr_of(img, i);
 
-		if ((h.sh_flags & SHF_ALLOC) && h.sh_type != SHT_NOBITS)
+		if (is_evicted(m, &img->sec[i]))
 			evicted_move(m->room, &h.sh_offset, &h.sh_addr);
 		if (h.sh_type == SHT_SYMTAB)
 			m->symtab = i;
-		m->sh = arena_push(m->a, m->sh, m->nsh, sizeof(h));
-		m->sh[m->nsh++] = h;
+		h.sh_link = renumber(m, h.sh_link);
+		if (h.sh_type == SHT_RELA || (h.sh_flags & SHF_INFO_LINK))
+			h.sh_info = renumber(m, h.sh_info);
+		m->sh[m->to[i]] = h;
 	}
 	if (!img->nsec)
 		add_header(m, "", SHT_NULL, 0);
@@ -169,17 +235,18 @@ static struct buf *symbol_strings(struct make *m)
 	return m->strtab == m->shstr ? &m->names : &m->strings;
 }
 
-/* GNU ld names the start of .eh_frame_hdr, which is elsewhere now. */
-static void hdr_symbols(struct make *m)
+/* Old symbols in sections that have another number or place now.  GNU ld
+ * names the start of .eh_frame_hdr. */
+static void fix_symbols(struct make *m)
 {
 	Elf64_Sym s;
 
-	for (size_t at = 0; m->eh_frame_hdr && at < m->symbols.n;
-	     at += sizeof(s)) {
+	symbols_follow(m->img, m->room, m->symbols.p, m->symbols.n);
+	for (size_t at = 0; at < m->symbols.n; at += sizeof(s)) {
 		memcpy(&s, m->symbols.p + at, sizeof(s));
-		if (s.st_shndx != m->eh_frame_hdr)
-			continue;
-		s.st_value = m->sh[m->eh_frame_hdr].sh_addr;
+		if (m->eh_frame_hdr && s.st_shndx == m->eh_frame_hdr)
+			s.st_value = m->sh[m->eh_frame_hdr].sh_addr;
+		s.st_shndx = (uint16_t)renumber(m, s.st_shndx);
 		memcpy(m->symbols.p + at, &s, sizeof(s));
 	}
 }
@@ -206,8 +273,7 @@ static void old_symbols(struct make *m)
 	buf_put(&m->symbols, img->file.p + img->sec[m->symtab].off,
 		img->sec[m->symtab].size / sizeof(Elf64_Sym) *
 			sizeof(Elf64_Sym));
-	symbols_follow(img, m->room, m->symbols.p, m->symbols.n);
-	hdr_symbols(m);
+	fix_symbols(m);
 	if (m->strtab != m->shstr)
 		buf_put(&m->strings, img->file.p + img->sec[m->strtab].off,
 			img->sec[m->strtab].size);

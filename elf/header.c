@@ -156,12 +156,9 @@ static int name_sections(struct image *img, const uint32_t *name,
 	struct bytes str = { 0 };
 
 	if (img->shstrndx < img->nsec &&
-	    img->sec[img->shstrndx].type == SHT_STRTAB) {
-		const struct section *s = &img->sec[img->shstrndx];
-
+	    img->sec[img->shstrndx].type == SHT_STRTAB)
 		str = bytes_strings(
-			(struct bytes){ img->file.p + s->off, s->size });
-	}
+			section_bytes(img, &img->sec[img->shstrndx]));
 	for (size_t i = 0; i < img->nsec; i++) {
 		img->sec[i].name = "";
 		if (!str.n || !name[i])

@@ -61,6 +61,15 @@ static inline uint64_t file_offset(const struct image *img, const void *p)
 	return (uint64_t)((const uint8_t *)p - img->file.p);
 }
 
+/* A section's bytes; none when the file holds none for it. */
+static inline struct bytes section_bytes(const struct image *img,
+					 const struct section *s)
+{
+	if (s->type == SHT_NULL || s->type == SHT_NOBITS)
+		return (struct bytes){ 0 };
+	return (struct bytes){ img->file.p + s->off, s->size };
+}
+
 /* A copy of the record at off. */
 static inline bool bytes_get(struct bytes b, uint64_t off, void *to, size_t n)
 {

@@ -178,10 +178,9 @@ int codeptrs_read(struct arena *a, struct image *img, const struct dynamic *d,
 	consider(&s, d->tag[DT_FINI]);
 	for (size_t i = 0; i < img->nseg && img->type == ET_EXEC; i++) {
 		const struct segment *g = &img->seg[i];
-		struct bytes b = { img->file.p + g->off, g->filesz };
 
-		if (g->type == PT_LOAD)
-			words(&s, b, g->vaddr);
+		if (g->type == PT_LOAD && g->filesz)
+			words(&s, image_from(img, g->vaddr), g->vaddr);
 	}
 	addrs_sort(&s.found);
 	img->codeptr = s.found.v;

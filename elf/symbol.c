@@ -136,9 +136,8 @@ int symtab_read(struct arena *a, const struct image *img, struct image *to,
 			return fail(e, img->path, s->off,
 				    "symbol table without a string table or "
 				    "with odd entries");
-		t.sym = (struct bytes){ img->file.p + s->off, s->size };
-		t.str = bytes_strings(
-			(struct bytes){ img->file.p + str->off, str->size });
+		t.sym = section_bytes(img, s);
+		t.str = bytes_strings(section_bytes(img, str));
 		if (from == SYM_DEBUG) /* its file will be unmapped */
 			t.str.p = arena_dup(a, t.str.p, t.str.n);
 		return table_read(a, img, &t, to, e);

@@ -2,265 +2,26 @@
 /* unwind_write.c - frame descriptions for trampolines, and the lookup table.
  *
  * At a site in the middle of a function the frame is in some state: the CFA is
- * rsp + 40, say, with rbx and rbp saved at certain places below it.  The
- * trampoline starts in the same state.  Its FDE is the function's CFA program
- * up to the site, run at one address:
+ * rsp + 24, say, with rbx and rbp saved at certain places below it.  The
+ * trampoline starts in the same state: its FDE is what is left of the
+ * function's CFA program at the site (cfa.c), then its own moves of rsp:
  *
- *   function's FDE                     trampoline's FDE, site behind push %rbx
- *     advance 1 to f+1                   -
- *     def_cfa_offset 16                  -           (overtaken)
- *     offset rbp at cfa-16               offset rbp at cfa-16
- *     advance 4 to f+5                   -
- *     def_cfa_offset 24                  def_cfa_offset 24
- *     offset rbx at cfa-24               offset rbx at cfa-24
- *     remember, ..., restore             -           (undone)
- *     advance 90 to f+95                 (behind the site: stop)
- *                                        advance 8;  def_cfa_offset 24 + 136
- *                                        advance 70; def_cfa_offset 24
+ *   offset rbp at cfa-16
+ *   def_cfa_offset 24
+ *   offset rbx at cfa-24
+ *   advance 8;  def_cfa_offset 24 + 136
+ *   advance 70; def_cfa_offset 24
  *
- * where the last two lines are the trampoline's own moves of rsp.  If the CFA
- * is relative to another register they do not matter.  If it is computed from
- * rsp or rip (as in a PLT) the result would be wrong here, and no FDE is made.
- * The CIE has the function's CIE's program, because DW_CFA_restore means the
- * state after that.
+ * If the CFA is relative to another register, those do not matter.  If it is
+ * computed from rsp or rip (as in a PLT) the result would be wrong here, and no
+ * FDE is made.  The CIE has the function's CIE's program, because
+ * DW_CFA_restore means the state after that.
  */
 #include <stdlib.h>
 
 #include "elf/buf.h"
+#include "elf/cfa.h"
 #include "elf/unwind.h"
-
-enum {
-	REG_RSP = 7,
-	REG_RIP = 16,
-	REMEMBERED = 32, /* depth of remember_state we follow; compilers use
-			    one or two */
-};
-
-enum {
-	CFA_NOP = 0x00,
-	CFA_ADVANCE1 = 0x02,
-	CFA_ADVANCE2 = 0x03,
-	CFA_ADVANCE4 = 0x04,
-	CFA_REMEMBER = 0x0a,
-	CFA_RESTORE_STATE = 0x0b,
-	CFA_DEF_CFA = 0x0c,
-	CFA_DEF_CFA_REGISTER = 0x0d,
-	CFA_DEF_CFA_OFFSET = 0x0e,
-	CFA_DEF_CFA_EXPRESSION = 0x0f,
-	CFA_EXPRESSION = 0x10,
-	CFA_DEF_CFA_SF = 0x12,
-	CFA_DEF_CFA_OFFSET_SF = 0x13,
-	CFA_VAL_EXPRESSION = 0x16,
-	CFA_ARGS_SIZE = 0x2e,
-	/* In the two upper bits, with an operand in the lower six: */
-	CFA_ADVANCE = 0x40,
-	CFA_OFFSET = 0x80,
-	CFA_RESTORE = 0xc0,
-};
-
-/* Operands of the opcodes below 0x40: u, s LEB128; 1, 2, 4 bytes; b block.
- * NULL is unknown, or set_loc, whose operand no compiler has ever written. */
-// clang-format off
-static const char *const operands[0x40] = {
-	[CFA_NOP] = "",               [CFA_ADVANCE1] = "1",
-	[CFA_ADVANCE2] = "2",         [CFA_ADVANCE4] = "4",
-	[0x05 /* offset_ext */] = "uu", [0x06 /* restore_ext */] = "u",
-	[0x07 /* undefined */] = "u", [0x08 /* same_value */] = "u",
-	[0x09 /* register */] = "uu", [CFA_REMEMBER] = "",
-	[CFA_RESTORE_STATE] = "",     [CFA_DEF_CFA] = "uu",
-	[CFA_DEF_CFA_REGISTER] = "u", [CFA_DEF_CFA_OFFSET] = "u",
-	[CFA_DEF_CFA_EXPRESSION] = "b", [CFA_EXPRESSION] = "ub",
-	[0x11 /* offset_ext_sf */] = "us", [CFA_DEF_CFA_SF] = "us",
-	[CFA_DEF_CFA_OFFSET_SF] = "s", [0x14 /* val_offset */] = "uu",
-	[0x15 /* val_offset_sf */] = "us", [CFA_VAL_EXPRESSION] = "ub",
-	[CFA_ARGS_SIZE] = "u",        [0x2f /* GNU negative offset */] = "uu",
-};
-// clang-format on
-
-/* --- running a CFA program ----------------------------------------------- */
-
-struct state {
-	uint64_t reg; /* CFA = reg + offset, if not computed */
-	int64_t offset;
-	bool wrong_here;   /* CFA computed from rsp or rip */
-	bool wrong_saved;  /* a saved register's place, likewise */
-	size_t mark, last; /* the program and its last instruction when
-			      remembered */
-};
-
-struct run {
-	struct state now, kept[REMEMBERED];
-	size_t nkept;
-	struct buf prog; /* what the new FDE needs of it */
-	size_t last;     /* where its last instruction begins */
-	bool lost;       /* cannot follow */
-};
-
-struct operand {
-	uint64_t u;
-	struct bytes block;
-};
-
-static struct operand read_operand(struct cursor *c, char kind)
-{
-	struct operand o = { 0, { NULL, 0 } };
-
-	switch (kind) {
-	case '1':
-		o.u = cur_u8(c);
-		break;
-	case '2':
-		o.u = cur_u16(c);
-		break;
-	case '4':
-		o.u = cur_u32(c);
-		break;
-	case 's':
-		o.u = (uint64_t)cur_sleb(c);
-		break;
-	case 'u':
-		o.u = cur_uleb(c);
-		break;
-	case 'b':
-		o.block.n = cur_uleb(c);
-		o.block.p = cur_take(c, o.block.n);
-		break;
-	}
-	return o;
-}
-
-/* May the expression use rsp or rip?  Their DW_OP_breg, or a DW_OP_bregx;
- * an operand that only looks like one costs us an FDE, not its truth. */
-static bool uses_moving(struct bytes expr)
-{
-	for (size_t i = 0; expr.p && i < expr.n; i++)
-		if (expr.p[i] == 0x70 + REG_RSP ||
-		    expr.p[i] == 0x70 + REG_RIP || expr.p[i] == 0x92)
-			return true;
-	return false;
-}
-
-static void remember(struct run *r)
-{
-	if (r->nkept == REMEMBERED) {
-		r->lost = true;
-		return;
-	}
-	r->kept[r->nkept] = r->now;
-	r->kept[r->nkept].last = r->last;
-	r->kept[r->nkept++].mark = r->prog.n;
-	r->last = r->prog.n; /* nothing before the mark is overtaken */
-}
-
-/* Everything since the matching remember_state is undone: forget it. */
-static void recall(struct run *r)
-{
-	if (!r->nkept) {
-		r->lost = true;
-		return;
-	}
-	r->now = r->kept[--r->nkept];
-	r->prog.n = r->now.mark;
-	r->last = r->now.last;
-}
-
-static void apply(struct run *r, uint8_t op, const struct operand *o,
-		  int64_t data_align)
-{
-	struct state *now = &r->now;
-
-	switch (op) {
-	case CFA_DEF_CFA:
-	case CFA_DEF_CFA_SF:
-		now->reg = o[0].u;
-		now->offset = (int64_t)o[1].u;
-		if (op == CFA_DEF_CFA_SF)
-			now->offset *= data_align;
-		now->wrong_here = false;
-		break;
-	case CFA_DEF_CFA_REGISTER:
-		now->reg = o[0].u;
-		break;
-	case CFA_DEF_CFA_OFFSET:
-		now->offset = (int64_t)o[0].u;
-		break;
-	case CFA_DEF_CFA_OFFSET_SF:
-		now->offset = (int64_t)o[0].u * data_align;
-		break;
-	case CFA_DEF_CFA_EXPRESSION:
-		now->reg = NOWHERE;
-		now->wrong_here = uses_moving(o[0].block);
-		break;
-	case CFA_EXPRESSION:
-	case CFA_VAL_EXPRESSION:
-		now->wrong_saved |= uses_moving(o[1].block);
-		break;
-	}
-}
-
-static void emit_insn(struct run *r, const uint8_t *p, size_t n)
-{
-	bool overtakes = p[0] == CFA_DEF_CFA_OFFSET && r->last < r->prog.n &&
-			 r->prog.p[r->last] == CFA_DEF_CFA_OFFSET;
-
-	if (overtakes)
-		r->prog.n = r->last;
-	r->last = r->prog.n;
-	buf_put(&r->prog, p, n);
-}
-
-/* Run `insns`, which begin at `at`, up to and including `pc`. */
-static void run(struct run *r, struct bytes insns, const struct fde *of,
-		uint64_t at, uint64_t pc, bool emit)
-{
-	struct cursor c = { insns, 0, false };
-
-	while (c.at < insns.n && !r->lost) {
-		const uint8_t *from = insns.p + c.at;
-		uint8_t byte = cur_u8(&c), op = byte & 0xc0;
-		struct operand o[2] = { { 0, { NULL, 0 } } };
-		const char *kinds = "";
-
-		if (!op) {
-			op = byte;
-			kinds = operands[op];
-		} else if (op == CFA_ADVANCE) {
-			o[0].u = byte & 0x3f;
-		} else if (op == CFA_OFFSET) {
-			kinds = "u";
-		}
-		for (size_t i = 0; kinds && kinds[i]; i++)
-			o[i] = read_operand(&c, kinds[i]);
-		if (!kinds || c.bad) {
-			r->lost = true;
-			return;
-		}
-		switch (op) {
-		case CFA_ADVANCE:
-		case CFA_ADVANCE1:
-		case CFA_ADVANCE2:
-		case CFA_ADVANCE4:
-			at += o[0].u * of->code_align;
-			if (at > pc)
-				return;
-			break;
-		case CFA_RESTORE_STATE:
-			recall(r);
-			break;
-		case CFA_REMEMBER:
-			remember(r);
-			break;
-		case CFA_NOP:
-		case CFA_ARGS_SIZE: /* only for landing pads */
-			break;
-		default:
-			apply(r, op, o, of->data_align);
-			if (emit)
-				emit_insn(r, from,
-					  (size_t)(insns.p + c.at - from));
-		}
-	}
-}
 
 /* --- records -------------------------------------------------------------- */
 
@@ -360,13 +121,13 @@ static size_t put_fde(struct frames *f, const struct cie *cie, uint64_t start,
 /* --- frames of trampolines ------------------------------------------------ */
 
 /* def_cfa rsp+8; return address at cfa-8: any function as it is entered. */
-static const uint8_t entry_insns[] = { CFA_DEF_CFA, REG_RSP, 8,
-				       CFA_OFFSET | REG_RIP, 1 };
+static const uint8_t entry_insns[] = { CFA_DEF_CFA, CFA_REG_RSP, 8,
+				       CFA_OFFSET | CFA_REG_RIP, 1 };
 static const struct fde entry_fde = {
 	.cie_insns = { entry_insns, sizeof(entry_insns) },
 	.code_align = 1,
 	.data_align = -8,
-	.ra_reg = REG_RIP,
+	.ra_reg = CFA_REG_RIP,
 };
 
 static void advance(struct buf *b, uint32_t by)
@@ -382,7 +143,7 @@ static void advance(struct buf *b, uint32_t by)
 	}
 }
 
-static void put_depths(struct run *r, const struct frame_desc *d)
+static void put_depths(struct cfa *r, const struct frame_desc *d)
 {
 	int64_t below = 0;
 	uint32_t at = 0;
@@ -390,7 +151,7 @@ static void put_depths(struct run *r, const struct frame_desc *d)
 	for (size_t i = 0; i < d->ndepth; i++) {
 		int64_t now = (int32_t)d->depth[i].below;
 
-		if (r->now.reg != REG_RSP || now == below)
+		if (r->now.reg != CFA_REG_RSP || now == below)
 			continue;
 		if (d->depth[i].at != at)
 			advance(&r->prog, d->depth[i].at - at);
@@ -402,18 +163,12 @@ static void put_depths(struct run *r, const struct frame_desc *d)
 }
 
 /* The new FDE's program into r->prog; false when there can be none. */
-static bool describe(struct run *r, const struct frame_desc *d, struct cie *cie)
+static bool describe(struct cfa *r, const struct frame_desc *d, struct cie *cie)
 {
 	const struct fde *of = d->of ? d->of : &entry_fde;
 	uint64_t pc = d->of ? d->pc : 0;
 
-	r->prog.n = r->last = r->nkept = 0;
-	r->lost = of->signal_frame;
-	memset(&r->now, 0, sizeof(r->now));
-	run(r, of->cie_insns, of, of->start, UINT64_MAX, false);
-	r->nkept = 0;
-	run(r, of->insns, of, of->start, pc, true);
-	if (r->lost || r->now.wrong_here || r->now.wrong_saved)
+	if (!cfa_at(r, of, pc))
 		return false;
 	put_depths(r, d);
 	*cie = (struct cie){ of->cie_insns, 1, of->data_align, of->ra_reg };
@@ -573,7 +328,7 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 {
 	struct arena a = { NULL };
 	struct frames f = { .b = { .a = &a } };
-	struct run r = { .prog = { .a = &a } };
+	struct cfa r = { .prog = { .a = &a } };
 	struct cie cie;
 
 	*eh_frame = *hdr = 0;
@@ -596,7 +351,7 @@ int unwind_write(struct arena *a, const struct image *img,
 {
 	struct frames eh = { .b = { .a = a }, .vaddr = eh_frame_vaddr };
 	struct frames debug = { .b = { .a = a }, .debug = true };
-	struct run r = { .prog = { .a = a } };
+	struct cfa r = { .prog = { .a = a } };
 	struct table t = { .a = a };
 	struct buf hdr = { .a = a };
 	uint64_t old;

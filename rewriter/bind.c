@@ -211,6 +211,7 @@ static void add_link(struct bind *b, uint32_t prog, const struct spec *sp,
 		.offset = addr - f->addr,
 		.cookie = sp->cookie,
 		.order = b->order,
+		.glob = sp->glob,
 	};
 }
 

@@ -68,12 +68,14 @@ static void loaded_sections(struct weld *w)
 	section_add(w, (struct new_section){
 			       .name = ".bpfweld.eh_frame", .in = IN_RX,
 			       .type = SHT_PROGBITS, .align = 8,
-			       .at = w->eh_frame, .size = w->eh_frame_size });
-	section_add(w, (struct new_section){
-			       .name = ".bpfweld.eh_frame_hdr", .in = IN_RX,
-			       .type = SHT_PROGBITS, .align = 4,
-			       .at = w->eh_frame_hdr,
-			       .size = w->eh_frame_hdr_size });
+			       .at = w->eh_frame, .size = w->eh_frame_size,
+			       .data = true });
+	if (w->debug_frame.n)
+		section_add(w, (struct new_section){
+				       .name = ".debug_frame",
+				       .in = NOT_LOADED,
+				       .type = SHT_PROGBITS, .align = 8,
+				       .content = w->debug_frame });
 	section_add(w, (struct new_section){
 			       .name = ".bpfweld.data", .in = IN_RW,
 			       .type = SHT_PROGBITS, .align = 16,

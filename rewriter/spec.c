@@ -73,13 +73,17 @@ bool spec_takes_regs(const char *sec)
 /* strtoull that accepts nothing but a whole number. */
 static bool whole(const char *s, uint64_t *out)
 {
+	uint64_t v;
 	char *end;
 
 	if (*s < '0' || *s > '9')
 		return false;
 	errno = 0;
-	*out = strtoull(s, &end, 0);
-	return !errno && !*end;
+	v = strtoull(s, &end, 0);
+	if (errno || *end)
+		return false;
+	*out = v;
+	return true;
 }
 
 /* FUNC[@VER][+OFF]; the text is cut up in place. */

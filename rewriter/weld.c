@@ -292,6 +292,7 @@ static int unwind_place(struct weld *w, struct err *e)
 		return -1;
 	w->eh_frame = eh_frame - w->rx.vaddr;
 	w->eh_frame_size = u.eh_frame.n;
+	w->debug_frame = u.debug_frame;
 	code_bytes(&w->rx, u.eh_frame.p, u.eh_frame.n);
 	if (!u.eh_frame_hdr.n)
 		return 0;

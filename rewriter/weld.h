@@ -51,6 +51,7 @@ struct weld {
 	struct built built;
 	uint64_t eh_frame, eh_frame_hdr; /* offsets in rx */
 	uint64_t eh_frame_size, eh_frame_hdr_size;
+	struct bytes debug_frame; /* the same for debuggers, not loaded */
 	struct edits edits;
 };
 

@@ -6,13 +6,12 @@
  * table (vdso(7)).  Both are looked up once and kept.
  */
 #include <elf.h>
-#include <linux/time.h>
 
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
 enum { UNKNOWN = 0, NO_VDSO = 1 };
-static uint64_t clock_gettime; /* its address, or one of these */
+static uint64_t clock_function; /* its address, or one of these */
 
 struct vdso {
 	uint64_t bias;
@@ -78,17 +77,17 @@ static uint64_t vdso_find(uint64_t base)
 
 void clock_use(uint64_t vdso)
 {
-	__atomic_store_n(&clock_gettime, vdso_find(vdso), __ATOMIC_RELAXED);
+	__atomic_store_n(&clock_function, vdso_find(vdso), __ATOMIC_RELAXED);
 }
 
 uint64_t clock_ns(int clock)
 {
 	struct { int64_t sec, nsec; } ts = { 0, 0 };
-	uint64_t at = __atomic_load_n(&clock_gettime, __ATOMIC_RELAXED);
+	uint64_t at = __atomic_load_n(&clock_function, __ATOMIC_RELAXED);
 
 	if (at == UNKNOWN) {
 		clock_use(aux_find().vdso);
-		at = __atomic_load_n(&clock_gettime, __ATOMIC_RELAXED);
+		at = __atomic_load_n(&clock_function, __ATOMIC_RELAXED);
 	}
 	if (at == NO_VDSO || vdso_call(at, clock, &ts) < 0)
 		sys3(__NR_clock_gettime, clock, (long)&ts, 0);
@@ -97,10 +96,10 @@ uint64_t clock_ns(int clock)
 
 DEFINE_HELPER(ktime_get_ns)
 {
-	return clock_ns(CLOCK_MONOTONIC);
+	return clock_ns(MONOTONIC);
 }
 
 DEFINE_HELPER(ktime_get_boot_ns)
 {
-	return clock_ns(CLOCK_BOOTTIME);
+	return clock_ns(BOOTTIME);
 }

@@ -25,6 +25,9 @@
 
 enum { OTHERS_WRITE = 022, EINTR_TRIES = 16 };
 
+/* Keeps one step's buffers off the stack during the next. */
+#define STEP static __attribute__((noinline))
+
 static char parent[1024]; /* all threads write the same bytes */
 
 static char *put_hex(char *to, uint64_t v)
@@ -55,7 +58,7 @@ static bool stat_is(long fd, uint32_t type, struct stat *st)
 }
 
 /* /dev/shm/bpfweld-UID, made if need be. */
-static long open_default(void)
+STEP long open_default(void)
 {
 	static const char prefix[] = "/dev/shm/bpfweld-";
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -99,7 +102,7 @@ static long open_parent(const char *path, const char **name)
 }
 
 /* Is this the region of this weld, and ours? */
-static bool file_is_ours(long fd)
+STEP bool file_is_ours(long fd)
 {
 	const struct weld_info *w = &weld_info;
 	struct region_header h;
@@ -137,7 +140,7 @@ static bool fill_file(long fd)
 	return true;
 }
 
-static void create(long dir, const char *name)
+STEP void create(long dir, const char *name)
 {
 	char temp[1 + 16 + 16 + 1], *p = temp;
 	long fd;

@@ -121,11 +121,10 @@ static inline bool key_is(const struct hash_elem *e, const void *key,
 	return mem_equal(e->key, key, size);
 }
 
-/* Inlined for each common key size. */
-static inline __attribute__((always_inline)) void *
-lookup(const struct region_map *m, const void *key, uint32_t key_size)
+static __attribute__((noinline)) void *walk(const struct region_map *m,
+					    const void *key)
 {
-	struct table t = table_of(m, key, key_size);
+	struct table t = table_of(m, key, m->key_size);
 	struct hash_elem *e;
 	uint64_t *link, anchor, word, next, state;
 
@@ -156,10 +155,26 @@ again:
 	return NULL;
 }
 
-static __attribute__((noinline)) void *
-lookup_any(const struct region_map *m, const void *key)
+/* Most lookups end at the first element: that much is inlined for each common
+ * key size, and needs no register saved. */
+static inline __attribute__((always_inline)) void *
+lookup(const struct region_map *m, const void *key, uint32_t key_size)
 {
-	return lookup(m, key, m->key_size);
+	struct table t = table_of(m, key, key_size);
+	uint64_t word = load(t.bucket), state, next;
+	struct hash_elem *e;
+
+	if (link_ends(word))
+		return NULL;
+	e = elem_of(&t, word);
+	if (!e)
+		return NULL;
+	state = load(&e->state);
+	next = load(&e->next);
+	if (load(t.bucket) == word && !(next & LINK_MARK) &&
+	    key_is(e, key, key_size) && load(&e->state) == state)
+		return value_of(&t, e);
+	return walk(m, key);
 }
 
 void *hash_lookup(const struct region_map *m, const void *key)
@@ -170,7 +185,7 @@ void *hash_lookup(const struct region_map *m, const void *key)
 	case 8:
 		return lookup(m, key, 8);
 	}
-	return lookup_any(m, key);
+	return walk(m, key);
 }
 
 static void give_back(struct table *t, struct hash_elem *e)
@@ -310,6 +325,14 @@ static bool replace(struct table *t, struct hash_elem *e, struct place *p,
 	return remove_found(t, p, low_of(t, e), key);
 }
 
+/* What the flags say of a key that is there, or is not. */
+static long forbidden(uint64_t flags, enum found f)
+{
+	if (f == FOUND)
+		return flags == BPF_NOEXIST ? -EEXIST : 0;
+	return flags == BPF_EXIST ? -ENOENT : 0;
+}
+
 long hash_update(const struct region_map *m, const void *key, const void *value,
 		 uint64_t flags)
 {
@@ -318,45 +341,38 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 	bool reserved = false;
 	struct place p;
 	enum found f;
-	long ret;
+	long ret = -EBUSY;
 
-	for (ret = -EBUSY; t.steps; t.steps--) {
+	for (; t.steps; t.steps--) {
 		f = find(&t, &p, key);
 		if (f == GONE_ASTRAY)
 			continue;
-		if (f == FOUND && flags == BPF_NOEXIST) {
-			ret = -EEXIST;
+		ret = forbidden(flags, f);
+		if (ret)
 			break;
-		}
-		if (f == NOT_FOUND && flags == BPF_EXIST) {
-			ret = -ENOENT;
-			break;
-		}
 		ret = -E2BIG;
-		if (f == NOT_FOUND && !reserved)
+		if (f == NOT_FOUND && !reserved) {
 			reserved = reserve(t.head, m->max_entries);
-		if (f == NOT_FOUND && !reserved)
-			break;
+			if (!reserved)
+				break;
+		}
 		if (!e)
 			e = prepare(&t, key, value, m->value_size);
-		if (!e) {
-			/* Every spare element is in someone's hands. */
-			if (f == FOUND) {
-				mem_copy(value_of(&t, p.elem), value,
-					 m->value_size);
-				ret = 0;
-			}
+		if (!e)
 			break;
-		}
-		ret = -EBUSY;
-		if (f == FOUND ? replace(&t, e, &p, key)
-			       : insert(&t, e, p.first)) {
-			if (f == NOT_FOUND)
-				return 0;
+		if (f == NOT_FOUND && insert(&t, e, p.first))
+			return 0;
+		if (f == FOUND && replace(&t, e, &p, key)) {
 			e = NULL;
 			ret = 0;
 			break;
 		}
+		ret = -EBUSY;
+	}
+	/* Every spare element is in someone's hands: overwrite the old one. */
+	if (ret == -E2BIG && f == FOUND) {
+		mem_copy(value_of(&t, p.elem), value, m->value_size);
+		ret = 0;
 	}
 	if (e)
 		give_back(&t, e);

@@ -2,10 +2,11 @@
 /* read.c - bpf_probe_read and its family: memory that may not be there.
  *
  * No signal is caught: before a page is read, the kernel is asked whether it
- * can be, by a call that reads 8 bytes and then fails for another reason
- * (rt_sigprocmask with a `how` that does not exist: -EFAULT or -EINVAL; 137 ns).
+ * can be, by a call that reads 8 bytes and then fails for another reason:
+ * rt_sigprocmask with a `how` that does not exist, -EFAULT or -EINVAL, 137 ns.
  * The region and the rest of the current stack page are known and not asked
- * about.  What another thread unmaps between question and copy is lost to us.
+ * about.  A page that another thread unmaps between question and copy is the
+ * one fault that is left.
  *
  *                      user address   kernel half   not canonical
  *   probe_read         read           -EFAULT       -EFAULT

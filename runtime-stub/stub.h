@@ -40,7 +40,9 @@ long hash_delete(const struct region_map *m, const void *key);
 /* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
 bool can_read(uint64_t addr, uint64_t n);
 
-/* clock.c: a clock's time; the vDSO to take it from, if that is known. */
+/* clock.c: a clock's time (linux/time.h, which hosted tests cannot include
+ * beside time.h); the vDSO to take it from, if that is known. */
+enum { MONOTONIC = 1, BOOTTIME = 7 };
 uint64_t clock_ns(int clock);
 void clock_use(uint64_t vdso);
 /* entry.S: call with an aligned stack, which vDSO code expects. */

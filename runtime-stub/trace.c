@@ -12,7 +12,6 @@
  * the length of the whole text; the ring keeps TRACE_TEXT bytes of it.
  */
 #include <linux/errno.h>
-#include <linux/time.h>
 
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
@@ -266,7 +265,7 @@ DEFINE_HELPER(trace_printk)
 	__atomic_store_n(&r->seq, 0, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	who = helper_get_current_pid_tgid(0, 0, 0, 0, 0);
-	r->ns = clock_ns(CLOCK_MONOTONIC);
+	r->ns = clock_ns(MONOTONIC);
 	r->tgid = (uint32_t)(who >> 32);
 	r->tid = (uint32_t)who;
 	r->cpu = (uint32_t)helper_get_smp_processor_id(0, 0, 0, 0, 0);

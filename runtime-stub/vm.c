@@ -17,6 +17,11 @@ enum { FRAMES = 8, STACK = 512 };
 #define BPF_MEMSX 0x80
 #endif
 enum { LOAD_ACQUIRE = 0x100, STORE_RELEASE = 0x110 };
+enum {
+	LITTLE_END = BPF_ALU | BPF_END | BPF_TO_LE,
+	BIG_END = BPF_ALU | BPF_END | BPF_TO_BE,
+	SWAP_END = BPF_ALU64 | BPF_END,
+};
 
 struct vm {
 	uint64_t r[11];
@@ -79,7 +84,7 @@ static inline int64_t extended(uint64_t v, int16_t bits)
 }
 
 /* Division: `sign` is the instruction's off.  Operands are zero-extended. */
-static uint64_t divide64(uint64_t a, uint64_t b, int16_t sign, bool rest)
+static uint64_t div64(uint64_t a, uint64_t b, int16_t sign, bool rest)
 {
 	if (!b)
 		return rest ? a : 0;
@@ -91,7 +96,7 @@ static uint64_t divide64(uint64_t a, uint64_t b, int16_t sign, bool rest)
 			       : (int64_t)a / (int64_t)b);
 }
 
-static uint32_t divide32(uint32_t a, uint32_t b, int16_t sign, bool rest)
+static uint32_t div32(uint32_t a, uint32_t b, int16_t sign, bool rest)
 {
 	if (!b)
 		return rest ? a : 0;
@@ -149,8 +154,8 @@ ATOMIC(atomic64, uint64_t)
 static bool ordered(struct vm *vm, const struct bpf_insn *i)
 {
 	uint64_t *d = &vm->r[i->dst_reg];
-	const uint8_t *from = (uint8_t *)vm->r[i->src_reg] + i->off;
-	uint8_t *to = (uint8_t *)*d + i->off;
+	const uint8_t *from = (uint8_t *)(vm->r[i->src_reg] + (uint64_t)i->off);
+	uint8_t *to = (uint8_t *)(*d + (uint64_t)i->off);
 	uint64_t v = vm->r[i->src_reg];
 
 	if (i->imm != LOAD_ACQUIRE && i->imm != STORE_RELEASE)
@@ -238,24 +243,24 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 	for (;; i++) {
 		// clang-format off
 		switch (i->code) {
-		/*  operation   64 bits                     32 bits */
-		ALU(BPF_ADD,    d + s,                      d + s)
-		ALU(BPF_SUB,    d - s,                      d - s)
-		ALU(BPF_MUL,    d * s,                      d * s)
-		ALU(BPF_OR,     d | s,                      d | s)
-		ALU(BPF_AND,    d & s,                      d & s)
-		ALU(BPF_XOR,    d ^ s,                      d ^ s)
-		ALU(BPF_LSH,    d << (s & 63),              d << (s & 31))
-		ALU(BPF_RSH,    d >> (s & 63),              d >> (s & 31))
-		ALU(BPF_ARSH,   (int64_t)d >> (s & 63),     (int32_t)d >> (s & 31))
-		ALU(BPF_MOV,    extended(s, i->off),        extended(s, i->off))
-		ALU(BPF_DIV,    divide64(d, s, i->off, 0),  divide32(d, s, i->off, 0))
-		ALU(BPF_MOD,    divide64(d, s, i->off, 1),  divide32(d, s, i->off, 1))
+		/*  operation  64 bits                   32 bits */
+		ALU(BPF_ADD,   d + s,                    d + s)
+		ALU(BPF_SUB,   d - s,                    d - s)
+		ALU(BPF_MUL,   d * s,                    d * s)
+		ALU(BPF_OR,    d | s,                    d | s)
+		ALU(BPF_AND,   d & s,                    d & s)
+		ALU(BPF_XOR,   d ^ s,                    d ^ s)
+		ALU(BPF_LSH,   d << (s & 63),            d << (s & 31))
+		ALU(BPF_RSH,   d >> (s & 63),            d >> (s & 31))
+		ALU(BPF_ARSH,  (int64_t)d >> (s & 63),   (int32_t)d >> (s & 31))
+		ALU(BPF_MOV,   extended(s, i->off),      extended(s, i->off))
+		ALU(BPF_DIV,   div64(d, s, i->off, 0),   div32(d, s, i->off, 0))
+		ALU(BPF_MOD,   div64(d, s, i->off, 1),   div32(d, s, i->off, 1))
 		FORM(BPF_ALU64 | BPF_NEG, uint64_t, 0, -d)
 		FORM(BPF_ALU | BPF_NEG, uint32_t, 0, -d)
-		FORM(BPF_ALU | BPF_END | BPF_TO_LE, uint64_t, 0, cut(d, i->imm))
-		FORM(BPF_ALU | BPF_END | BPF_TO_BE, uint64_t, 0, swapped(d, i->imm))
-		FORM(BPF_ALU64 | BPF_END, uint64_t, 0, swapped(d, i->imm))
+		FORM(LITTLE_END, uint64_t, 0, cut(d, i->imm))
+		FORM(BIG_END, uint64_t, 0, swapped(d, i->imm))
+		FORM(SWAP_END, uint64_t, 0, swapped(d, i->imm))
 
 		JUMP_U(BPF_JEQ, d == s)  JUMP_U(BPF_JNE, d != s)
 		JUMP_U(BPF_JGT, d > s)   JUMP_U(BPF_JGE, d >= s)

@@ -68,6 +68,16 @@ const char *bpf_where(struct arena *a, const struct bpf_prog *p, uint32_t insn)
 			    l->text);
 }
 
+const char *program_at(struct arena *a, const struct bpf_prog *p, uint32_t insn)
+{
+	const struct bpf_line *l = line_of(p, insn);
+
+	if (!l)
+		return arena_printf(a, "program '%s' (insn %u)", p->name, insn);
+	return arena_printf(a, "program '%s' (%s:%u)", p->name,
+			    base_name(l->file), l->line);
+}
+
 struct check {
 	struct arena a; /* for this check only */
 	const struct bpf_prog *p;
@@ -77,16 +87,9 @@ struct check {
 	bool stack_unknown;
 };
 
-/* "program 'x' (x.bpf.c:12): ": what every message begins with. */
 static const char *at(struct check *c, uint32_t insn)
 {
-	const struct bpf_line *l = line_of(c->p, insn);
-
-	if (!l)
-		return arena_printf(&c->a, "program '%s' (insn %u)", c->p->name,
-				    insn);
-	return arena_printf(&c->a, "program '%s' (%s:%u)", c->p->name,
-			    base_name(l->file), l->line);
+	return program_at(&c->a, c->p, insn);
 }
 
 static int wrong(struct check *c, uint32_t insn, const char *what)
@@ -400,31 +403,31 @@ static unsigned width(const struct bpf_insn *insn)
 
 static int check_ctx(struct check *c, uint32_t i, int64_t off, bool store)
 {
-	unsigned size = width(&c->p->insn[i]);
+	int size = width(&c->p->insn[i]);
 
 	if (store)
 		return refuse(c->e, c->file, NOWHERE,
-			      "%s: write to ctx off=%lld size=%u: ctx is read "
+			      "%s: write to ctx off=%lld size=%d: ctx is read "
 			      "only",
 			      at(c, i), (long long)off, size);
-	if (off >= 0 && off + size <= PT_REGS_SIZE && off % size == 0)
+	if (off >= 0 && off <= PT_REGS_SIZE - size && off % size == 0)
 		return 0;
 	return fail(c->e, c->file, NOWHERE,
-		    "%s: invalid bpf_context access off=%lld size=%u", at(c, i),
+		    "%s: invalid bpf_context access off=%lld size=%d", at(c, i),
 		    (long long)off, size);
 }
 
 static int check_frame(struct check *c, uint32_t i, int64_t off)
 {
-	unsigned size = width(&c->p->insn[i]);
+	int size = width(&c->p->insn[i]);
 
-	if (off >= -STACK_MAX && off + size <= 0) {
+	if (off >= -STACK_MAX && off <= -size) {
 		if (-off > c->stack)
 			c->stack = -off;
 		return 0;
 	}
 	return fail(c->e, c->file, NOWHERE,
-		    "%s: invalid stack access off=%lld size=%u", at(c, i),
+		    "%s: invalid stack access off=%lld size=%d", at(c, i),
 		    (long long)off, size);
 }
 
@@ -433,55 +436,68 @@ static bool of_stack(const struct value *v)
 	return v->kind == VALUE_FRAME || v->kind == VALUE_STACK;
 }
 
-/* May this instruction make an address below any we have seen? */
-static bool deepens(const struct bpf_insn *insn, const struct regs *r)
+/* An address that we do not follow may lie below all that we have seen. */
+static void lose(struct check *c, bool lost)
 {
-	const struct value *dst = &r->r[insn->dst_reg];
-	const struct value *src = &r->r[insn->src_reg];
-	struct value by = { .kind = VALUE_NUMBER, .n = insn->imm };
-	uint8_t op = BPF_OP(insn->code);
-
-	switch (BPF_CLASS(insn->code)) {
-	case BPF_STX: /* stored: what is loaded again is not followed */
-		return of_stack(src) ||
-		       (dst->kind == VALUE_STACK && insn->off < 0);
-	case BPF_ST:
-		return dst->kind == VALUE_STACK && insn->off < 0;
-	case BPF_LDX:
-		return src->kind == VALUE_STACK && insn->off < 0;
-	case BPF_ALU64:
-		if (op != BPF_ADD && op != BPF_SUB)
-			return false;
-		if (BPF_SRC(insn->code) == BPF_X)
-			by = *src;
-		if (op == BPF_ADD && of_stack(&by)) {
-			by = *dst;
-			dst = src;
-		}
-		if (!of_stack(dst))
-			return false;
-		return by.kind != VALUE_NUMBER ||
-		       (dst->kind == VALUE_STACK &&
-			(op == BPF_ADD ? by.n < 0 : by.n > 0));
-	}
-	return false;
+	c->stack_unknown |= lost;
 }
 
-static int see_stack(struct check *c, uint32_t i, const struct regs *r)
+/* r += by, r -= by, where r or by is an address in the frame. */
+static void see_sum(struct check *c, const struct bpf_insn *insn,
+		    const struct regs *r)
 {
-	int k;
+	const struct value number = { .kind = VALUE_NUMBER, .n = insn->imm };
+	const struct value *x = &r->r[insn->dst_reg], *t;
+	const struct value *by =
+		BPF_SRC(insn->code) == BPF_X ? &r->r[insn->src_reg] : &number;
+	bool add = BPF_OP(insn->code) == BPF_ADD;
+	int64_t n, sum;
+
+	if (!add && BPF_OP(insn->code) != BPF_SUB)
+		return;
+	if (add && of_stack(by)) {
+		t = x;
+		x = by;
+		by = t;
+	}
+	if (!of_stack(x))
+		return;
+	if (by->kind != VALUE_NUMBER || by->n < -STACK_MAX ||
+	    by->n > STACK_MAX) {
+		lose(c, true);
+		return;
+	}
+	n = add ? by->n : -by->n;
+	sum = (uint64_t)x->n + n;
+	if (x->kind == VALUE_STACK)
+		lose(c, n < 0);
+	else if (sum < -STACK_MAX)
+		lose(c, true);
+	else if (sum < 0 && -sum > c->stack)
+		c->stack = -sum;
+}
+
+static void see_stack(struct check *c, uint32_t i, const struct regs *r)
+{
+	const struct bpf_insn *insn = &c->p->insn[i];
+	const struct value *dst = &r->r[insn->dst_reg];
+	const struct value *src = &r->r[insn->src_reg];
 
 	if (c->p->nsub > 1 && i >= c->p->sub[1])
-		return 0; /* a subprogram's own frame */
-	for (k = 0; k < 10; k++)
-		if (r->r[k].kind == VALUE_FRAME && r->r[k].n < 0) {
-			if (r->r[k].n < -STACK_MAX)
-				c->stack_unknown = true;
-			else if (-r->r[k].n > c->stack)
-				c->stack = -r->r[k].n;
-		}
-	c->stack_unknown |= deepens(&c->p->insn[i], r);
-	return 0;
+		return; /* a subprogram's own frame */
+	switch (BPF_CLASS(insn->code)) {
+	case BPF_STX: /* what is stored and loaded again is not followed */
+		lose(c, of_stack(src));
+		/* fall through */
+	case BPF_ST:
+		lose(c, dst->kind == VALUE_STACK && insn->off < 0);
+		break;
+	case BPF_LDX:
+		lose(c, src->kind == VALUE_STACK && insn->off < 0);
+		break;
+	case BPF_ALU64:
+		see_sum(c, insn, r);
+	}
 }
 
 static int see(void *arg, uint32_t i, const struct regs *r)

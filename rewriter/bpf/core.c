@@ -10,8 +10,8 @@
  *
  *     if (bpf_core_field_exists(t->x)) v = BPF_CORE_READ(t, x);
  *
- * loses the call again when prune() finds it unreachable; a poisoned call that
- * stays is a refusal, naming the field (load.c).
+ * loses the call again when prune_dead() finds it unreachable; a poisoned call
+ * that stays is a refusal, naming the field (load.c).
  */
 #include <bpf/btf.h>
 #include <linux/bpf.h>

@@ -151,10 +151,10 @@ static int call(struct job *j, const struct obj_func *f, uint32_t i,
 		sec = s->sec;
 		start = (int64_t)(s->value / INSN) + insn->imm + 1;
 	}
-	if (start < 0 || sub_at(j, f, i, sec, start, &to))
-		return start < 0 ? complain(j, f, i, "call out of",
-					    j->o->sec[f->sec].name)
-				 : -1;
+	if (start < 0)
+		return complain(j, f, i, "call out of", j->o->sec[f->sec].name);
+	if (sub_at(j, f, i, sec, start, &to))
+		return -1;
 	insn = &j->p->insn[at]; /* may have moved */
 	insn->src_reg = BPF_PSEUDO_CALL;
 	insn->imm = (int64_t)to - at - 1;

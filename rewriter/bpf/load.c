@@ -2,9 +2,8 @@
 /* load.c - from objects to complete programs, in this order for all of them:
  *
  *   read and open   maps and data of every object get their numbers
- *   variables       .kconfig values, then --set: what prune() folds must be
- *                   final
- *   CO-RE, link     per object; a program with all its subprograms
+ *   variables       .kconfig values, then --set: what prune_dead() folds must
+ * be final CO-RE, link     per object; a program with all its subprograms
  *   shape, prune    what frozen data switches off goes
  *   check           what is left must be something we can run
  *
@@ -82,7 +81,7 @@ static int open_object(struct arena *a, struct object *o, struct bpf_set *set,
 		       : 0;
 }
 
-/* A poisoned call that prune() left can be reached. */
+/* A poisoned call that prune_dead() left can be reached. */
 static int check_missing(struct arena *a, const struct object *o,
 			 const struct bpf_prog *p, struct err *e)
 {
@@ -95,10 +94,9 @@ static int check_missing(struct arena *a, const struct object *o,
 		if (insn->code == (BPF_JMP | BPF_CALL) && !insn->src_reg &&
 		    k < o->nmissing)
 			return refuse(e, o->path, NOWHERE,
-				      "program '%s' (%s): kernel %s does not "
-				      "exist in user space",
-				      p->name, bpf_where(a, p, i),
-				      o->missing[k]);
+				      "%s: kernel %s does not exist in user "
+				      "space",
+				      program_at(a, p, i), o->missing[k]);
 		if (insn->code == (BPF_LD | BPF_IMM | BPF_DW))
 			i++;
 	}
@@ -111,7 +109,7 @@ static int complete(struct arena *a, const struct object *o,
 {
 	if (link_prog(a, o, set, f, p, e) || check_shape(p, o->path, e))
 		return -1;
-	prune(a, set, p);
+	prune_dead(a, set, p);
 	if (check_missing(a, o, p, e) || bpf_check(p, o->path, e))
 		return -1;
 	p->stack = check_stack(p);

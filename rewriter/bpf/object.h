@@ -10,7 +10,7 @@
  *   vars_*        --set and .kconfig write into the data sections (vars.c)
  *   core_apply    CO-RE records change instructions (core.c)
  *   link_prog     a program and the subprograms it needs (link.c)
- *   prune         what constants make unreachable goes (flow.c, prune.c)
+ *   prune_dead    what constants make unreachable goes (flow.c, prune.c)
  *
  * libbpf parses maps and types and nothing else: it relocates only while it
  * loads into a kernel, and there is none here.
@@ -121,12 +121,16 @@ const struct obj_reloc *object_reloc(const struct obj_section *s, uint64_t off);
 const struct obj_func *object_func(const struct object *o, uint32_t sec,
 				   uint64_t start);
 
-/* Opcodes, registers, jumps, reachability: what prune() relies on. */
+/* Opcodes, registers, jumps, reachability: what prune_dead() relies on. */
 int check_shape(const struct bpf_prog *p, const char *file, struct err *e);
 /* Remove what no value of frozen data lets the program reach. */
-void prune(struct arena *a, const struct bpf_set *set, struct bpf_prog *p);
+void prune_dead(struct arena *a, const struct bpf_set *set,
+		struct bpf_prog *p);
 /* Bytes below r10 that a checked program uses: bpf_prog.stack. */
 uint32_t check_stack(const struct bpf_prog *p);
+/* "program 'x' (x.bpf.c:12)": what messages about programs begin with. */
+const char *program_at(struct arena *a, const struct bpf_prog *p,
+		       uint32_t insn);
 /* "bpf_trace_printk" without the "bpf_", or NULL past the kernel's last. */
 const char *kernel_helper(uint32_t id);
 

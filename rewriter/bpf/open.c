@@ -129,7 +129,9 @@ int object_open(struct arena *a, struct object *o, struct bpf_set *set,
 
 	last_warning[0] = 0;
 	obj = bpf_object__open_mem(o->file.p, o->file.n, &opts);
-	if (!obj) {
+	/* Some of its errors are no errnos and come out as wild pointers. */
+	if ((intptr_t)obj <= 0) {
+		obj = NULL;
 		fail(e, o->path, NOWHERE, "%s",
 		     *last_warning ? last_warning : "libbpf cannot open it");
 		goto out;

@@ -107,7 +107,7 @@ static void drop_empty_jumps(struct arena *a, struct bpf_prog *p)
 	compact(a, p, keep);
 }
 
-void prune(struct arena *a, const struct bpf_set *set, struct bpf_prog *p)
+void prune_dead(struct arena *a, const struct bpf_set *set, struct bpf_prog *p)
 {
 	bool *keep = arena_alloc(a, p->ninsn);
 	struct flow f;

@@ -5,69 +5,17 @@
 #include <stdlib.h>
 
 #include "rewriter/cli/cli.h"
-
-enum {
-	WORD_MAX = 40
-}; /* longer words are close to nothing */
-
-/* --- Near misses. */
-
-static size_t min3(size_t a, size_t b, size_t c)
-{
-	size_t m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* Edit distance (Levenshtein), row by row. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[WORD_MAX + 1], n = strlen(b);
-
-	if (strlen(a) > WORD_MAX || n > WORD_MAX)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 1; a[i - 1]; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= n; j++) {
-			size_t up = row[j];
-
-			row[j] = min3(up + 1, row[j - 1] + 1,
-				      corner + (a[i - 1] != b[j - 1]));
-			corner = up;
-		}
-	}
-	return row[n];
-}
-
-const char *cli_closest(const char *word, const char *const *names, size_t n)
-{
-	size_t least = strlen(word) / 3 + 2; /* at most a third is wrong */
-	const char *best = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t d = distance(word, names[i]);
-
-		if (d < least) {
-			least = d;
-			best = names[i];
-		}
-	}
-	return best;
-}
+#include "rewriter/names.h"
 
 static int unknown(struct err *e, const char *what, const char *word,
-		   const char *prefix, const char *const *names, size_t n)
+		   const char *const *names, size_t n)
 {
-	const char *best = cli_closest(word, names, n);
+	struct arena a = { 0 };
 
-	if (!best)
-		return misuse(e, "unknown %s '%s%s'", what, prefix, word);
-	return misuse(e, "unknown %s '%s%s'; the closest is '%s%s'", what,
-		      prefix, word, prefix, best);
+	misuse(e, "unknown %s '%s'%s", what, word,
+	       names_closest(&a, word, names, n));
+	arena_free(&a);
+	return -1;
 }
 
 /* --- Options. */
@@ -80,15 +28,15 @@ static int unknown_long(struct err *e, const char *word,
 			const struct option *longs)
 {
 	const char *names[OPTIONS_MAX];
-	char name[WORD_MAX + 1];
+	struct arena a = { 0 };
 	size_t n = 0;
 
-	while (n < OPTIONS_MAX && longs[n].name) {
-		names[n] = longs[n].name;
-		n++;
-	}
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	return unknown(e, "option", name, "--", names, n);
+	word = arena_printf(&a, "%.*s", (int)strcspn(word, "="), word);
+	for (; n < OPTIONS_MAX && longs[n].name; n++)
+		names[n] = arena_printf(&a, "--%s", longs[n].name);
+	unknown(e, "option", word, names, n);
+	arena_free(&a);
+	return -1;
 }
 
 int cli_option(int argc, char **argv, const char *shorts,
@@ -106,7 +54,7 @@ int cli_option(int argc, char **argv, const char *shorts,
 	if (c == ':')
 		misuse(e, "option '%s' needs a value", word);
 	else if (word && strncmp(word, "--", 2) == 0 && !optopt)
-		unknown_long(e, word + 2, longs);
+		unknown_long(e, word, longs);
 	else if (word && strncmp(word, "--", 2) == 0)
 		misuse(e, "option '%.*s' takes no value",
 		       (int)strcspn(word, "="), word);
@@ -190,7 +138,7 @@ int cli_dispatch(const struct command *table, const char *what, int argc,
 	if (argv[0][0] == '-')
 		misuse(&e, "unknown option '%s'", argv[0]);
 	else
-		unknown(&e, what, argv[0], "", names, n);
+		unknown(&e, what, argv[0], names, n);
 	return cli_fail(&e, false);
 }
 

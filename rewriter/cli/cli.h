@@ -57,8 +57,6 @@ int cli_fail(const struct err *e, bool json);
 /* main() calls it last: standard output that could not be written (a full
  * disk) is an error too.  Returns the exit code. */
 int cli_flush(int code);
-/* The name of `names` closest to `word`, or NULL when none is close. */
-const char *cli_closest(const char *word, const char *const *names, size_t n);
 
 void cli_hex_id(const uint8_t id[16], char out[33]);
 

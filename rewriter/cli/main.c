@@ -4,6 +4,10 @@
 
 #include "rewriter/cli/cli.h"
 
+enum {
+	WIDTH = 78
+};
+
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
 
@@ -21,6 +25,32 @@ static const struct command commands[] = {
 	{ NULL, NULL, NULL },
 	// clang-format on
 };
+
+/* HELPER() takes the eight columns of helpers.def. */
+#define HELPER(id, name, ...) #name,
+static const char *const helpers[] = {
+#include "runtime-stub/helpers.def"
+};
+enum {
+	NHELPERS = sizeof(helpers) / sizeof(helpers[0])
+};
+
+static void helpers_print(FILE *to)
+{
+	size_t column = WIDTH;
+
+	for (size_t i = 0; i < NHELPERS; i++) {
+		size_t n = strlen(helpers[i]) + 2; /* comma and space */
+
+		if (column + n > WIDTH) {
+			fputs("\n   ", to);
+			column = 3;
+		}
+		fprintf(to, " %s%s", helpers[i], i + 1 < NHELPERS ? "," : "");
+		column += n;
+	}
+	fputc('\n', to);
+}
 
 static void usage(FILE *to)
 {
@@ -46,6 +76,11 @@ static int cmd_version(int argc, char **argv)
 		json_object(&j);
 		json_str_at(&j, "version", BPFWELD_VERSION);
 		json_u64_at(&j, "region_version", REGION_VERSION);
+		json_key(&j, "helpers");
+		json_array(&j);
+		for (size_t i = 0; i < NHELPERS; i++)
+			json_string(&j, helpers[i]);
+		json_end(&j);
 		json_end(&j);
 		json_done(&j);
 	} else {
@@ -60,6 +95,10 @@ static int cmd_help(int argc, char **argv)
 
 	if (argc < 2 || argv[1][0] == '-') {
 		usage(stdout);
+		fputs("\nPrograms may use array and hash maps, and these "
+		      "helpers:",
+		      stdout);
+		helpers_print(stdout);
 		return 0;
 	}
 	args[0] = argv[1];

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "rewriter/cli/maps.h"
+#include "rewriter/names.h"
 
 int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
 {
@@ -74,14 +75,11 @@ static int no_such_map(struct maps *maps, const char *name, struct err *e)
 	const struct manifest *m = &maps->m;
 	const char **names =
 		arena_alloc(&maps->arena, (m->nmap + 1) * sizeof(*names));
-	const char *best;
 
 	for (size_t i = 0; i < m->nmap; i++)
 		names[i] = m->map[i].name;
-	best = cli_closest(name, names, m->nmap);
-	return fail(e, NULL, NOWHERE, "no map is called '%s'%s%s%s", name,
-		    best ? "; the closest is '" : "", best ? best : "",
-		    best ? "'" : "");
+	return fail(e, NULL, NOWHERE, "no map is called '%s'%s", name,
+		    names_closest(&maps->arena, name, names, m->nmap));
 }
 
 int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)

@@ -157,7 +157,7 @@ static void divide_reg(struct gen *g, unsigned size, bool sign, bool mod,
 	struct code *c = g->c;
 	size_t not_zero, not_minus, done[2];
 
-	if (by == RAX || by == RDX || by == dst) {
+	if (by == RAX || by == RDX) {
 		x86_mov(c, 8, g->scratch[0], by);
 		by = g->scratch[0];
 	}

@@ -20,8 +20,7 @@ static int subprogram(struct gen *g, uint32_t at)
 	uint32_t to = at + 1 + (uint32_t)gen_insn(g, at)->imm;
 
 	for (uint32_t k = 0; k < p->nsub; k++) {
-		if (p->sub[k] != to || !g->env->sub ||
-		    !g->env->sub[g->prog][k])
+		if (p->sub[k] != to || !g->env->sub || !g->env->sub[g->prog][k])
 			continue;
 		code_call(g->c, g->env->sub[g->prog][k]);
 		return 0;
@@ -61,8 +60,8 @@ static int ctx_field(struct gen *g, uint32_t at)
 
 	if (!g->fr) {
 		m.base = g->of[1];
-		m.disp = ip ? offsetof(struct hit, func_ip) :
-			      offsetof(struct hit, cookie);
+		m.disp = ip ? offsetof(struct hit, func_ip)
+			    : offsetof(struct hit, cookie);
 		x86_load(g->c, 8, false, g->of[0], &m);
 	} else if (ip) {
 		m.to = g->fr->func_ip;
@@ -91,8 +90,8 @@ static bool null_test(const struct gen *g, uint32_t at, uint8_t op)
 static void element(struct gen *g, uint32_t map, int key)
 {
 	uint32_t stride = g->env->region->map[map].stride;
-	struct mem values = gen_address(g, &(struct val){ .kind = V_VALUE,
-							  .map = map }, 0);
+	struct mem values =
+		gen_address(g, &(struct val){ .kind = V_VALUE, .map = map }, 0);
 	int r0 = g->of[0];
 	unsigned n;
 

@@ -22,9 +22,10 @@ int gen_fail(struct gen *g, uint32_t insn, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	return fail(g->e, g->env->set && g->env->set->nobject ?
-				  g->env->set->object[p->object].path :
-				  NULL,
+	return fail(g->e,
+		    g->env->set && g->env->set->nobject
+			    ? g->env->set->object[p->object].path
+			    : NULL,
 		    insn, "program %s: %s", p->name ? p->name : "?", what);
 }
 
@@ -46,8 +47,7 @@ static int one(struct gen *g, uint32_t at, uint32_t *done)
 	case BPF_ST:
 		return gen_store(g, at);
 	case BPF_STX:
-		return insn_is_atomic(i) ? gen_atomic(g, at) :
-					   gen_store(g, at);
+		return insn_is_atomic(i) ? gen_atomic(g, at) : gen_store(g, at);
 	default:
 		if (insn_is_jump(i))
 			return gen_jump(g, at);

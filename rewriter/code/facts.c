@@ -87,8 +87,10 @@ static uint16_t reads_jump(const struct known *f, const struct bpf_insn *i,
 		return reads_call(f, i, k);
 	if (k->taken != TAKEN_MAYBE)
 		return 0;
-	return bit(i->dst_reg) |
-	       (insn_operand(i, k, &imm) ? 0 : bit(i->src_reg));
+	if (insn_operand(i, k, &imm))
+		return bit(i->dst_reg);
+	return (insn_swapped(i, k, &imm) ? 0 : bit(i->dst_reg)) |
+	       bit(i->src_reg);
 }
 
 /* Registers whose content the code of one instruction needs. */
@@ -224,8 +226,8 @@ static const struct val *memory(const struct bpf_insn *i,
 	case BPF_ST:
 		return &k->dst;
 	case BPF_STX:
-		return insn_is_atomic(i) && i->imm == INSN_LOAD_ACQ ? &k->src :
-								      &k->dst;
+		return insn_is_atomic(i) && i->imm == INSN_LOAD_ACQ ? &k->src
+								    : &k->dst;
 	}
 	return NULL;
 }
@@ -357,7 +359,7 @@ static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
 	uint8_t op = BPF_OP(i->code);
 
 	if (k->call == CALL_LOOKUP)
-		return 48;
+		return 56;
 	if (insn_is_atomic(i))
 		return 40;
 	if (insn_is_alu(i) && (op == BPF_DIV || op == BPF_MOD))
@@ -428,21 +430,19 @@ static int sane(const struct known *f, struct err *e)
 		     insn_target(insn, at) >= f->to ||
 		     (insn_target(insn, at) > f->from &&
 		      insn_is_lddw(&insn[insn_target(insn, at) - 1]))))
-			return fail(e, f->p->section, at,
-				    "jump out of range");
+			return fail(e, f->p->section, at, "jump out of range");
 		at += insn_is_lddw(i);
 		last = at + 1;
 		if (last >= f->to && i->code != (BPF_JMP | BPF_EXIT) &&
 		    !insn_is_ja(i))
-			return fail(e, f->p->section, at,
-				    "falls off its end");
+			return fail(e, f->p->section, at, "falls off its end");
 	}
 	return 0;
 }
 
 int known_make(struct arena *a, const struct bpf_set *set,
-	      const struct bpf_prog *p, uint32_t sub, enum form as,
-	      struct known *out, struct err *e)
+	       const struct bpf_prog *p, uint32_t sub, enum form as,
+	       struct known *out, struct err *e)
 {
 	struct arena own = { 0 };
 	uint16_t *in;

@@ -14,8 +14,10 @@
  */
 #include "rewriter/code/gen.h"
 
-enum { CALLEE = REG_BIT(RBX) | REG_BIT(RBP) | REG_BIT(R12) | REG_BIT(R13) |
-		REG_BIT(R14) | REG_BIT(R15) };
+enum {
+	CALLEE = REG_BIT(RBX) | REG_BIT(RBP) | REG_BIT(R12) | REG_BIT(R13) |
+		 REG_BIT(R14) | REG_BIT(R15)
+};
 
 struct shape {
 	uint32_t saved; /* REG_BITs */

@@ -4,8 +4,7 @@
 
 static const struct helper helpers[256] = {
 #define HELPER(id, name, ret, a1, a2, a3, a4, a5)                              \
-	[id] = { #name,                                                        \
-		 { ARG_##a1, ARG_##a2, ARG_##a3, ARG_##a4, ARG_##a5 } },
+	[id] = { #name, { ARG_##a1, ARG_##a2, ARG_##a3, ARG_##a4, ARG_##a5 } },
 #include "runtime-stub/helpers.def"
 };
 

@@ -82,8 +82,8 @@ enum form {
 	FORM_TEST,     /* inline, with a result */
 };
 int known_make(struct arena *a, const struct bpf_set *set,
-	      const struct bpf_prog *p, uint32_t sub, enum form as,
-	      struct known *out, struct err *e);
+	       const struct bpf_prog *p, uint32_t sub, enum form as,
+	       struct known *out, struct err *e);
 void known_facts(struct known *f, struct facts *out);
 
 /* values.c */
@@ -130,6 +130,14 @@ static inline bool insn_operand(const struct bpf_insn *i,
 
 	*imm = (int32_t)fact->src.n;
 	return fact->src.kind == V_CONST && (narrow || val_imm(&fact->src));
+}
+/* A comparison whose first operand is the known one: it is turned around. */
+static inline bool insn_swapped(const struct bpf_insn *i,
+				const struct insn_fact *fact, int32_t *imm)
+{
+	*imm = (int32_t)fact->dst.n;
+	return fact->dst.kind == V_CONST &&
+	       (BPF_CLASS(i->code) == BPF_JMP32 || val_imm(&fact->dst));
 }
 /* 2^n in *n. */
 static inline bool power_of_two(uint64_t v, unsigned *n)

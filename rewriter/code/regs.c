@@ -13,15 +13,15 @@
 
 enum {
 	CALLER_SAVED = REG_BIT(RAX) | REG_BIT(RCX) | REG_BIT(RDX) |
-		       REG_BIT(RSI) | REG_BIT(RDI) | REG_BIT(R8) |
-		       REG_BIT(R9) | REG_BIT(R10) | REG_BIT(R11),
+		       REG_BIT(RSI) | REG_BIT(RDI) | REG_BIT(R8) | REG_BIT(R9) |
+		       REG_BIT(R10) | REG_BIT(R11),
 	CALLEE_SAVED = REG_BIT(RBX) | REG_BIT(RBP) | REG_BIT(R12) |
 		       REG_BIT(R13) | REG_BIT(R14) | REG_BIT(R15),
 };
 
 /* Shortest encodings first: the low registers need no REX prefix in 32-bit
  * instructions, rbp and r13 always a displacement, r12 a SIB byte. */
-static const uint8_t order[] = { RAX, RCX, RDX, RSI, RDI, RBX, R8,  R9,
+static const uint8_t order[] = { RAX, RCX, RDX, RSI, RDI, RBX, R8, R9,
 				 R10, R11, R14, R15, RBP, R13, R12 };
 
 /* Cheapest register that is not taken: one that is dead; then one that is dead
@@ -69,10 +69,10 @@ void code_assign(const struct facts *f, uint32_t free_regs, uint32_t keep,
 	}
 	for (int r = 0; r < 10; r++)
 		if (f->regs_used >> r & 1)
-			out->of[r] = (int8_t)take(&taken, ALL_REGS, free_regs,
-						  keep);
+			out->of[r] =
+				(int8_t)take(&taken, ALL_REGS, free_regs, keep);
 	for (int s = 0; s < f->scratch; s++)
-		out->scratch[s] = (int8_t)take(&taken, ALL_REGS, free_regs,
-					       keep);
+		out->scratch[s] =
+			(int8_t)take(&taken, ALL_REGS, free_regs, keep);
 	out->clobbers = taken;
 }

@@ -36,7 +36,7 @@ struct walk {
 	const struct bpf_insn *insn; /* of the whole program */
 	struct state *in;            /* per insn, as the facts */
 	bool *pending;
-	bool words;                  /* stack constants are trusted */
+	bool words; /* stack constants are trusted */
 };
 
 static const struct val any;
@@ -60,8 +60,7 @@ static struct val join(struct val a, struct val b)
 static struct val shifted(struct val v, int64_t by)
 {
 	v.n = (int64_t)((uint64_t)v.n + (uint64_t)by);
-	if (v.kind == V_CONST ||
-	    (val_address(&v) && v.n == (int32_t)v.n))
+	if (v.kind == V_CONST || (val_address(&v) && v.n == (int32_t)v.n))
 		return v;
 	return (struct val){ .may_ctx = val_ctx(&v), .may_fp = val_fp(&v) };
 }
@@ -154,7 +153,7 @@ static struct val alu(const struct bpf_insn *i, struct val dst, struct val src)
 		return any;
 	case BPF_SUB:
 		if (wide && src.kind == V_CONST)
-			return shifted(dst, (int64_t)-(uint64_t)src.n);
+			return shifted(dst, (int64_t) - (uint64_t)src.n);
 		return any;
 	}
 	return any;
@@ -191,8 +190,7 @@ static struct val loaded(const struct known *f, const struct bpf_insn *i,
 	    (uint64_t)at + bytes > m->initial.n)
 		return any;
 	memcpy(&v, m->initial.p + at, bytes);
-	return constant(extended(v, bytes,
-				 BPF_MODE(i->code) == INSN_MEMSX));
+	return constant(extended(v, bytes, BPF_MODE(i->code) == INSN_MEMSX));
 }
 
 static void step_store(struct walk *w, const struct bpf_insn *i,
@@ -214,8 +212,8 @@ static void step_atomic(struct walk *w, const struct bpf_insn *i,
 		s->r[i->dst_reg] = any;
 		return;
 	}
-	step_store(w, i, s, &fact->dst, i->imm == INSN_STORE_REL ? &fact->src :
-								   &any);
+	step_store(w, i, s, &fact->dst,
+		   i->imm == INSN_STORE_REL ? &fact->src : &any);
 	if (val_fp(&fact->src))
 		w->f->fp_escapes = true;
 	if (i->imm == BPF_CMPXCHG)
@@ -224,8 +222,7 @@ static void step_atomic(struct walk *w, const struct bpf_insn *i,
 		s->r[i->src_reg] = any;
 }
 
-static void step_lookup(struct walk *w, struct state *s,
-			struct insn_fact *fact)
+static void step_lookup(struct walk *w, struct state *s, struct insn_fact *fact)
 {
 	const struct val *map = &s->r[1], *key = &s->r[2];
 	const struct bpf_map_def *m;
@@ -276,8 +273,8 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 		memset(s->word, 0, sizeof(s->word));
 }
 
-static void step_call(struct walk *w, const struct bpf_insn *i,
-		      struct state *s, struct insn_fact *fact)
+static void step_call(struct walk *w, const struct bpf_insn *i, struct state *s,
+		      struct insn_fact *fact)
 {
 	fact->result = any;
 	fact->call = CALL_REAL;
@@ -392,8 +389,8 @@ static void step(struct walk *w, uint32_t at, struct state *s)
 		break;
 	default:
 		if (insn_is_jump(i))
-			fact->taken = (uint8_t)decide(i, &fact->dst,
-						      &fact->src);
+			fact->taken =
+				(uint8_t)decide(i, &fact->dst, &fact->src);
 		else if (BPF_OP(i->code) == BPF_CALL)
 			step_call(w, i, s, fact);
 	}

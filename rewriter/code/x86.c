@@ -209,8 +209,7 @@ void x86_bswap(struct code *c, unsigned size, int dst)
 	prefixes(c, size, (uint32_t)(0x0fc8 | (dst & 7)), 0, dst, true);
 }
 
-void x86_lea_index(struct code *c, int dst, int base, int index,
-		   unsigned scale)
+void x86_lea_index(struct code *c, int dst, int base, int index, unsigned scale)
 {
 	bool disp = (base & 7) == RBP;
 

@@ -261,11 +261,14 @@ static bool by_glob(const struct planner *pl, const struct patch *p)
 static int overlap(struct planner *pl, const struct patch *first,
 		   const struct patch *p)
 {
-	if (!by_glob(pl, p) && !by_glob(pl, first))
-		return refuse(pl->e, pl->s->img->path, p->site,
-			      "too close to the probe at 0x%llx, whose patch "
-			      "reaches to 0x%llx",
-			      HEX(first->site), HEX(first->at + first->len));
+	if (!by_glob(pl, p) && !by_glob(pl, first)) {
+		fail(pl->e, pl->s->img->path, p->site,
+		     "too close to the probe at 0x%llx, whose patch reaches to "
+		     "0x%llx",
+		     HEX(first->site), HEX(first->at + first->len));
+		pl->e->kind = ERR_NOT_PLACED;
+		return -1;
+	}
 	group_refuse(pl, p,
 		     WHY(pl, "the patch for 0x%llx reaches to 0x%llx",
 			 HEX(first->site), HEX(first->at + first->len)));

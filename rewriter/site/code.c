@@ -8,7 +8,9 @@
  */
 #include "rewriter/site/targets.h"
 
-enum { LONGEST = 15 };
+enum {
+	LONGEST = 15
+};
 
 bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
 	       struct walked *out)

@@ -23,7 +23,9 @@ static bool is_func(const struct symbol *y)
 struct plt { /* address ranges of .plt, .plt.got, .plt.sec */
 	uint64_t lo, hi;
 };
-enum { MAX_PLT = 8 };
+enum {
+	MAX_PLT = 8
+};
 struct plts {
 	struct plt range[MAX_PLT];
 	size_t n;
@@ -39,7 +41,8 @@ static void plts_find(const struct image *img, struct plts *out)
 		if (!strncmp(sec->name, ".plt", 4) ||
 		    !strcmp(sec->name, ".iplt"))
 			out->range[out->n++] =
-				(struct plt){ sec->addr, sec->addr + sec->size };
+				(struct plt){ sec->addr,
+					      sec->addr + sec->size };
 	}
 }
 
@@ -84,7 +87,10 @@ static unsigned rank(const struct symbol *y)
 {
 	unsigned bind = y->bind == STB_LOCAL ? 2 : y->bind == STB_WEAK ? 1 : 0;
 
-	return (y->type == STT_FUNC ? 0 : is_func(y) ? 1 : 2) << 8 |
+	return (y->type == STT_FUNC ? 0
+		: is_func(y)        ? 1
+				    : 2)
+		       << 8 |
 	       bind << 6 | (unsigned)y->hidden_version << 5 | y->from;
 }
 
@@ -201,7 +207,8 @@ static void merge(struct arena *a, const struct image *img, struct sites *out)
 			y++;
 		if (fde && in_plt(img, &plts, at))
 			fde = NULL;
-		if (!(fde && fde->size) && !any_func(&img->sym[first], y - first))
+		if (!(fde && fde->size) &&
+		    !any_func(&img->sym[first], y - first))
 			continue;
 		if (!image_is_code(img, at) || !image_room(img, at))
 			continue;
@@ -226,10 +233,30 @@ static void spans_find(struct arena *a, const struct image *img,
 		if (!p)
 			continue;
 		t->span = arena_push(a, t->span, t->nspan, sizeof(*t->span));
-		t->span[t->nspan++] = (struct span){
-			.lo = g->vaddr, .hi = g->vaddr + g->filesz, .p = p
-		};
+		t->span[t->nspan++] = (struct span){ .lo = g->vaddr,
+						     .hi = g->vaddr + g->filesz,
+						     .p = p };
 	}
+}
+
+static int by_value(const void *x, const void *y)
+{
+	const uint64_t *p = x, *q = y;
+
+	return (*p > *q) - (*p < *q);
+}
+
+static void edges_find(struct arena *a, const struct image *img,
+		       struct targets *t)
+{
+	t->edge = arena_alloc(a, (2 * img->nsec + 1) * sizeof(*t->edge));
+	for (size_t i = 0; i < img->nsec; i++) {
+		if (!(img->sec[i].flags & SHF_ALLOC))
+			continue;
+		t->edge[t->nedge++] = img->sec[i].addr;
+		t->edge[t->nedge++] = img->sec[i].addr + img->sec[i].size;
+	}
+	qsort(t->edge, t->nedge, sizeof(*t->edge), by_value);
 }
 
 int sites_find(struct arena *a, const struct image *img, struct sites *out,
@@ -242,6 +269,7 @@ int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	*out = (struct sites){ .img = img, .targets = t };
 	t->a = a;
 	spans_find(a, img, t);
+	edges_find(a, img, t);
 	merge(a, img, out);
 	t->reach = arena_alloc(a, (out->nfunc + 1) * sizeof(*t->reach));
 	for (size_t i = 0; i < out->nfunc; i++) {
@@ -299,57 +327,44 @@ const struct func *func_around(const struct sites *s, uint64_t addr)
 	return NULL;
 }
 
-static uint64_t next_fde(const struct image *img, uint64_t from)
+uint64_t next_addr(const uint64_t *v, size_t n, size_t elem, uint64_t from)
 {
-	size_t lo = 0, hi = img->nfde;
+	const char *base = (const char *)v;
+	size_t lo = 0, hi = n;
+	uint64_t addr = UINT64_MAX;
 
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (img->fde[mid].start < from)
+		memcpy(&addr, base + mid * elem, sizeof(addr));
+		if (addr < from)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	return lo < img->nfde ? img->fde[lo].start : UINT64_MAX;
+	if (lo == n)
+		return UINT64_MAX;
+	memcpy(&addr, base + lo * elem, sizeof(addr));
+	return addr;
 }
 
-static uint64_t next_symbol(const struct image *img, uint64_t from)
+uint64_t next_fde(const struct image *img, uint64_t from)
 {
-	size_t lo = 0, hi = img->nsym;
+	return img->nfde ? next_addr(&img->fde->start, img->nfde,
+				     sizeof(*img->fde), from)
+			 : UINT64_MAX;
+}
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (img->sym[mid].addr < from)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < img->nsym ? img->sym[lo].addr : UINT64_MAX;
+uint64_t next_symbol(const struct image *img, uint64_t from)
+{
+	return img->nsym ? next_addr(&img->sym->addr, img->nsym,
+				     sizeof(*img->sym), from)
+			 : UINT64_MAX;
 }
 
 static uint64_t lowest(uint64_t x, uint64_t y)
 {
 	return x < y ? x : y;
-}
-
-/* The first start or end of a loaded section at or behind `from`. */
-static uint64_t next_section(const struct image *img, uint64_t from)
-{
-	uint64_t best = UINT64_MAX;
-
-	for (size_t i = 0; i < img->nsec; i++) {
-		const struct section *sec = &img->sec[i];
-
-		if (!(sec->flags & SHF_ALLOC))
-			continue;
-		if (sec->addr >= from)
-			best = lowest(best, sec->addr);
-		if (sec->addr + sec->size >= from)
-			best = lowest(best, sec->addr + sec->size);
-	}
-	return best;
 }
 
 uint64_t func_limit(const struct sites *s, const struct func *f)
@@ -360,5 +375,6 @@ uint64_t func_limit(const struct sites *s, const struct func *f)
 
 	limit = lowest(limit, next_fde(s->img, from));
 	limit = lowest(limit, next_symbol(s->img, from));
-	return lowest(limit, next_section(s->img, from));
+	return lowest(limit, next_addr(s->targets->edge, s->targets->nedge,
+				       sizeof(*s->targets->edge), from));
 }

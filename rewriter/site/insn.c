@@ -85,8 +85,12 @@ static bool has_prefix(const ZydisDecodedInstruction *z)
 	for (int i = 0; i < z->raw.prefix_count; i++) {
 		switch (z->raw.prefixes[i].value) {
 		case 0xf0:
-		case 0x26: case 0x2e: case 0x36: case 0x3e:
-		case 0x64: case 0x65:
+		case 0x26:
+		case 0x2e:
+		case 0x36:
+		case 0x3e:
+		case 0x64:
+		case 0x65:
 			return true;
 		case 0xf2:
 		case 0xf3:
@@ -121,8 +125,8 @@ bool insn_decode(const uint8_t *p, size_t len, uint64_t at, struct insn *out)
 	ZydisDecodedInstruction z;
 	uint64_t next;
 
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&minimal, NULL, p, len,
-							&z)))
+	if (!ZYAN_SUCCESS(
+		    ZydisDecoderDecodeInstruction(&minimal, NULL, p, len, &z)))
 		return false;
 	next = at + z.length;
 	*out = (struct insn){

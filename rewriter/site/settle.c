@@ -1,28 +1,41 @@
 /* SPDX-License-Identifier: MIT */
-/* settle.c - stage 2 of the window proof: disassemble everything that a
- * function of known size covers, each byte once, and let the real branches
- * speak instead of the possible ones.
+/* settle.c - stage 2 of the window proof: disassemble everything that can be
+ * known to be code, each byte once, and let the real branches speak instead
+ * of the possible ones.
+ *
+ *   1  linearly, each function of known size from its start to its end;
+ *   2  along the flow, from every address that is known to be code and where
+ *      no decoded instruction starts: functions without a size, relocated
+ *      pointers, landing pads, targets of branches in what was decoded;
+ *   3  the same from what only may be code: table entries and pointers that
+ *      the sweep believes to have seen.
+ *
+ * Pass 2 finds the PLT and the C start-up code, which no size covers, and the
+ * instructions that pass 1 missed: data inside a function can put linear
+ * decoding out of step without an error, and a branch may skip a lock prefix.
  *
  * What remains a guess stays one: a function that does not decode cleanly to
- * its very end, and bytes that no function covers and that are no padding,
- * contribute all their possible branches (MARK_MAYBE).
- *
- * Data inside a function can put linear decoding out of step without an
- * error.  The code behind it is then reached by a branch, a table or a
- * pointer to where no decoded instruction starts; decoding from each such
- * address until it is in step again finds the instructions that were missed
- * (and those behind a skipped lock prefix).
+ * its very end, and bytes between functions that pass 2 did not see and that
+ * are no padding, contribute all their possible branches (MARK_MAYBE).
  */
 #include "rewriter/site/targets.h"
 
-enum { LONGEST = 15 };
+enum {
+	LONGEST = 15
+};
+
+struct range {
+	uint64_t lo, hi;
+};
 
 struct settle {
 	const struct sites *s;
 	struct targets *t;
+	struct range *gap; /* between functions */
+	size_t ngap;
 	uint64_t *stray; /* addresses to be decoded from; grows on the way */
-	size_t nstray;
-	bool linear;     /* the linear pass: strays are collected later */
+	size_t nstray, walked;
+	enum { LINEAR, SURE, UNSURE } pass;
 };
 
 static bool decode(const struct span *in, uint64_t at, uint64_t end,
@@ -49,7 +62,7 @@ static void branch_to(struct settle *c, uint64_t addr)
 		return;
 	m = &sp->mark[addr - sp->lo];
 	*m |= MARK_BRANCH;
-	if (!c->linear && !(*m & MARK_START))
+	if (c->pass != LINEAR && !(*m & MARK_START))
 		stray_push(c, addr);
 }
 
@@ -72,7 +85,11 @@ static void immediates(struct settle *c, const struct span *in,
 
 static void note(struct settle *c, struct span *in, const struct insn *x)
 {
-	in->mark[x->at - in->lo] |= MARK_START;
+	uint8_t *m = in->mark + (x->at - in->lo);
+
+	m[0] |= MARK_START;
+	for (unsigned i = 0; c->pass == SURE && i < x->len; i++)
+		m[i] |= MARK_SEEN;
 	if (x->rel_off)
 		branch_to(c, x->target);
 	if (c->s->img->type == ET_EXEC)
@@ -88,43 +105,45 @@ static void distrust(struct settle *c, struct span *in, uint64_t lo,
 		scan_addresses(c->t, in, lo, hi, MARK_POINTER);
 }
 
-/* Decode from `at` to hi, for a function at lo.  Returns where decoding
- * stood: below hi when it got stuck. */
-static uint64_t extent(struct settle *c, struct span *in, uint64_t lo,
-		       uint64_t at, uint64_t hi)
-{
-	struct insn x;
-
-	while (at < hi && decode(in, at, in->hi, &x)) {
-		note(c, in, &x);
-		at += x.len;
-	}
-	if (at != hi)
-		distrust(c, in, lo, hi);
-	return at;
-}
-
-static bool all_zero(const struct span *in, uint64_t lo, uint64_t hi)
-{
-	for (; lo < hi; lo++)
-		if (in->p[lo - in->lo])
-			return false;
-	return true;
-}
-
-static void gap(struct settle *c, struct span *in, uint64_t lo, uint64_t hi)
-{
-	if (lo < hi && !all_zero(in, lo, hi) &&
-	    !code_is_padding(c->s, lo, hi))
-		distrust(c, in, lo, hi);
-}
-
-/* How far a span has been decoded. */
+/* How far a span has been worked through. */
 struct progress {
 	uint64_t done;       /* end of the functions so far */
 	uint64_t at;         /* where decoding stood; below `done`: stuck */
-	uint64_t distrusted; /* end of what out-of-step functions gave */
+	uint64_t distrusted; /* all before it that had to be, has been */
 };
+
+static void distrust_once(struct settle *c, struct span *in,
+			  struct progress *pr, uint64_t lo, uint64_t hi)
+{
+	if (lo < pr->distrusted)
+		lo = pr->distrusted;
+	if (lo >= hi)
+		return;
+	distrust(c, in, lo, hi);
+	pr->distrusted = hi;
+}
+
+/* Decode on to hi, for a function at lo. */
+static void extent(struct settle *c, struct span *in, struct progress *pr,
+		   uint64_t lo, uint64_t hi)
+{
+	struct insn x;
+
+	while (pr->at < hi && decode(in, pr->at, in->hi, &x)) {
+		note(c, in, &x);
+		pr->at += x.len;
+	}
+	if (pr->at != hi)
+		distrust_once(c, in, pr, lo, hi);
+}
+
+static void gap_push(struct settle *c, uint64_t lo, uint64_t hi)
+{
+	if (lo >= hi)
+		return;
+	c->gap = arena_push(c->t->a, c->gap, c->ngap, sizeof(*c->gap));
+	c->gap[c->ngap++] = (struct range){ lo, hi };
+}
 
 /* A function that starts inside another: in step with it there is only what
  * reaches beyond to be decoded, else nothing is known for sure. */
@@ -132,16 +151,13 @@ static void nested(struct settle *c, struct span *in, struct progress *pr,
 		   uint64_t lo, uint64_t end)
 {
 	bool in_step = in->mark[lo - in->lo] & MARK_START;
-	uint64_t from = lo > pr->distrusted ? lo : pr->distrusted;
 
 	if (in_step && end <= pr->done)
 		return;
-	if (in_step && pr->at >= pr->done) {
-		pr->at = extent(c, in, lo, pr->at, end);
-	} else if (from < end) {
-		distrust(c, in, from, end);
-		pr->distrusted = end;
-	}
+	if (in_step && pr->at >= pr->done)
+		extent(c, in, pr, lo, end);
+	else
+		distrust_once(c, in, pr, lo, end);
 	if (end > pr->done)
 		pr->done = end;
 }
@@ -162,11 +178,12 @@ static void span_extents(struct settle *c, struct span *in)
 			nested(c, in, &pr, f->addr, end);
 			continue;
 		}
-		gap(c, in, pr.done, f->addr);
-		pr.at = extent(c, in, f->addr, f->addr, end);
+		gap_push(c, pr.done, f->addr);
+		pr.at = f->addr;
+		extent(c, in, &pr, f->addr, end);
 		pr.done = end;
 	}
-	gap(c, in, pr.done, in->hi);
+	gap_push(c, pr.done, in->hi);
 }
 
 /* Decode from addr along the straight line until in step. */
@@ -175,8 +192,7 @@ static void stray_walk(struct settle *c, uint64_t addr)
 	struct span *in = span_of(c->t, addr);
 	struct insn x;
 
-	while (in && addr < in->hi &&
-	       !(in->mark[addr - in->lo] & MARK_START) &&
+	while (in && addr < in->hi && !(in->mark[addr - in->lo] & MARK_START) &&
 	       decode(in, addr, in->hi, &x)) {
 		note(c, in, &x);
 		addr += x.len;
@@ -186,38 +202,85 @@ static void stray_walk(struct settle *c, uint64_t addr)
 	}
 }
 
-static void strays(struct settle *c)
+static void strays_walk(struct settle *c)
 {
-	const struct image *img = c->s->img;
+	while (c->walked < c->nstray)
+		stray_walk(c, c->stray[c->walked++]);
+}
 
+/* What carries one of these marks and does not start an instruction. */
+static void strays_marked(struct settle *c, uint8_t flags)
+{
 	for (size_t i = 0; i < c->t->nspan; i++) {
 		struct span *in = &c->t->span[i];
 
 		for (uint64_t off = 0; off < in->hi - in->lo; off++)
-			if ((in->mark[off] &
-			     (MARK_BRANCH | MARK_TABLE | MARK_POINTER)) &&
+			if ((in->mark[off] & flags) &&
 			    !(in->mark[off] & MARK_START))
 				stray_push(c, in->lo + off);
 	}
+}
+
+static void walk_sure(struct settle *c)
+{
+	const struct image *img = c->s->img;
+
+	c->pass = SURE;
+	strays_marked(c, MARK_BRANCH);
 	for (size_t i = 0; i < img->ncodeptr; i++)
 		stray_push(c, img->codeptr[i]);
 	for (size_t i = 0; i < img->nlanding; i++)
 		stray_push(c, img->landing[i]);
 	for (size_t i = 0; i < c->s->nfunc; i++)
 		stray_push(c, c->s->func[i].addr);
-	for (size_t i = 0; i < c->nstray; i++)
-		stray_walk(c, c->stray[i]);
+	strays_walk(c);
+}
+
+static void walk_unsure(struct settle *c)
+{
+	c->pass = UNSURE;
+	strays_marked(c, MARK_TABLE | MARK_POINTER);
+	strays_walk(c);
+}
+
+static bool all_zero(const struct span *in, uint64_t lo, uint64_t hi)
+{
+	for (; lo < hi; lo++)
+		if (in->p[lo - in->lo])
+			return false;
+	return true;
+}
+
+static bool seen(const struct span *in, uint64_t at)
+{
+	return in->mark[at - in->lo] & MARK_SEEN;
+}
+
+/* What nothing is known to run, each run of bytes for itself. */
+static void gap_distrust(struct settle *c, struct span *in, struct range gap)
+{
+	uint64_t lo = gap.lo, hi;
+
+	for (; lo < gap.hi; lo = hi) {
+		for (hi = lo + 1; hi < gap.hi && seen(in, hi) == seen(in, lo);)
+			hi++;
+		if (!seen(in, lo) && !all_zero(in, lo, hi) &&
+		    !code_is_padding(c->s, lo, hi))
+			distrust(c, in, lo, hi);
+	}
 }
 
 void targets_settle(const struct sites *s)
 {
-	struct settle c = { .s = s, .t = s->targets, .linear = true };
+	struct settle c = { .s = s, .t = s->targets, .pass = LINEAR };
 
 	if (c.t->settled)
 		return;
 	c.t->settled = true;
 	for (size_t i = 0; i < c.t->nspan; i++)
 		span_extents(&c, &c.t->span[i]);
-	c.linear = false;
-	strays(&c);
+	walk_sure(&c);
+	for (size_t i = 0; i < c.ngap; i++)
+		gap_distrust(&c, span_of(c.t, c.gap[i].lo), c.gap[i]);
+	walk_unsure(&c);
 }

@@ -14,11 +14,14 @@
 #include "rewriter/site/insn.h"
 
 struct func {
-	uint64_t addr, size;  /* size from FDE, else symbol; may be 0 */
+	uint64_t addr, size;  /* size from FDE, else symbol; may be 0: then
+				 nobody knows, and func_limit() stands in */
 	const char *name;     /* best name: global before weak before local */
 	const char *version;  /* symbol version or NULL */
-	uint32_t sym, nsym;   /* aliases: image.sym[sym .. sym+nsym) */
-	bool fragment;        /* a .cold part: not an entry */
+	uint32_t sym, nsym;   /* aliases: image.sym[sym .. sym+nsym), all
+				 symbols of the address, of any type */
+	bool fragment;        /* a .cold part or a nameless signal frame:
+				 not an entry */
 	bool named;           /* by a symbol, not fn_HEX */
 };
 
@@ -32,7 +35,8 @@ struct sites {
 int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	       struct err *e);
 
-/* The function that starts at / contains addr, or NULL. */
+/* The function that starts at / contains addr, or NULL.  Where functions nest
+ * (a second entry), the innermost contains it. */
 const struct func *func_at(const struct sites *s, uint64_t addr);
 const struct func *func_around(const struct sites *s, uint64_t addr);
 /* First byte after the function that belongs to something else: the next
@@ -67,8 +71,10 @@ enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 			  uint64_t *where);
 
 /* Which registers and flags may be read before they are written when
- * execution continues at `at` in function f.  Follows the code within f;
- * whatever leaves it (calls, returns, indirect jumps) reads everything. */
+ * execution continues at `at` in function f.  Follows the code within f and
+ * its fragments; whatever leaves it (calls, returns, indirect jumps) reads all
+ * registers.  Flags are dead at calls and returns, as the ABI has it, and live
+ * at any other exit. */
 struct live {
 	uint32_t regs;  /* REG_BITs; RSP always */
 	bool flags;

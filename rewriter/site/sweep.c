@@ -20,7 +20,13 @@
  */
 #include "rewriter/site/targets.h"
 
-enum { NO, REL8, REL32, TWO_0F, TWO_C7 };
+enum {
+	NO,
+	REL8,
+	REL32,
+	TWO_0F,
+	TWO_C7
+};
 
 // clang-format off
 static const uint8_t kind[256] = {

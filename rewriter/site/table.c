@@ -28,7 +28,9 @@
 
 #include "rewriter/site/targets.h"
 
-enum { MAX_STEPS = 1 << 25 }; /* of all tables together: hostile input */
+enum {
+	MAX_STEPS = 1 << 25
+}; /* of all tables together: hostile input */
 
 struct lea {
 	uint64_t at, to;

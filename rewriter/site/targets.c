@@ -12,6 +12,9 @@
  *
  * A return address needs a call that ends there; bytes that look like one
  * are checked by decoding the function.
+ *
+ * Out of sight stay addresses that code computes, such as an entry into an
+ * unrolled loop at base + 8 * n.  Compilers do not; assembly may.
  */
 #include "rewriter/site/targets.h"
 
@@ -45,27 +48,10 @@ static void offer(struct found *f, uint64_t at, enum target_why why)
 		*f = (struct found){ at, why };
 }
 
-/* `v` is the first address in an array sorted by it, elements of any size. */
-static void offer_sorted(struct found *f, const void *v, size_t n, size_t elem,
-			 uint64_t from, enum target_why why)
+static void offer_list(struct found *f, const uint64_t *v, size_t n,
+		       uint64_t from, enum target_why why)
 {
-	const uint8_t *base = v;
-	size_t lo = 0, hi = n;
-	uint64_t key;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		memcpy(&key, base + mid * elem, sizeof(key));
-		if (key < from)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	if (lo == n)
-		return;
-	memcpy(&key, base + lo * elem, sizeof(key));
-	offer(f, key, why);
+	offer(f, next_addr(v, n, sizeof(*v), from), why);
 }
 
 /* Could a call end right before offset i?  Prefixes do not matter. */
@@ -141,17 +127,11 @@ enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 	*where = lo + 1;
 	if (!in || hi > in->hi || s->targets->gave_up)
 		return TARGET_MAYBE;
-	if (img->nsym)
-		offer_sorted(&f, &img->sym->addr, img->nsym, sizeof(*img->sym),
-			     lo + 1, TARGET_SYMBOL);
-	offer_sorted(&f, img->fde, img->nfde, sizeof(*img->fde), lo + 1,
-		     TARGET_SYMBOL);
-	offer_sorted(&f, img->codeptr, img->ncodeptr, sizeof(*img->codeptr),
-		     lo + 1, TARGET_POINTER);
-	offer_sorted(&f, img->landing, img->nlanding, sizeof(*img->landing),
-		     lo + 1, TARGET_LANDING);
-	offer_sorted(&f, img->callsite, img->ncallsite, sizeof(*img->callsite),
-		     lo + 1, TARGET_CALLSITE);
+	offer(&f, next_symbol(img, lo + 1), TARGET_SYMBOL);
+	offer(&f, next_fde(img, lo + 1), TARGET_SYMBOL);
+	offer_list(&f, img->codeptr, img->ncodeptr, lo + 1, TARGET_POINTER);
+	offer_list(&f, img->landing, img->nlanding, lo + 1, TARGET_LANDING);
+	offer_list(&f, img->callsite, img->ncallsite, lo + 1, TARGET_CALLSITE);
 	for (uint64_t at = lo + 1; at < f.at; at++) {
 		enum target_why why = why_at(s, in, at);
 

@@ -13,41 +13,49 @@
 #include "rewriter/site/site.h"
 
 enum {
-	MARK_SUPER = 1,    /* some byte, read as a branch, goes here */
-	MARK_ADDR = 2,     /* ET_EXEC: some 4 bytes of code spell this address */
-	MARK_BRANCH = 4,   /* a decoded branch goes here */
-	MARK_MAYBE = 8,    /* bytes that could not be decoded might */
-	MARK_TABLE = 16,   /* an entry of what looks like a jump table */
+	MARK_SUPER = 1,  /* some byte, read as a branch, goes here */
+	MARK_ADDR = 2,   /* ET_EXEC: some 4 bytes of code spell this address */
+	MARK_BRANCH = 4, /* a decoded branch goes here */
+	MARK_MAYBE = 8,  /* bytes that could not be decoded might */
+	MARK_TABLE = 16, /* an entry of what looks like a jump table */
 	MARK_POINTER = 32, /* lea, or an immediate of a decoded instruction */
 	MARK_START = 64,   /* an instruction starts here */
+	MARK_SEEN = 128,   /* in code found by following the flow */
 };
 
 struct span { /* the file part of one executable segment */
 	uint64_t lo, hi;
 	const uint8_t *p;
-	uint8_t *mark;   /* NULL until the sweep */
+	uint8_t *mark; /* NULL until the sweep */
 };
 
 struct walked { /* where the last linear decoding of a function stood */
 	const struct func *f;
 	struct insn last; /* ends at `pos`, unless pos is f->addr */
 	uint64_t pos;
-	bool stuck;       /* nothing decodes at pos */
+	bool stuck; /* nothing decodes at pos */
 };
 
 struct targets {
 	struct arena *a;
 	struct span *span;
 	size_t nspan;
-	uint64_t *reach;  /* [i]: highest end of func[0..i] */
+	uint64_t *reach; /* [i]: highest end of func[0..i] */
+	uint64_t *edge;  /* where loaded sections begin and end; sorted */
+	size_t nedge;
 	struct walked cur;
 	bool swept, settled;
-	bool gave_up;     /* tables without end: everything may be a target */
+	bool gave_up; /* tables without end: everything may be a target */
 };
 
 /* func.c */
 struct span *span_of(const struct targets *t, uint64_t addr);
 uint64_t func_end(const struct sites *s, const struct func *f);
+/* The first address not below `from` in an array of n elements that is sorted
+ * by address, or UINT64_MAX.  `v` is the address of the first element. */
+uint64_t next_addr(const uint64_t *v, size_t n, size_t elem, uint64_t from);
+uint64_t next_symbol(const struct image *img, uint64_t from);
+uint64_t next_fde(const struct image *img, uint64_t from);
 
 /* code.c: decode f from its start to the first boundary >= at.  False when
  * something before does not decode. */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* reader.c - open a region, check it, copy things out of it.
  *
- * Walking a hash that others change (layout.h has the format).  A bucket's
- * list is followed from element to element; an element counts when
+ * Walking a hash that others change (layout.h has the format).  The anchor is
+ * the last link that is not marked and led us here, at first the bucket.  An
+ * element counts when, in this order,
  *
- *     state was odd (in the map)
- *     its `next` had no mark
- *     key and value were copied
- *     state is the same as before     else it was deleted or reused meanwhile
+ *     its state, next and key were read
+ *     the anchor is as it was         else it may be in another list by now
+ *     next has no mark                else it is deleted: pass over it
+ *     the value was read
+ *     the state is as it was          else it was freed and reused meanwhile
  *
- * and the bucket counts when the list ended with this bucket's number; else
- * the walk followed a reused element into another list, drops what it has of
- * this bucket and starts it again.  All steps of one walk are paid from one
- * purse, so that a list that leads in a circle ends as an error.
+ * On "else it may" the walk drops what it has of this bucket and starts it
+ * again.  The steps of all this are paid from one purse, and a list can be no
+ * longer than the pool, so a damaged table ends as an error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +24,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime-stub/hash.h"
 #include "runtime-stub/reader/reader.h"
 
 enum {
-	RETRIES = 64
-}; /* of one bucket; then what was found is taken */
+	RETRIES = 1024, /* of one bucket; then what was found is taken */
+	STEPS = 1 << 24,
+};
 
 /* --- Finding and opening. */
 
@@ -83,9 +86,10 @@ static uint64_t value_at(const struct region_map *m)
 	return sizeof(struct hash_elem) + align_up(m->key_size, 8);
 }
 
-static uint64_t elems_at(const struct region_map *m)
+/* Elements in a hash's pool. */
+static uint64_t pool_size(const struct region_map *m)
 {
-	return sizeof(struct hash_head) + m->buckets * UINT64_C(8);
+	return (uint64_t)m->max_entries + HASH_SPARE;
 }
 
 bool reader_can_walk(const struct region_map *m)
@@ -95,18 +99,20 @@ bool reader_can_walk(const struct region_map *m)
 
 static bool map_fits(const struct region_header *h, const struct region_map *m)
 {
-	uint64_t elems = (uint64_t)m->max_entries * m->stride;
+	uint64_t pool = hash_pool(m->buckets);
 
 	if (!inside(h, m->data, m->size, 8))
 		return false;
 	if (m->type == BPF_MAP_TYPE_ARRAY)
 		return m->key_size == 4 && m->stride && m->stride % 8 == 0 &&
-		       m->stride >= m->value_size && elems <= m->size;
+		       m->stride >= m->value_size &&
+		       (uint64_t)m->max_entries * m->stride <= m->size;
 	if (m->type == BPF_MAP_TYPE_HASH)
 		return m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
 		       m->stride % 8 == 0 &&
 		       m->stride >= value_at(m) + m->value_size &&
-		       elems_at(m) <= m->size && elems <= m->size - elems_at(m);
+		       pool <= m->size &&
+		       pool_size(m) * m->stride <= m->size - pool;
 	return true;
 }
 
@@ -202,7 +208,7 @@ void reader_close(struct reader *r)
 
 /* --- Copying. */
 
-static uint64_t word_at(const uint8_t *p)
+static uint64_t word_at(const void *p)
 {
 	return __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
 }
@@ -229,114 +235,104 @@ static const uint8_t *copy_out(struct arena *a, const uint8_t *from, size_t n)
 
 /* --- Hashes. */
 
-static uint64_t link_index(uint64_t link) /* + 1; 0: the end */
-{
-	return link & UINT32_MAX;
-}
-
-static bool link_marked(uint64_t link)
-{
-	return link >> 32 & 1;
-}
-
-static uint64_t link_tag(uint64_t link)
-{
-	return link >> 33;
-}
-
 struct walk {
 	struct arena *a;
 	const struct reader *r;
 	const struct region_map *map;
 	const uint8_t *want; /* only the element with this key */
-	uint8_t *key;        /* the last one that was looked at */
+	uint8_t *key;        /* of the element that is looked at */
 	struct reader_elem *elem;
 	size_t nelem;
 	uint64_t steps; /* left in the purse */
 };
 
-static const uint8_t *data_at(const struct walk *w, uint64_t off)
-{
-	return w->r->base + w->map->data + off;
-}
+enum walked {
+	WHOLE,
+	AGAIN,
+	DAMAGED
+};
 
-/* Add the element if it is in the map.  False: it was changed underneath. */
-static bool elem_take(struct walk *w, const uint8_t *p, uint64_t next)
+/* Add an element whose key is in w->key.  False: it was freed meanwhile. */
+static bool elem_take(struct walk *w, const struct hash_elem *p, uint64_t state)
 {
-	uint64_t state = word_at(p + offsetof(struct hash_elem, state));
-	const uint8_t *key_at = p + sizeof(struct hash_elem);
+	const struct region_map *m = w->map;
 	struct reader_elem got;
 
-	if (!(state & 1) || link_marked(next))
+	if (!(state & 1))
+		return false;
+	if (w->want && memcmp(w->key, w->want, m->key_size) != 0)
 		return true;
-	copy_shared(w->key, key_at, w->map->key_size);
-	if (w->want && memcmp(w->key, w->want, w->map->key_size) != 0)
-		return true;
-	got.key = arena_dup(w->a, w->key, w->map->key_size);
-	got.value = copy_out(w->a, p + value_at(w->map), w->map->value_size);
-	if (word_at(p + offsetof(struct hash_elem, state)) != state)
+	got.key = arena_dup(w->a, w->key, m->key_size);
+	got.value =
+		copy_out(w->a, (const uint8_t *)p + value_at(m), m->value_size);
+	if (word_at(&p->state) != state)
 		return false;
 	w->elem = arena_push(w->a, w->elem, w->nelem, sizeof(*w->elem));
 	w->elem[w->nelem++] = got;
 	return true;
 }
 
-enum end {
-	END_HERE,
-	END_ELSEWHERE,
-	END_DAMAGED
-};
-
-static enum end bucket_once(struct walk *w, uint32_t bucket)
+static enum walked bucket_once(struct walk *w, uint32_t bucket)
 {
-	uint64_t link = word_at(
-		data_at(w, sizeof(struct hash_head) + bucket * UINT64_C(8)));
+	const uint8_t *data = w->r->base + w->map->data;
+	const uint8_t *pool = data + hash_pool(w->map->buckets);
+	const uint64_t *link = (const uint64_t *)(data + hash_pool(bucket));
+	uint64_t anchor = word_at(link), word = anchor, n = 0;
 
-	if (link_index(link) == 0)
-		return END_HERE;
-	while (link_index(link)) {
-		uint64_t index = link_index(link) - 1;
-		const uint8_t *p;
+	while (!link_ends(word)) {
+		uint64_t index = (uint32_t)word - 1, state;
+		const struct hash_elem *p;
 
-		if (index >= w->map->max_entries || w->steps-- == 0)
-			return END_DAMAGED;
-		p = data_at(w, elems_at(w->map) + index * w->map->stride);
-		link = word_at(p + offsetof(struct hash_elem, next));
-		if (!elem_take(w, p, link))
-			return END_ELSEWHERE;
+		if (index >= pool_size(w->map) || n++ > pool_size(w->map) ||
+		    w->steps-- == 0)
+			return DAMAGED;
+		p = (const struct hash_elem *)(pool + index * w->map->stride);
+		state = word_at(&p->state);
+		word = word_at(&p->next);
+		copy_shared(w->key, p->key, w->map->key_size);
+		if (word_at(link) != anchor)
+			return AGAIN;
+		if (word & LINK_MARK)
+			continue;
+		if (!elem_take(w, p, state))
+			return AGAIN;
+		link = &p->next;
+		anchor = word;
 	}
-	return link_tag(link) == bucket ? END_HERE : END_ELSEWHERE;
+	return word_at(link) == anchor ? WHOLE : AGAIN;
 }
 
 static bool bucket_walk(struct walk *w, uint32_t bucket)
 {
-	for (int i = 0;; i++) {
-		size_t before = w->nelem;
-		enum end end = bucket_once(w, bucket);
+	size_t before = w->nelem;
+	enum walked walked;
 
-		if (end == END_DAMAGED)
-			return false;
-		if (end == END_HERE || i == RETRIES)
-			return true;
+	for (int i = 0; i < RETRIES; i++) {
 		w->nelem = before;
+		walked = bucket_once(w, bucket);
+		if (walked != AGAIN)
+			return walked == WHOLE;
 	}
+	return true;
 }
 
 static int hash_walk(struct walk *w, struct err *e)
 {
 	const struct region_map *m = w->map;
+	uint32_t from = 0, to = m->buckets;
 
 	w->key = arena_alloc(w->a, m->key_size);
-	w->steps = 8 * ((uint64_t)m->max_entries + m->buckets) + 4096;
-	for (uint32_t b = 0; b < m->buckets; b++) {
+	w->steps = STEPS + 64 * (pool_size(m) + m->buckets);
+	if (w->want) {
+		from = hash_key(w->want, m->key_size) & (m->buckets - 1);
+		to = from + 1;
+	}
+	for (uint32_t b = from; b < to; b++)
 		if (!bucket_walk(w, b))
 			return fail(e, w->r->path, NOWHERE,
 				    "damaged region: map %s is not a hash "
 				    "table",
 				    m->name);
-		if (w->want && w->nelem)
-			break;
-	}
 	return 0;
 }
 
@@ -382,11 +378,15 @@ static int walkable(const struct reader *r, const struct region_map *m,
 uint64_t reader_count(const struct reader *r, uint32_t map)
 {
 	const struct region_map *m = &r->map[map];
+	const struct hash_head *h;
+	uint64_t n;
 
-	if (m->type == BPF_MAP_TYPE_HASH)
-		return word_at(r->base + m->data +
-			       offsetof(struct hash_head, count));
-	return m->max_entries;
+	if (m->type != BPF_MAP_TYPE_HASH)
+		return m->max_entries;
+	h = (const struct hash_head *)(r->base + m->data);
+	n = word_at(&h->count);
+	/* A process that was killed may leave it off by one: below 0, too. */
+	return (int64_t)n < 0 ? 0 : n;
 }
 
 int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
@@ -432,13 +432,13 @@ int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
 
 struct reader_probe reader_probe(const struct reader *r, uint32_t probe)
 {
-	const uint8_t *c =
-		r->base + r->head.counts + probe * sizeof(struct region_count);
+	const struct region_count *c =
+		(const struct region_count *)(r->base + r->head.counts) + probe;
 
 	return (struct reader_probe){
 		.enabled = __atomic_load_n(r->base + r->head.gates + probe,
 					   __ATOMIC_RELAXED) != 0,
-		.hits = word_at(c + offsetof(struct region_count, hits)),
-		.misses = word_at(c + offsetof(struct region_count, misses)),
+		.hits = word_at(&c->hits),
+		.misses = word_at(&c->misses),
 	};
 }

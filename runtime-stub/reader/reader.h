@@ -65,8 +65,7 @@ uint64_t reader_count(const struct reader *r, uint32_t map);
 /* All elements: of an array in index order, of a hash in none. */
 int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
 		 struct reader_elem **elem, size_t *nelem, struct err *e);
-/* The value of `key` (key_size bytes), or NULL: no such element.  Looks at
- * every element of a hash: it knows nothing of the hash function. */
+/* The value of `key` (key_size bytes), or NULL: no such element. */
 int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
 		  const uint8_t *key, const uint8_t **value, struct err *e);
 

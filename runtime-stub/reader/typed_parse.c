@@ -5,6 +5,10 @@
 
 #include "runtime-stub/reader/typed_int.h"
 
+enum {
+	NESTED = 8
+}; /* structs of one member in each other */
+
 /* An integer type's properties; also those of a size that has no BTF. */
 struct number {
 	bool is, sign;
@@ -127,14 +131,31 @@ static int parse_number(const char *word, size_t size, bool sign, uint64_t *out,
 	return 0;
 }
 
+/* A struct that has but one member is written as that member. */
+static uint32_t sole_member(const struct btf *btf, uint32_t type)
+{
+	const struct btf_type *t = type_strip(btf, type);
+
+	for (int i = 0; i < NESTED && t && btf_is_struct(t) &&
+			btf_vlen(t) == 1 && !btf_member_bitfield_size(t, 0);
+	     i++) {
+		type = btf_members(t)[0].type;
+		t = type_strip(btf, type);
+	}
+	return type;
+}
+
 int typed_parse(struct arena *a, const struct btf *btf, uint32_t type,
 		size_t size, char *const *word, int nword, const uint8_t **out,
 		struct err *e)
 {
-	const struct btf_type *t = type_strip(btf, type);
-	struct number n = number_of(btf, type, size);
+	const struct btf_type *t;
+	struct number n;
 	uint64_t v;
 
+	type = sole_member(btf, type);
+	t = type_strip(btf, type);
+	n = number_of(btf, type, size);
 	if (nword > 1 && strcmp(word[0], "hex") == 0)
 		return parse_hex(a, size, word + 1, nword - 1, out, e);
 	if (nword != 1)

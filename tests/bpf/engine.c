@@ -32,8 +32,7 @@ struct block {
 	uint64_t flags, unused; /* hit must end 16-byte aligned */
 	uint8_t hit[HIT_ROOM];
 };
-#define FRAME_OFF(field)                                                       \
-	((int32_t)(offsetof(struct block, field) - CALL_ROOM))
+#define FRAME_OFF(field) ((int32_t)(offsetof(struct block, field) - CALL_ROOM))
 
 void run_find_subs(struct arena *a, struct bpf_prog *p)
 {
@@ -48,8 +47,8 @@ void run_find_subs(struct arena *a, struct bpf_prog *p)
 	p->nsub = 0;
 	for (uint32_t i = 0; i < p->ninsn; i++)
 		if (starts[i]) {
-			p->sub = arena_push(a, p->sub, p->nsub,
-					    sizeof(*p->sub));
+			p->sub =
+				arena_push(a, p->sub, p->nsub, sizeof(*p->sub));
 			p->sub[p->nsub++] = i;
 		}
 }
@@ -61,10 +60,10 @@ static uint8_t *code_buffer(void)
 	uint64_t hint = ((uint64_t)weld_region & ~UINT64_C(0xfff)) + (1 << 28);
 
 	for (int i = 0; i < 16 && !p; i++, hint += 1 << 26) {
-		void *q = mmap((void *)hint, CODE_ROOM, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS |
-				       MAP_FIXED_NOREPLACE,
-			       -1, 0);
+		void *q =
+			mmap((void *)hint, CODE_ROOM, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+			     -1, 0);
 
 		if (q != MAP_FAILED)
 			p = q;
@@ -88,8 +87,8 @@ static int make_runnable(struct code *c, uint8_t **at, struct err *e)
 	return 0;
 }
 
-static int run_native(struct code *c, const struct code_env *env,
-		      struct run *r, struct err *e)
+static int run_native(struct code *c, const struct code_env *env, struct run *r,
+		      struct err *e)
 {
 	uint64_t main_at;
 	uint8_t *base;
@@ -145,9 +144,9 @@ static struct frame frame_for(const struct regmap *m, uint64_t site)
 	};
 
 	for (int r = 0; r < NREG; r++)
-		fr.slot[r] = m->clobbers & REG_BIT(r) ?
-				     FRAME_OFF(before) + 8 * r :
-				     -1;
+		fr.slot[r] = m->clobbers & REG_BIT(r)
+				     ? FRAME_OFF(before) + 8 * r
+				     : -1;
 	return fr;
 }
 
@@ -189,6 +188,7 @@ static int run_inline(struct arena *a, struct code *c,
 	struct regmap map;
 	struct frame fr;
 	uint64_t start = code_here(c);
+	size_t body;
 	uint8_t *base;
 
 	if (known_make(a, env->set, &r->prog, 0, FORM_TEST, &known, e))
@@ -200,8 +200,12 @@ static int run_inline(struct arena *a, struct code *c,
 		return fail(e, NULL, NOWHERE, "the program has no result");
 	fr = frame_for(&map, start);
 	thunk_enter(c);
+	body = c->n;
 	if (code_inline(c, env, 0, &r->prog, &facts, &map, &fr, e))
 		return -1;
+	if (c->n - body > facts.size)
+		return fail(e, NULL, NOWHERE, "%zu bytes instead of %u",
+			    c->n - body, facts.size);
 	thunk_leave(c);
 	if (r->len > HIT_ROOM || make_runnable(c, &base, e))
 		return -1;

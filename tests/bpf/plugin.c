@@ -81,8 +81,8 @@ static int plugin(const char *mem, enum engine_kind kind)
 	run_find_subs(&a, &r.prog);
 	if (kind == RUN_INLINE)
 		set_r2(&a, &r);
-	bad = r.prog.ninsn ? run_engine(&a, kind, &r, &e) :
-			     fail(&e, NULL, NOWHERE, "no program");
+	bad = r.prog.ninsn ? run_engine(&a, kind, &r, &e)
+			   : fail(&e, NULL, NOWHERE, "no program");
 	if (bad)
 		err_print(stderr, &e);
 	else

@@ -42,6 +42,7 @@ struct maker {
 	} jump[MAX_PIECES]; /* to be pointed at a later piece */
 	uint32_t njump;
 	uint32_t call[MAX_PIECES], ncall; /* calls of the subprogram */
+	bool pure;                        /* no calls at all */
 };
 
 static const uint8_t pool[] = { 0, 2, 3, 4, 5, 8, 9 };
@@ -54,8 +55,10 @@ static uint8_t any_reg(struct maker *m)
 /* Numbers where mistakes live, and others. */
 static int32_t any_imm(struct maker *m)
 {
-	static const int32_t edge[] = { 0, 1, -1, 2, 8, 127, 128, -128, -129,
-					0xffff, INT32_MAX, INT32_MIN, 1024 };
+	static const int32_t edge[] = { 0,    1,      -1,        2,
+					8,    127,    128,       -128,
+					-129, 0xffff, INT32_MAX, INT32_MIN,
+					1024 };
 
 	if (below(&m->d, 2))
 		return edge[below(&m->d, sizeof(edge) / sizeof(*edge))];
@@ -65,8 +68,10 @@ static int32_t any_imm(struct maker *m)
 static void emit(struct maker *m, uint8_t code, uint8_t dst, uint8_t src,
 		 int16_t off, int32_t imm)
 {
-	m->insn[m->n++] = (struct bpf_insn){ .code = code, .dst_reg = dst & 15,
-					     .src_reg = src & 15, .off = off,
+	m->insn[m->n++] = (struct bpf_insn){ .code = code,
+					     .dst_reg = dst & 15,
+					     .src_reg = src & 15,
+					     .off = off,
 					     .imm = imm };
 }
 
@@ -103,7 +108,7 @@ static uint8_t any_size(struct maker *m, unsigned *bytes)
 static void piece_alu(struct maker *m)
 {
 	static const uint8_t ops[] = {
-		BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV, BPF_MOD, BPF_OR,  BPF_AND,
+		BPF_ADD, BPF_SUB, BPF_MUL, BPF_DIV,  BPF_MOD, BPF_OR,  BPF_AND,
 		BPF_XOR, BPF_LSH, BPF_RSH, BPF_ARSH, BPF_MOV, BPF_NEG,
 	};
 	uint8_t op = ops[below(&m->d, sizeof(ops))];
@@ -115,8 +120,9 @@ static void piece_alu(struct maker *m)
 	if (op == BPF_DIV || op == BPF_MOD)
 		off = (int16_t)below(&m->d, 2);
 	if (op == BPF_MOV && x)
-		off = (int16_t)(int[]){ 0, 8, 16, class == BPF_ALU64 ? 32 : 0 }
-			[below(&m->d, 4)];
+		off = (int16_t)(int[]){
+			0, 8, 16, class == BPF_ALU64 ? 32 : 0
+		}[below(&m->d, 4)];
 	if (op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH)
 		imm = (int32_t)below(&m->d, class == BPF_ALU64 ? 64 : 32);
 	emit(m, class | op | (x ? BPF_X : BPF_K), any_reg(m),
@@ -131,8 +137,7 @@ static void piece_swap(struct maker *m)
 		BPF_ALU64 | BPF_END,
 	};
 
-	emit(m, code[below(&m->d, 3)], any_reg(m), 0, 0,
-	     16 << below(&m->d, 3));
+	emit(m, code[below(&m->d, 3)], any_reg(m), 0, 0, 16 << below(&m->d, 3));
 }
 
 static void piece_ctx(struct maker *m)
@@ -149,7 +154,7 @@ static void piece_stack(struct maker *m)
 {
 	unsigned bytes;
 	uint8_t size = any_size(m, &bytes);
-	int16_t off = (int16_t)-(int)((1 + below(&m->d, 64 / bytes)) * bytes);
+	int16_t off = (int16_t) - (int)((1 + below(&m->d, 64 / bytes)) * bytes);
 	bool r7 = below(&m->d, 4) == 0;
 
 	if (r7)
@@ -172,9 +177,17 @@ static void piece_stack(struct maker *m)
 static void emit_atomic(struct maker *m, uint8_t base, int16_t off, bool wide)
 {
 	static const int32_t ops[] = {
-		BPF_ADD, BPF_OR, BPF_AND, BPF_XOR, BPF_ADD | BPF_FETCH,
-		BPF_OR | BPF_FETCH, BPF_AND | BPF_FETCH, BPF_XOR | BPF_FETCH,
-		BPF_XCHG, BPF_CMPXCHG, INSN_STORE_REL,
+		BPF_ADD,
+		BPF_OR,
+		BPF_AND,
+		BPF_XOR,
+		BPF_ADD | BPF_FETCH,
+		BPF_OR | BPF_FETCH,
+		BPF_AND | BPF_FETCH,
+		BPF_XOR | BPF_FETCH,
+		BPF_XCHG,
+		BPF_CMPXCHG,
+		INSN_STORE_REL,
 	};
 	int32_t op = ops[below(&m->d, sizeof(ops) / sizeof(*ops))];
 	uint8_t src = any_reg(m);
@@ -199,7 +212,24 @@ static void piece_atomic(struct maker *m)
 		emit_atomic(m, 10, off, wide);
 }
 
-/* The key is a constant, or whatever a register holds, cut to 0..7. */
+static void emit_read(struct maker *m, int32_t to)
+{
+	emit(m, BPF_ALU64 | BPF_MOV | BPF_X, 1, 10, 0, 0);
+	emit(m, BPF_ALU64 | BPF_ADD | BPF_K, 1, 0, 0, to);
+	emit(m, BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, 8);
+	emit(m, BPF_JMP | BPF_CALL, 0, 0, 0, 112);
+}
+
+/* Store through an address that has been in memory. */
+static void emit_spilled(struct maker *m, int32_t to, int32_t value)
+{
+	emit(m, BPF_STX | BPF_MEM | BPF_DW, 10, 7, -80, 0);
+	emit(m, BPF_LDX | BPF_MEM | BPF_DW, 1, 10, -80, 0);
+	emit(m, BPF_ST | BPF_MEM | BPF_W, 1, 0, (int16_t)(to + 64), value);
+}
+
+/* The key is a constant, perhaps overwritten after that, or whatever a
+ * register holds, cut to 0..7. */
 static void emit_key(struct maker *m)
 {
 	uint8_t r;
@@ -207,6 +237,11 @@ static void emit_key(struct maker *m)
 	if (below(&m->d, 2)) {
 		emit(m, BPF_ST | BPF_MEM | BPF_W, 10, 0, KEY_AT,
 		     (int32_t)below(&m->d, HOSTED_SLOTS + 1));
+		if (!m->pure && below(&m->d, 4) == 0)
+			emit_read(m, KEY_AT - 4);
+		else if (below(&m->d, 8) == 0)
+			emit_spilled(m, KEY_AT,
+				     (int32_t)below(&m->d, HOSTED_SLOTS));
 		return;
 	}
 	r = any_reg(m);
@@ -257,14 +292,10 @@ static void piece_global(struct maker *m)
 
 static void piece_helper(struct maker *m)
 {
-	if (below(&m->d, 2)) {
-		emit(m, BPF_ALU64 | BPF_MOV | BPF_X, 1, 10, 0, 0);
-		emit(m, BPF_ALU64 | BPF_ADD | BPF_K, 1, 0, 0, -16);
-		emit(m, BPF_ALU64 | BPF_MOV | BPF_K, 2, 0, 0, 8);
-		emit(m, BPF_JMP | BPF_CALL, 0, 0, 0, 112);
-	} else {
+	if (below(&m->d, 2))
+		emit_read(m, -16);
+	else
 		emit(m, BPF_JMP | BPF_CALL, 0, 0, 0, 5);
-	}
 	numbers_after_call(m);
 }
 
@@ -286,14 +317,14 @@ static void piece_loop(struct maker *m)
 	for (uint32_t k = below(&m->d, 4) + 1; k--;)
 		piece_alu(m);
 	emit(m, BPF_ALU64 | BPF_SUB | BPF_K, 1, 0, 0, 1);
-	emit(m, BPF_JMP | BPF_JSGT | BPF_K, 1, 0,
-	     (int16_t)(start - m->n - 1), 0);
+	emit(m, BPF_JMP | BPF_JSGT | BPF_K, 1, 0, (int16_t)(start - m->n - 1),
+	     0);
 }
 
 static void piece_jump(struct maker *m)
 {
-	static const uint8_t ops[] = { BPF_JEQ,	 BPF_JNE,  BPF_JGT,  BPF_JGE,
-				       BPF_JLT,	 BPF_JLE,  BPF_JSGT, BPF_JSGE,
+	static const uint8_t ops[] = { BPF_JEQ,  BPF_JNE,  BPF_JGT,  BPF_JGE,
+				       BPF_JLT,  BPF_JLE,  BPF_JSGT, BPF_JSGE,
 				       BPF_JSLT, BPF_JSLE, BPF_JSET };
 	uint8_t class = below(&m->d, 2) ? BPF_JMP : BPF_JMP32;
 	bool x = below(&m->d, 2);
@@ -303,16 +334,17 @@ static void piece_jump(struct maker *m)
 	if (below(&m->d, 12) == 0)
 		emit(m, class | BPF_JA, 0, 0, 0, 0);
 	else
-		emit(m, class | ops[below(&m->d, sizeof(ops))] |
-				(x ? BPF_X : BPF_K),
+		emit(m,
+		     class | ops[below(&m->d, sizeof(ops))] |
+			     (x ? BPF_X : BPF_K),
 		     any_reg(m), x ? any_reg(m) : 0, 0, x ? 0 : any_imm(m));
 }
 
 static void (*const pieces[])(struct maker *) = {
-	piece_alu,  piece_alu,	  piece_alu,	piece_alu,    piece_swap,
-	piece_ctx,  piece_stack,  piece_stack,	piece_atomic, piece_jump,
-	piece_jump, piece_lookup, piece_global, piece_loop,   piece_helper,
-	piece_subprogram,
+	piece_alu,    piece_alu,  piece_alu,    piece_alu,
+	piece_swap,   piece_ctx,  piece_stack,  piece_stack,
+	piece_atomic, piece_jump, piece_jump,   piece_lookup,
+	piece_global, piece_loop, piece_helper, piece_subprogram,
 };
 enum { PIECES = sizeof(pieces) / sizeof(*pieces) };
 
@@ -367,15 +399,13 @@ static void emit_subprogram(struct maker *m)
 
 static void make(struct maker *m, uint64_t seed)
 {
-	uint32_t pure;
-
 	*m = (struct maker){ .d = { seed * UINT64_C(0x9e3779b97f4a7c15) | 1 } };
 	roll(&m->d);
-	pure = below(&m->d, 2) ? 2 : 0; /* without calls */
+	m->pure = below(&m->d, 2);
 	emit_start(m);
 	for (uint32_t k = 3 + below(&m->d, 22); k--;) {
 		m->piece[m->npiece] = m->n;
-		pieces[below(&m->d, PIECES - pure)](m);
+		pieces[below(&m->d, PIECES - (m->pure ? 2 : 0))](m);
 		m->npiece++;
 	}
 	m->piece[m->npiece] = m->n;
@@ -398,6 +428,16 @@ struct outcome {
 	uint64_t result, maps;
 };
 
+/* Few free registers or many: which ones come first is always the same. */
+static uint32_t any_registers(struct maker *m)
+{
+	uint32_t regs = (uint32_t)roll(&m->d);
+
+	if (below(&m->d, 2))
+		regs &= (uint32_t)(roll(&m->d) & roll(&m->d));
+	return regs & ALL_REGS & ~REG_BIT(RSP);
+}
+
 static int run_one(struct maker *m, enum engine_kind kind, uint8_t *mem,
 		   struct outcome *out, struct err *e)
 {
@@ -408,7 +448,7 @@ static int run_one(struct maker *m, enum engine_kind kind, uint8_t *mem,
 		.mem = mem,
 		.len = PT_REGS_SIZE,
 		.pt_regs = true,
-		.free_regs = (uint32_t)roll(&m->d) & ALL_REGS & ~REG_BIT(RSP),
+		.free_regs = any_registers(m),
 	};
 	int bad;
 

@@ -23,7 +23,11 @@
 			abort();                                               \
 	} while (0)
 
-enum { MAX_FUNC = 32, MAX_CODE = 2048, LONGEST = 15 };
+enum {
+	MAX_FUNC = 32,
+	MAX_CODE = 2048,
+	LONGEST = 15
+};
 
 struct made {
 	struct image img;
@@ -45,7 +49,8 @@ static void make_functions(struct made *m, struct cursor *c, unsigned n)
 		at += step % 64;
 		if (kind & 1 && at >= covered && size) {
 			m->fde[m->img.nfde++] = (struct fde){
-				.start = at, .size = size,
+				.start = at,
+				.size = size,
 				.fragment = kind & 4,
 			};
 			covered = at + size;
@@ -73,12 +78,16 @@ static bool make(struct made *m, const uint8_t *p, size_t n)
 	left = n - c.at;
 	m->code = p + c.at;
 	m->ncode = left - left / 4;
-	m->seg[0] = (struct segment){ .type = PT_LOAD, .flags = PF_X,
-				      .off = c.at, .vaddr = TEXT,
+	m->seg[0] = (struct segment){ .type = PT_LOAD,
+				      .flags = PF_X,
+				      .off = c.at,
+				      .vaddr = TEXT,
 				      .filesz = m->ncode,
 				      .memsz = m->ncode };
-	m->seg[1] = (struct segment){ .type = PT_LOAD, .flags = PF_R,
-				      .off = c.at + m->ncode, .vaddr = DATA,
+	m->seg[1] = (struct segment){ .type = PT_LOAD,
+				      .flags = PF_R,
+				      .off = c.at + m->ncode,
+				      .vaddr = DATA,
 				      .filesz = left / 4,
 				      .memsz = left / 4 };
 	m->img.type = flags & 1 ? ET_EXEC : ET_DYN;
@@ -199,8 +208,8 @@ static void windows(const struct made *m, const struct sites *s,
 
 		while (first < lo + 6 && !one(s, first))
 			first++;
-		CHECK(why ? where == first && why == one(s, first) :
-			    first == lo + 6);
+		CHECK(why ? where == first && why == one(s, first)
+			  : first == lo + 6);
 	}
 	for (uint64_t at = TEXT + m->ncode - 1; at > TEXT; at--)
 		CHECK(one(s, at) == one(other, at));

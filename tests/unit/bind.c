@@ -18,11 +18,16 @@
 
 #include <cmocka.h> /* last: it has a macro fail() */
 
-enum { BASE = 0x1000, SIZE = 0x80 };
+enum {
+	BASE = 0x1000,
+	SIZE = 0x80
+};
 
 #define SYM(n, v, at, t, b, from_, hidden)                                     \
-	{ .name = n, .version = v, .addr = at, .size = 16, .type = t,          \
-	  .bind = b, .from = from_, .hidden_version = hidden }
+	{                                                                      \
+		.name = n, .version = v, .addr = at, .size = 16, .type = t,    \
+		.bind = b, .from = from_, .hidden_version = hidden             \
+	}
 
 // clang-format off
 static struct symbol symbols[] = {
@@ -81,9 +86,8 @@ const struct func *func_at(const struct sites *s, uint64_t addr)
 }
 const struct func *func_around(const struct sites *s, uint64_t addr)
 {
-	return addr >= BASE && addr < BASE + SIZE
-		       ? &s->func[(addr - BASE) / 16]
-		       : NULL;
+	return addr >= BASE && addr < BASE + SIZE ? &s->func[(addr - BASE) / 16]
+						  : NULL;
 }
 
 static int bind(const char *sec, const char *const *opt, uint32_t nopt)
@@ -112,8 +116,7 @@ static void goes_to(const char *opt, uint64_t addr)
 		fail_msg("%s: %s", opt, err.what);
 	assert_int_equal(links.nlink, 1);
 	assert_int_equal(links.link[0].addr, addr);
-	assert_int_equal(links.link[0].offset,
-			 addr - links.link[0].func->addr);
+	assert_int_equal(links.link[0].offset, addr - links.link[0].func->addr);
 }
 
 static void fails(const char *opt, const char *text)
@@ -239,9 +242,12 @@ static int done(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),	  cmocka_unit_test(faults),
-		cmocka_unit_test(globs),	  cmocka_unit_test(options_add_up),
-		cmocka_unit_test(section_binary), cmocka_unit_test(sections),
+		cmocka_unit_test(names),
+		cmocka_unit_test(faults),
+		cmocka_unit_test(globs),
+		cmocka_unit_test(options_add_up),
+		cmocka_unit_test(section_binary),
+		cmocka_unit_test(sections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, done);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h> /* last: it has a macro fail() */
 
+// clang-format off
 #define I(c, d, s, o, i) { .code = (c), .dst_reg = (d), .src_reg = (s),        \
 			   .off = (o), .imm = (i) }
 #define MOV(d, i)        I(0xb7, d, 0, 0, i)
@@ -25,7 +26,6 @@
 #define LDDW(d, s, lo)   I(0x18, d, s, 0, lo), I(0, 0, 0, 0, 0)
 #define END              EXIT
 
-// clang-format off
 static const struct {
 	const char *want; /* NULL: accepted */
 	struct bpf_insn insn[8];

@@ -250,18 +250,22 @@ static void refused(void **state)
 {
 	(void)state;
 	load_bad("core_needs", NULL, ERR_UNSUPPORTED,
-		 "program 'reads_task' (core_needs.bpf.c:18: return t->mm != "
-		 "0;): kernel field 'task_struct.mm' does not exist");
+		 "program 'reads_task' (core_needs.bpf.c:18): kernel field "
+		 "'task_struct.mm' does not exist");
 	load_bad("kconfig_strong", NULL, ERR_UNSUPPORTED,
 		 "extern 'CONFIG_HZ' has no value");
+	load_bad("kfunc_strong", NULL, ERR_UNSUPPORTED,
+		 "kernel function 'must_be_there' is not supported");
+	load_bad("data_pointer", NULL, ERR_UNSUPPORTED,
+		 "'.data' holds a pointer to '.rodata.str1.1'");
 }
 
 static void bytes_bad(const void *p, size_t n, const char *text)
 {
 	struct bpf_input in = { "x.bpf.o", { p, n } };
 
-	assert_int_equal(
-		bpf_load_bytes(&arena, &in, 1, NULL, 0, &set, &err), -1);
+	assert_int_equal(bpf_load_bytes(&arena, &in, 1, NULL, 0, &set, &err),
+			 -1);
 	if (!strstr(err.what, text))
 		fail_msg("'%s' is not in '%s'", text, err.what);
 }

@@ -18,13 +18,13 @@
 
 /* Offsets into the hand-made text segment. */
 enum {
-	PLT = 0x00,    /* FDE only, in section .plt */
-	BOTH = 0x20,   /* FDE and three names; padding behind it */
+	PLT = 0x00,  /* FDE only, in section .plt */
+	BOTH = 0x20, /* FDE and three names; padding behind it */
 	NAMELESS = 0x40,
-	NESTED = 0x46, /* a second entry inside NAMELESS, size 0 */
-	COLD = 0x50,   /* a fragment by its FDE */
+	NESTED = 0x46,     /* a second entry inside NAMELESS, size 0 */
+	COLD = 0x50,       /* a fragment by its FDE */
 	NAMED_COLD = 0x60, /* a fragment by its name */
-	ENDLESS = 0x70, /* a symbol of size 0 and no FDE */
+	ENDLESS = 0x70,    /* a symbol of size 0 and no FDE */
 	LABEL = 0x7a,
 	RESTORER = 0x80, /* a signal frame */
 	SIZE = 0xa0,
@@ -32,15 +32,22 @@ enum {
 
 static uint8_t file[SIZE];
 static struct segment seg = {
-	.type = PT_LOAD, .flags = PF_R | PF_X, .vaddr = TEXT,
-	.filesz = SIZE, .memsz = SIZE,
+	.type = PT_LOAD,
+	.flags = PF_R | PF_X,
+	.vaddr = TEXT,
+	.filesz = SIZE,
+	.memsz = SIZE,
 };
 static struct section sec[] = {
 	{ .name = "" },
-	{ .name = ".plt", .flags = SHF_ALLOC | SHF_EXECINSTR,
-	  .addr = TEXT, .size = 0x20 },
-	{ .name = ".text", .flags = SHF_ALLOC | SHF_EXECINSTR,
-	  .addr = TEXT + 0x20, .size = 0x78 },
+	{ .name = ".plt",
+	  .flags = SHF_ALLOC | SHF_EXECINSTR,
+	  .addr = TEXT,
+	  .size = 0x20 },
+	{ .name = ".text",
+	  .flags = SHF_ALLOC | SHF_EXECINSTR,
+	  .addr = TEXT + 0x20,
+	  .size = 0x78 },
 };
 // clang-format off
 static struct symbol sym[] = {
@@ -64,10 +71,17 @@ static struct fde fde[] = {
 };
 // clang-format on
 static struct image img = {
-	.path = "made", .type = ET_DYN, .file = { file, SIZE },
-	.seg = &seg, .nseg = 1, .sec = sec, .nsec = 3,
-	.sym = sym, .nsym = sizeof(sym) / sizeof(*sym),
-	.fde = fde, .nfde = sizeof(fde) / sizeof(*fde),
+	.path = "made",
+	.type = ET_DYN,
+	.file = { file, SIZE },
+	.seg = &seg,
+	.nseg = 1,
+	.sec = sec,
+	.nsec = 3,
+	.sym = sym,
+	.nsym = sizeof(sym) / sizeof(*sym),
+	.fde = fde,
+	.nfde = sizeof(fde) / sizeof(*fde),
 };
 static struct arena arena;
 static struct sites sites;
@@ -172,23 +186,24 @@ static void boundaries(void **state)
 
 	(void)state;
 	memcpy(file + BOTH + 1, "\x48\x89\xe5", 3);
-	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 9, &before,
-				       &after), 1);
-	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 2, &before,
-				       &after), 0);
+	assert_int_equal(
+		code_boundary(&sites, TEXT + BOTH + 9, &before, &after), 1);
+	assert_int_equal(
+		code_boundary(&sites, TEXT + BOTH + 2, &before, &after), 0);
 	assert_int_equal(before, TEXT + BOTH + 1);
 	assert_int_equal(after, TEXT + BOTH + 4);
-	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 4, &before,
-				       &after), 1);
+	assert_int_equal(
+		code_boundary(&sites, TEXT + BOTH + 4, &before, &after), 1);
 	assert_int_equal(code_boundary(&sites, TEXT + BOTH, &before, &after),
 			 1);
-	assert_int_equal(code_boundary(&sites, TEXT + BOTH + 0x10, &before,
-				       &after), -1);
+	assert_int_equal(
+		code_boundary(&sites, TEXT + BOTH + 0x10, &before, &after), -1);
 	file[NAMELESS + 1] = 0x06; /* nothing in 64-bit mode */
-	assert_int_equal(code_boundary(&sites, TEXT + NAMELESS + 1, &before,
-				       &after), 1);
-	assert_int_equal(code_boundary(&sites, TEXT + NAMELESS + 2, &before,
-				       &after), -1);
+	assert_int_equal(
+		code_boundary(&sites, TEXT + NAMELESS + 1, &before, &after), 1);
+	assert_int_equal(
+		code_boundary(&sites, TEXT + NAMELESS + 2, &before, &after),
+		-1);
 }
 
 /* A program knows its functions with symbols and, as fn_HEX, without. */

@@ -107,7 +107,8 @@ static void results_are_the_kernels(void **state)
 		assert_int_equal(hash_delete(&map, k), -ENOENT);
 		assert_int_equal(hash_update(&map, k, &v, BPF_EXIST), -ENOENT);
 		assert_int_equal(hash_update(&map, k, &v, BPF_NOEXIST), 0);
-		assert_int_equal(hash_update(&map, k, &v, BPF_NOEXIST), -EEXIST);
+		assert_int_equal(hash_update(&map, k, &v, BPF_NOEXIST),
+				 -EEXIST);
 		assert_memory_equal(hash_lookup(&map, k), &v, sizeof(v));
 		assert_int_equal(hash_update(&map, k, &w, BPF_EXIST), 0);
 		assert_memory_equal(hash_lookup(&map, k), &w, sizeof(w));

@@ -4,9 +4,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <cmocka.h>
 
 #include "rewriter/site/insn.h"
+
+#include <cmocka.h>
 
 #define LEN(s) (sizeof(s) - 1)
 #define CODE(s) (const uint8_t *)(s), LEN(s)

@@ -62,13 +62,21 @@ static const struct {
 static struct live live(const char *code, size_t len, uint64_t at)
 {
 	struct arena a = { 0 };
-	struct segment seg = { .type = PT_LOAD, .flags = PF_R | PF_X,
-			       .vaddr = TEXT, .filesz = len, .memsz = len };
-	struct symbol sym = { .name = "f", .addr = TEXT, .size = len,
-			      .type = STT_FUNC };
-	struct image img = { .path = "made", .type = ET_DYN,
+	struct segment seg = { .type = PT_LOAD,
+			       .flags = PF_R | PF_X,
+			       .vaddr = TEXT,
+			       .filesz = len,
+			       .memsz = len };
+	struct symbol sym = {
+		.name = "f", .addr = TEXT, .size = len, .type = STT_FUNC
+	};
+	struct image img = { .path = "made",
+			     .type = ET_DYN,
 			     .file = { (const uint8_t *)code, len },
-			     .seg = &seg, .nseg = 1, .sym = &sym, .nsym = 1 };
+			     .seg = &seg,
+			     .nseg = 1,
+			     .sym = &sym,
+			     .nsym = 1 };
 	struct sites s;
 	struct live l;
 	struct err e;
@@ -132,15 +140,22 @@ static void into_a_fragment(void **state)
 {
 	/* f: jmp +0; g: xor %eax,%eax; ret */
 	static const char code[] = "\xeb\0\x31\xc0\xc3";
-	struct segment seg = { .type = PT_LOAD, .flags = PF_R | PF_X,
-			       .vaddr = TEXT, .filesz = 5, .memsz = 5 };
+	struct segment seg = { .type = PT_LOAD,
+			       .flags = PF_R | PF_X,
+			       .vaddr = TEXT,
+			       .filesz = 5,
+			       .memsz = 5 };
 	struct symbol sym[] = {
 		{ .name = "f", .addr = TEXT, .size = 2, .type = STT_FUNC },
 		{ .name = "g", .addr = TEXT + 2, .size = 3, .type = STT_FUNC },
 	};
-	struct image img = { .path = "made", .type = ET_DYN,
+	struct image img = { .path = "made",
+			     .type = ET_DYN,
 			     .file = { (const uint8_t *)code, 5 },
-			     .seg = &seg, .nseg = 1, .sym = sym, .nsym = 2 };
+			     .seg = &seg,
+			     .nseg = 1,
+			     .sym = sym,
+			     .nsym = 2 };
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {

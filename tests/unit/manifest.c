@@ -26,12 +26,32 @@ static struct manifest_object object[] = {
 };
 static struct manifest_map map[] = {
 	{ { .name = "hits", .type = 2, .key_size = 4, .data = 4096 },
-	  "hits", 1, 7, 8, 0 },
+	  "hits",
+	  1,
+	  7,
+	  8,
+	  0 },
 };
 static struct manifest_probe probe[] = {
-	{ "count", "uprobe:main+4", "main", 0x1139, 4, 0x1135, 0x9000, 5,
-	  "window", { (const uint8_t *)"\x55\x48\x89\xe5\x90", 5 } },
-	{ "last", "uprobe:f", "f", 0x2000, 0, 0x2000, 0x9100, 6, "insn",
+	{ "count",
+	  "uprobe:main+4",
+	  "main",
+	  0x1139,
+	  4,
+	  0x1135,
+	  0x9000,
+	  5,
+	  "window",
+	  { (const uint8_t *)"\x55\x48\x89\xe5\x90", 5 } },
+	{ "last",
+	  "uprobe:f",
+	  "f",
+	  0x2000,
+	  0,
+	  0x2000,
+	  0x9100,
+	  6,
+	  "insn",
 	  { (const uint8_t *)"123456", 6 } },
 };
 static const struct manifest sample = {
@@ -167,6 +187,23 @@ static void hostile_bytes(void **state)
 	arena_free(&a);
 }
 
+static void wrong_size_is_named(void **state)
+{
+	static const uint32_t record[] = { 0x04, 8, 1, 2 };
+	struct arena a = { 0 };
+	struct manifest m;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(manifest_parse(&a, "x",
+					(struct bytes){ (const uint8_t *)record,
+							sizeof(record) },
+					&m, &e),
+			 -1);
+	assert_non_null(strstr(e.what, "wrong size of weld_id"));
+	arena_free(&a);
+}
+
 static void saved_outside_is_refused(void **state)
 {
 	struct manifest bad = sample, m;
@@ -236,8 +273,7 @@ static void not_welded(void **state)
 	(void)state;
 	assert_int_equal(read_temp(&a, elf, &m, NULL, &e), -1);
 	assert_string_equal(e.what, "not a welded file");
-	assert_int_equal(read_temp(&a, BYTES("#!/bin/sh\n"), &m, NULL, &e),
-			 -1);
+	assert_int_equal(read_temp(&a, BYTES("#!/bin/sh\n"), &m, NULL, &e), -1);
 	assert_string_equal(e.what, "not a welded file");
 	assert_int_equal(read_temp(&a, BYTES(""), &m, NULL, &e), -1);
 	assert_string_equal(e.what, "not a welded file");
@@ -273,6 +309,7 @@ int main(void)
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(unknown_tags_are_skipped),
 		cmocka_unit_test(hostile_bytes),
+		cmocka_unit_test(wrong_size_is_named),
 		cmocka_unit_test(saved_outside_is_refused),
 		cmocka_unit_test(from_a_file),
 		cmocka_unit_test(not_welded),

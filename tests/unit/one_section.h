@@ -24,9 +24,12 @@ static struct bytes one_section(struct arena *a, const char *name,
 			  .e_shnum = 3,
 			  .e_shstrndx = 1 };
 	Elf64_Shdr sh[3] = {
-		[1] = { .sh_type = SHT_STRTAB, .sh_offset = names,
+		[1] = { .sh_type = SHT_STRTAB,
+			.sh_offset = names,
 			.sh_size = at - names },
-		[2] = { .sh_type = SHT_NOTE, .sh_name = 1, .sh_offset = at,
+		[2] = { .sh_type = SHT_NOTE,
+			.sh_name = 1,
+			.sh_offset = at,
 			.sh_size = content.n },
 	};
 

@@ -225,8 +225,8 @@ static void glob(void **state)
 
 static void closest(void **state)
 {
-	static const char *const names[] = { "mian", "main_loop", "maim",
-					     "other", "maim", "min" };
+	static const char *const names[] = { "mian",  "main_loop", "maim",
+					     "other", "maim",      "min" };
 
 	(void)state;
 	assert_string_equal(names_closest(&arena, "main", names, 6),

@@ -244,18 +244,29 @@ static void tiny_make(struct tiny *t, const char *code, size_t len,
 	memcpy(file, code, len);
 	memcpy(file + 64, t->data, sizeof(t->data));
 	t->a = (struct arena){ 0 };
-	t->seg[0] = (struct segment){ .type = PT_LOAD, .flags = PF_R | PF_X,
-				      .vaddr = TEXT, .filesz = len,
+	t->seg[0] = (struct segment){ .type = PT_LOAD,
+				      .flags = PF_R | PF_X,
+				      .vaddr = TEXT,
+				      .filesz = len,
 				      .memsz = len };
-	t->seg[1] = (struct segment){ .type = PT_LOAD, .flags = PF_R, .off = 64,
-				      .vaddr = DATA, .filesz = 64,
+	t->seg[1] = (struct segment){ .type = PT_LOAD,
+				      .flags = PF_R,
+				      .off = 64,
+				      .vaddr = DATA,
+				      .filesz = 64,
 				      .memsz = 64 };
-	t->sym[0] = (struct symbol){ .name = "f", .addr = TEXT, .size = size,
-				     .type = STT_FUNC, .bind = STB_GLOBAL };
-	t->img = (struct image){ .path = "tiny", .type = ET_DYN,
+	t->sym[0] = (struct symbol){ .name = "f",
+				     .addr = TEXT,
+				     .size = size,
+				     .type = STT_FUNC,
+				     .bind = STB_GLOBAL };
+	t->img = (struct image){ .path = "tiny",
+				 .type = ET_DYN,
 				 .file = { file, sizeof(file) },
-				 .seg = t->seg, .nseg = 2,
-				 .sym = t->sym, .nsym = 1 };
+				 .seg = t->seg,
+				 .nseg = 2,
+				 .sym = t->sym,
+				 .nsym = 1 };
 	assert_int_equal(sites_find(&t->a, &t->img, &t->s, &e), 0);
 }
 
@@ -302,6 +313,18 @@ static void reasons(void **state)
 	/* ... but nobody can be sure where no function is */
 	MAKE(&t, "\x55\x90\xb8\0\xeb\xfb\0\xc3", 2);
 	expect(&t, 0, 4, TARGET_MAYBE, 1);
+	/* unless known code leads there and the flow is followed: push; nop;
+	 * jmp .+3; nop | mov $0x00f8eb00,%eax; ret */
+	MAKE(&t, "\x55\x90\xeb\x01\x90\xb8\0\xeb\xf8\0\xc3", 5);
+	expect(&t, 0, 4, TARGET_NONE, 0);
+	/* what follows its end stays unknown */
+	MAKE(&t, "\x55\x90\xeb\x01\x90\xb8\0\0\0\0\xc3\xeb\xf4", 5);
+	expect(&t, 0, 4, TARGET_MAYBE, 1);
+	/* a symbol without a size: the same */
+	MAKE(&t, "\x55\x90\xb8\0\xeb\xfb\0\xc3", 0);
+	expect(&t, 0, 4, TARGET_NONE, 0);
+	MAKE(&t, "\x55\x90\xb8\0\0\0\0\xc3\xeb\xf7", 0);
+	expect(&t, 0, 4, TARGET_MAYBE, 1);
 	/* nor in one that does not decode */
 	MAKE(&t, "\x55\x90\xb8\0\xeb\xfb\0\x06", 8);
 	expect(&t, 0, 4, TARGET_MAYBE, 1);
@@ -330,7 +353,8 @@ static void a_symbol_inside(void **state)
 
 	(void)state;
 	MAKE(&t, "\x55\x90\x90\x90\x90\xc3", 6);
-	t.sym[1] = (struct symbol){ .name = "label", .addr = TEXT + 2,
+	t.sym[1] = (struct symbol){ .name = "label",
+				    .addr = TEXT + 2,
 				    .type = STT_NOTYPE };
 	t.img.nsym = 2;
 	expect(&t, 0, 5, TARGET_SYMBOL, 2);

@@ -75,10 +75,9 @@ static int setup(void **state)
 	btf__add_enum_value(btf, "GONE", -1);
 	t_ptr = btf__add_ptr(btf, 0);
 	members();
-	t_alias = btf__add_typedef(btf, "alias",
-				   btf__add_const(btf,
-						  btf__add_volatile(btf,
-								    t_int)));
+	t_alias = btf__add_typedef(
+		btf, "alias",
+		btf__add_const(btf, btf__add_volatile(btf, t_int)));
 	var = btf__add_var(btf, "hits", BTF_VAR_GLOBAL_ALLOCATED, t_u64);
 	t_section = btf__add_datasec(btf, ".bss", 16);
 	btf__add_datasec_var_info(btf, var, 8, 8);
@@ -142,8 +141,13 @@ static void text(void **state)
 
 static void structs(void **state)
 {
-	struct sample s = { .comm = "sh", .id = -2, .low = 17, .inner = 9,
-			    .state = 5, .p = (void *)0xabc, .v = { -1, 2 },
+	struct sample s = { .comm = "sh",
+			    .id = -2,
+			    .low = 17,
+			    .inner = 9,
+			    .state = 5,
+			    .p = (void *)0xabc,
+			    .v = { -1, 2 },
 			    .u = { .f = 1 } };
 
 	(void)state;
@@ -179,9 +183,9 @@ static void pretty(void **state)
 		json_object(&j);
 		json_u64_at(&j, "key", i);
 		json_key(&j, "value");
-		typed_json(&j, btf, t_ints,
-			   (struct bytes){ (const uint8_t *)"\1\0\0\0\2\0\0",
-					   8 });
+		typed_json(
+			&j, btf, t_ints,
+			(struct bytes){ (const uint8_t *)"\1\0\0\0\2\0\0", 8 });
 		json_end(&j);
 	}
 	json_end(&j);
@@ -311,18 +315,21 @@ static void comparing(void **state)
 	assert_int_equal(order(t_int, 4, "\xff\xff\xff\xff", "\1\0\0\0"), -1);
 	assert_int_equal(order(t_int, 4, "\0\1\0\0", "\2\0\0\0"), 1);
 	assert_int_equal(order(t_u8, 1, "\xff", "\1"), 1);
-	assert_int_equal(order(t_text, 8, "ab\0\0\0\0\0", "b\0\0\0\0\0\0"),
-			 -1);
+	assert_int_equal(order(t_text, 8, "ab\0\0\0\0\0", "b\0\0\0\0\0\0"), -1);
 	assert_int_equal(order(t_text, 8, "ab\0\0\0\0\0", "ab\0\0\0\0\0"), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(scalars),	 cmocka_unit_test(text),
-		cmocka_unit_test(structs),	 cmocka_unit_test(sections),
-		cmocka_unit_test(pretty),	 cmocka_unit_test(endless_types),
-		cmocka_unit_test(from_an_object), cmocka_unit_test(parsing),
+		cmocka_unit_test(scalars),
+		cmocka_unit_test(text),
+		cmocka_unit_test(structs),
+		cmocka_unit_test(sections),
+		cmocka_unit_test(pretty),
+		cmocka_unit_test(endless_types),
+		cmocka_unit_test(from_an_object),
+		cmocka_unit_test(parsing),
 		cmocka_unit_test(comparing),
 	};
 

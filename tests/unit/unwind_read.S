@@ -51,9 +51,6 @@ FUNC fx_signal
 	hlt
 END fx_signal
 
-FUNC fx_empty
-END fx_empty
-
 /* ULEB call sites; two that touch and say the same; a gap; a landing pad. */
 FUNC fx_throws
 	.cfi_personality 0x1b, fx_personality

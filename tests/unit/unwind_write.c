@@ -122,11 +122,12 @@ static void pushes_add_up(void **state)
 static void restored_state_is_forgotten(void **state)
 {
 	struct fixture f;
-	FUNCTION(&f, 0x41, 0x0e, 16, 0x0a, 0x42, 0x0e, 8, 0x2e, 32, 0x0b, 0x41,
-		 0x0e, 40);
+	FUNCTION(&f, 0x41, 0x0e, 16, 0x0a, 0x42, 0xc6, 0x2e, 32, 0x0b, 0x41,
+		 0x83, 3, 0x0e, 24, 0x41, 0x0e, 40);
 
 	(void)state;
-	PROGRAM(&f, 0x0e, 40); /* 16 is overtaken, 8 undone */
+	/* restore rbp is undone, 24 is overtaken */
+	PROGRAM(&f, 0x0e, 16, 0x83, 3, 0x0e, 40);
 }
 
 static void frame_pointer_needs_no_depth(void **state)
@@ -183,21 +184,23 @@ static void unknown_is_skipped(void **state)
  * says where the old .eh_frame is. */
 static void table_has_all(void **state)
 {
-	static const uint8_t stub[] = { 20, 0,    0,    0,    0,    0,  0,
-					0,  1,    'z',  'R',  0,    1,  0x78,
-					16, 1,    0x1b, 0x0c, 7,    8,  0x90,
-					1,  0,    0, /* CIE */
-					20, 0,    0,    0,    28,   0,  0,
-					0,  0xe0, 0xfe, 0xff, 0xff, 48, 0,
-					0,  0,    0,    0,    0,    0,  0,
-					0,  0,    0, /* FDE: 0x6f00 */
-					0,  0,    0,    0 };
+	// clang-format off
+	static const uint8_t stub[] = {
+		/* CIE */
+		20, 0, 0, 0, 0, 0, 0, 0, 1, 'z', 'R', 0, 1, 0x78, 16, 1, 0x1b,
+		0x0c, 7, 8, 0x90, 1, 0, 0,
+		/* FDE of 0x8f00, 48 bytes */
+		20, 0, 0, 0, 28, 0, 0, 0, 0xe0, 0x1e, 0, 0, 48, 0, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0,
+		0, 0, 0, 0
+	};
 	static const uint32_t want[] = {
 		0x3000 - 0xa004, 3,
 		0x1000 - 0xa000, 0x3040 - 0xa000, /* the original's */
-		0x6f00 - 0xa000, 0x7018 - 0xa000, /* the stub's */
 		0x8000 - 0xa000, 0x9018 - 0xa000, /* ours */
+		0x8f00 - 0xa000, 0x7018 - 0xa000, /* the stub's */
 	};
+	// clang-format on
 	struct fixture f;
 	FUNCTION(&f, 0);
 

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# info, map and unweld on a welded program: before it ran, afterwards, for
+# people and as JSON, and on files that are none of theirs.
+. "$(dirname "$0")/../common.sh"
+need python3
+# says TEXT COMMAND...: prints TEXT, on standard output or error
+says() {
+	local want=$1 got; shift
+	got=$("$@" 2>&1) || true
+	[[ $got == *"$want"* ]] || die "does not say '$want': $*: $got"
+}
+# json EXPRESSION COMMAND...: valid JSON d, of which the expression holds
+json() {
+	local want=$1 got; shift
+	got=$("$@") || true
+	python3 -c "import json,sys; d=json.load(sys.stdin)
+assert $want, d" <<< "$got" || die "not $want: $*"
+}
+
+$CC -O2 -o $t/words $SOURCE/samples/words.c
+w=$t/words.weld
+$W weld $t/words $O/words.bpf.o -o $w
+
+says "has not run yet" $W info $w
+json 'not d["region"]["exists"] and len(d["probes"]) == 1' $W info -j $w
+json 'd[0]["name"] == "seen" and "count" not in d[0]' $W map list -j $w
+says "has not run yet: no region at $t/region" $W map dump $w seen
+exits 1 $W map dump $w seen
+json '"has not run yet" in d["error"]' $W map dump -j $w
+
+$w to be or not to be
+json 'd["probes"][0]["hits"] == 6' $W info -j $w
+json 'd[0]["count"] == 4' $W map list -j $w
+# Sorted by key; bytes and values agree.
+json '[e["formatted"]["key"]["text"] for e in d] == "be not or to".split()' \
+	$W map dump $w seen -j
+json 'all(int(e["value"][0], 16) == e["formatted"]["value"]["count"]
+	for e in d["seen"])' $W map dump $w -j
+json 'd[3] == { "key": { "text": "to" },
+	"value": { "count": 2, "bytes": 4 } }' $W map dump $w seen
+json 'd["value"]["count"] == 2' $W map lookup $w seen be
+json 'd["formatted"]["value"]["count"] == 1' $W map lookup -j $w seen \
+	hex 6f 72 0 0 0 0 0 0 0 0 0 0 0 0 0 0
+exits 1 $W map lookup $w seen question
+says "no such key in map seen" $W map lookup $w seen question
+says "did you mean seen?" $W map dump $w sen
+exits 2 $W map lookup $w seen hex 1
+
+# The region of one weld is not read as another's.
+$W weld $t/words $O/words.bpf.o -o $t/vm --engine=vm
+says "the region of another weld" $W info $t/vm
+exits 1 $W map dump $t/vm
+
+# Whole, in place, and not when something was changed.
+$W unweld $w -o $t/back
+cmp $t/back $t/words
+cp $w $t/same && chmod 711 $t/same && $W unweld $t/same -o $t/same
+cmp $t/same $t/words
+[ "$(stat -c %a $t/same)" = 711 ] || die "unweld changed the mode"
+cp $w $t/stripped && strip $t/stripped
+says "was changed after welding" $W unweld $t/stripped -o $t/none
+[ ! -e $t/none ]
+says "seen" $W info $t/stripped
+says "not a welded file" $W info $t/words
+exits 1 $W unweld $t/words -o $t/none
+
+exits 2 $W
+exits 2 $W wled
+says "did you mean weld?" $W wled
+says "did you mean --json?" $W info --jsn $w
+exits 2 $W map lookup $w seen
+exits 1 $W info /nonexistent
+if [ -w /dev/full ]; then
+	not sh -c "$W version > /dev/full 2>/dev/null"
+fi

@@ -1,0 +1,25 @@
+/* What is displaced before the call may read below the stack pointer: the site
+ * jumps, and the trampoline pushes what the call would have. */
+f:	push %rdi
+	{disp32} jmp f.weld
+	int3
+	int3
+	int3
+	int3
+	pop %rdi
+	ret
+g:	mov $1, %eax
+	ret
+
+f.weld:	cmpb $0, X(%rip)
+	{disp32} je .Lcold
+.Lrun:	lock incq X(%rip)
+.Lnext:	mov (%rsp), %rsi
+	pushq $0x40100a
+	{disp32} jmp g
+.Lcold:	lea -128(%rsp), %rsp
+	call weld_arm
+	lea 128(%rsp), %rsp
+	cmpb $0, X(%rip)
+	{disp32} jne .Lrun
+	{disp32} jmp .Lnext

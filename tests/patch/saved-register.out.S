@@ -1,0 +1,35 @@
+/* Every register is live, so the one that both programs use is saved, once;
+ * the last one attached runs first. */
+f:	{disp32} jmp f.weld
+	add $8, %rdi
+	jmp *(%rdi)
+
+f.weld:	lea -144(%rsp), %rsp
+	mov %rax, (%rsp)
+	cmpb $0, X(%rip)
+	{disp32} je .Lcold1
+.Lrun1:	lock incq X(%rip)
+	movq $1, 8(%rsp)
+	mov 8(%rsp), %rax
+	mov %rax, X(%rip)
+.Lnext1:
+	cmpb $0, X(%rip)
+	{disp32} je .Lcold2
+.Lrun2:	lock incq X(%rip)
+	mov %rdi, %rax
+	mov %rax, X(%rip)
+.Lnext2:
+	mov (%rsp), %rax
+	lea 144(%rsp), %rsp
+	lea 1(%rdi,%rsi), %rdi
+	{disp32} jmp f + 5
+.Lcold1:
+	call weld_arm
+	cmpb $0, X(%rip)
+	{disp32} jne .Lrun1
+	{disp32} jmp .Lnext1
+.Lcold2:
+	call weld_arm
+	cmpb $0, X(%rip)
+	{disp32} jne .Lrun2
+	{disp32} jmp .Lnext2

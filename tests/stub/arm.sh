@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# The region comes to be: where BPFWELD_REGION says, by whichever way in, for
+# many threads and processes at once, and never to the target's harm.
+. "$(dirname "$0")/common-stub.sh"
+DATA=807060504030201
+says() { # says TEXT COMMAND...
+	local want=$1 got; shift
+	got=$("$@") || die "exit $?: $*"
+	[[ $got == $want ]] || die "'$got', not '$want': $*"
+}
+
+target lazy
+target entry -Wl,-e,weld_entry
+target static -static -Wl,-e,weld_entry
+target init -Wl,-init,weld_init
+R=$BPFWELD_REGION
+
+# Every way in finds the path; the file holds the hits of all of them.
+says "before 0, gate 1, hits 5, state 1, data $DATA" $t/lazy hit 5
+says "before 1, gate 1, hits 8, state 1, data $DATA" $t/entry hit 3
+says "before 1, gate 1, hits 9, state 1, data $DATA" $t/static hit 1
+says "before 1, gate 1, hits 11, state 1, data $DATA" $t/init hit 2
+[ "$(stat -c %a,%s $R)" = 600,16384 ] || die "$(stat -c %a,%s $R)"
+[ "$(ls -A $t | grep -c '^\.')" = 0 ] || die "leftovers: $(ls -A $t)"
+
+# A disabled probe stays so; the file is the switch.
+printf '\0' | dd of=$R bs=1 seek=256 conv=notrunc status=none
+says "before 0, gate 0, hits 11, state 1, data $DATA" $t/lazy hit 4
+rm $R
+
+# off, private, a relative path, one without end.
+for p in lazy entry static init; do
+	BPFWELD_REGION=off says "before 0, gate 0, hits 0, state 2, data 0" \
+		$t/$p hit 3
+	BPFWELD_REGION=private says "*gate 1, hits 3, state 1, data $DATA" \
+		$t/$p hit 3
+	(cd $t && BPFWELD_REGION=rel says "*gate 1, hits 3, *" ./$p hit 3)
+	[ -f $t/rel ] || die "$p: no relative region"
+	rm $t/rel
+	BPFWELD_REGION=/$(printf 'x%.0s' {1..3000}) \
+		says "*gate 1, hits 3, *" $t/$p hit 3
+done
+[ ! -e $R ] || die "a region nobody asked for"
+
+# Not ours to use: another weld's, short, a directory, a FIFO, a link, a
+# directory that is not there.  The target runs on with a region of its own.
+own="*gate 1, hits 3, state 1, data $DATA"
+target other -UID -DID=2
+$t/other hit 1 > /dev/null
+says "$own" $t/lazy hit 3; rm $R
+head -c 100 /dev/zero > $R; says "$own" $t/lazy hit 3; rm $R
+head -c 16384 /dev/zero > $R; says "$own" $t/lazy hit 3; rm $R
+mkdir $R; says "$own" $t/lazy hit 3; rmdir $R
+mkfifo $R; says "$own" $t/lazy hit 3; rm $R
+ln -s $t/elsewhere $R; says "$own" $t/lazy hit 3; rm $R
+[ ! -e $t/elsewhere ] || die "followed a link"
+BPFWELD_REGION=$t/no/such says "$own" $t/lazy hit 3
+(ulimit -n 3; exec $t/static hit 3) > $t/out
+says "$own" cat $t/out
+[ ! -e $R ] || die "made a region without descriptors"
+
+# Everybody at once: one file, no hit lost, nothing left over.
+for i in {1..12}; do
+	$t/lazy hit 1000 4 > /dev/null &
+done
+wait
+[ "$(od -An -tu8 -j384 -N8 $R | tr -d ' ')" = 48000 ] ||
+	die "hits: $(od -An -tu8 -j384 -N8 $R)"
+[ "$(ls -A $t | grep -c '^\.')" = 0 ] || die "leftovers: $(ls -A $t)"
+rm $R
+BPFWELD_REGION=private says "*hits 8000, *" $t/lazy hit 1000 8
+says 11 $t/lazy fork; rm $R
+BPFWELD_REGION=private says 1 $t/lazy fork
+
+# Nothing of the target's is touched, whatever happens.
+for want in $R private off; do
+	BPFWELD_REGION=$want exits 0 $t/lazy regs
+done
+exits 0 $t/lazy init

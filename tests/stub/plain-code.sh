@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The stub's object uses general registers only, no string instruction, and
+# little stack; it names nothing but what the welder defines.
+. "$(dirname "$0")/common-stub.sh"
+need objdump
+objdump -d "$STUB" > $t/dis
+not grep -E '%[xyz]mm|%mm[0-7]|%st\b|\bf(ld|st|x)|\b(rep|movs[bwlq] +%ds|stos|lods|scas)' $t/dis
+nm -u "$STUB" | awk '{ print $2 }' | sort > $t/undefined
+printf '%s\n' weld_info weld_orig_entry weld_orig_init weld_region |
+	cmp - $t/undefined || die "undefined: $(cat $t/undefined)"
+readelf -rW "$STUB" | awk '$3 ~ /^R_/ { print $3 }' | sort -u > $t/relocs
+printf '%s\n' R_X86_64_PC32 R_X86_64_PLT32 | cmp - $t/relocs ||
+	die "relocations: $(cat $t/relocs)"
+# No function but the interpreter has a frame of more than 300 bytes.
+sed -nE 's/^[0-9a-f]+ <(.*)>:$/\1/p; s/.*sub +\$(0x[0-9a-f]+),%rsp.*/\1/p' \
+	$t/dis | while read -r word; do
+	case $word in
+	0x*) [ $((word)) -le 300 ] || [ "$name" = run ] ||
+		die "$name takes $((word)) bytes of stack" ;;
+	*) name=$word ;;
+	esac
+done

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the parts of a region lie, and what weld_info says of them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include "rewriter/region.h"
+#include "runtime-stub/hash.h"
+/* Behind ours: it makes fail() a macro. */
+#include <cmocka.h>
+
+static const uint8_t id[16] = { 0xab, 1, 2, 3, 4, 5, 6, 7,
+				8,    9, 1, 2, 3, 4, 5, 0xcd };
+static uint8_t data[64] = { [10] = 7, [40] = 9 };
+
+static struct bpf_map_def maps[] = {
+	{ .name = "count", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+	  .value_size = 12, .max_entries = 3 },
+	{ .name = "seen", .type = BPF_MAP_TYPE_HASH, .key_size = 12,
+	  .value_size = 20, .max_entries = 1000 },
+	{ .name = "x.data", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+	  .value_size = 64, .max_entries = 1, .data = DATA_DATA,
+	  .initial = { data, sizeof(data) } },
+};
+static struct bpf_insn insns[] = {
+	{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_trace_printk },
+	{ .code = BPF_JMP | BPF_EXIT },
+};
+
+static const struct weld_info *info_of(const struct region *r)
+{
+	return (const void *)r->info.p;
+}
+
+static void parts_are_apart(void **state)
+{
+	struct bpf_set set = { .map = maps, .nmap = 3 };
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(region_plan(&a, &set, 5, id, &r, &e), 0);
+	assert_true(r.gates >= sizeof(struct region_header));
+	assert_true(r.maps >= r.gates + 5);
+	assert_true(r.counts >= r.maps + 3 * sizeof(struct region_map));
+	assert_true(r.trace >= r.counts + 5 * sizeof(struct region_count));
+	assert_true(r.map[0].data >= r.trace + sizeof(struct region_trace));
+	for (uint32_t i = 1; i < r.nmap; i++)
+		assert_true(r.map[i].data >=
+			    r.map[i - 1].data + r.map[i - 1].size);
+	assert_true(r.size >= r.map[2].data + r.map[2].size);
+	assert_int_equal(r.size % 4096, 0);
+	assert_int_equal(r.counts % 64, 0);
+	assert_int_equal(r.map[1].data % 4096, 0);
+	assert_int_equal(r.map[0].stride, 16);
+	assert_int_equal(r.map[0].size, 48);
+	assert_int_equal(r.map[1].stride, 16 + 16 + 24);
+	assert_int_equal(r.map[1].buckets, 1024);
+	assert_int_equal(r.map[1].size,
+			 64 + 8 * 1024 + (1000 + HASH_SPARE) * 56);
+	arena_free(&a);
+}
+
+static void info_tells_the_stub(void **state)
+{
+	struct bpf_set set = { .map = maps, .nmap = 3 };
+	const struct init_record *rec;
+	const struct weld_info *w;
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(region_plan(&a, &set, 5, id, &r, &e), 0);
+	w = info_of(&r);
+	assert_string_equal(w->weld_name, "ab0102030405060708090102030405cd");
+	assert_memory_equal(w->weld_id, id, 16);
+	assert_int_equal(w->region_size, r.size);
+	assert_int_equal(w->map_count, 3);
+	assert_int_equal(w->map, r.info_maps);
+	assert_memory_equal(r.info.p + w->map, r.map, 3 * sizeof(*r.map));
+	assert_int_equal(w->init_count, 1);
+	rec = (const void *)(r.info.p + w->init);
+	assert_int_equal(rec->to, r.map[2].data + 10);
+	assert_int_equal(rec->len, 31);
+	assert_memory_equal(r.info.p + rec->from, data + 10, 31);
+	assert_true(rec->from + rec->len <= r.info.n);
+	arena_free(&a);
+}
+
+static void the_ring_is_there_when_printed_to(void **state)
+{
+	struct bpf_prog prog = { .insn = insns, .ninsn = 2 };
+	struct bpf_set set = { .map = maps, .nmap = 1 };
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(region_plan(&a, &set, 1, id, &r, &e), 0);
+	assert_int_equal(info_of(&r)->trace_size, sizeof(struct region_trace));
+	assert_true(r.size <= 128 << 10);
+	set.prog = &prog;
+	set.nprog = 1;
+	assert_int_equal(region_plan(&a, &set, 1, id, &r, &e), 0);
+	assert_int_equal(info_of(&r)->trace_size,
+			 sizeof(struct region_trace) +
+				 TRACE_SLOTS *
+					 sizeof(struct region_trace_record));
+	arena_free(&a);
+}
+
+static void bad_maps_are_refused(void **state)
+{
+	static const struct {
+		struct bpf_map_def map;
+		enum err_kind kind;
+	} bad[] = {
+		{ { .type = 27, .key_size = 4, .value_size = 4,
+		    .max_entries = 4096 }, ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
+		    .value_size = 4096, .max_entries = 1 << 20 },
+		  ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_HASH, .key_size = 8,
+		    .value_size = 8, .max_entries = UINT32_MAX },
+		  ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_ARRAY, .key_size = 8,
+		    .value_size = 8, .max_entries = 1 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_HASH, .key_size = 8,
+		    .value_size = 8, .max_entries = 0 }, ERR_FAILED },
+	};
+	struct arena a = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct bpf_map_def m = bad[i].map;
+		struct bpf_set set = { .map = &m, .nmap = 1 };
+		struct region r;
+		struct err e;
+
+		m.name = "bad";
+		assert_int_equal(region_plan(&a, &set, 1, id, &r, &e), -1);
+		assert_int_equal(e.kind, bad[i].kind);
+		assert_string_equal(e.file, "bad");
+	}
+	arena_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parts_are_apart),
+		cmocka_unit_test(info_tells_the_stub),
+		cmocka_unit_test(the_ring_is_there_when_printed_to),
+		cmocka_unit_test(bad_maps_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
