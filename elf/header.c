@@ -241,7 +241,7 @@ static bool is_upx(const struct image *img)
 
 static bool is_welded(const struct image *img)
 {
-	if (image_section(img, ".note.bpfweld"))
+	if (image_section(img, ".bpfweld.manifest"))
 		return true;
 	for (size_t i = 0; i < img->nseg; i++) {
 		const struct segment *s = &img->seg[i];

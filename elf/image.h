@@ -104,7 +104,7 @@ struct image {
 
 /* Read PATH.  Refused (exit 3): not ELF, 32-bit, other machine, not an
  * executable or shared object, packed by UPX, already welded (a section
- * named .note.bpfweld, or the weld header's magic).  Failed: truncated or
+ * named .bpfweld.manifest, or the weld header's magic).  Failed: truncated or
  * inconsistent, with the offset. */
 int image_read(struct arena *a, const char *path, struct image *img,
 	       struct err *e);

@@ -2,10 +2,11 @@
 /* output.c - names and notes for what was generated.
  *
  * The manifest makes the welded file self-sufficient: info, map and unweld
- * need nothing else.  It is a note that is not loaded, because strip, eu-strip
- * and llvm-strip keep notes.
+ * need nothing else.  It is a section of the RX segment because that is what
+ * every strip tool leaves alone; nothing touches its pages at run time.
  */
 #include <assert.h>
+#include <bpf/btf.h>
 
 #include "rewriter/output.h"
 #include "runtime-stub/reader/manifest.h"
@@ -123,12 +124,18 @@ static void manifest_objects(struct weld *w, struct manifest *m)
 {
 	m->nobject = w->set.nobject;
 	m->object = arena_alloc(&w->arena, m->nobject * sizeof(*m->object));
-	for (size_t i = 0; i < m->nobject; i++)
+	for (size_t i = 0; i < m->nobject; i++) {
+		const struct bpf_object_file *o = &w->set.object[i];
+		uint32_t size = 0;
+		const void *btf = o->btf ? btf__raw_data(o->btf, &size) : NULL;
+
 		m->object[i] = (struct manifest_object){
-			.name = w->set.object[i].name,
-			.path = w->set.object[i].path,
-			.bytes = w->set.object[i].bytes,
+			.name = o->name,
+			.path = o->path,
+			.bytes = o->bytes,
+			.btf = { btf, size },
 		};
+	}
 }
 
 static void manifest_maps(struct weld *w, struct manifest *m)
@@ -181,21 +188,8 @@ static void manifest_probes(struct weld *w, struct manifest *m)
 	}
 }
 
-/* A note: name size, descriptor size, type, name, descriptor. */
-static struct bytes note_pack(struct arena *a, struct bytes desc)
-{
-	static const char name[] = "bpfweld";
-	uint32_t head[3] = { sizeof(name), (uint32_t)desc.n, 1 };
-	size_t n = sizeof(head) + sizeof(name) + align_up(desc.n, 4);
-	uint8_t *p = arena_alloc(a, n);
-
-	memcpy(p, head, sizeof(head));
-	memcpy(p + sizeof(head), name, sizeof(name));
-	memcpy(p + sizeof(head) + sizeof(name), desc.p, desc.n);
-	return (struct bytes){ p, n };
-}
-
-static int manifest_add(struct weld *w, const struct weld_options *opt,
+/* Last in RX: its size depends on all that stands before it. */
+static int manifest_place(struct weld *w, const struct weld_options *opt,
 			struct err *e)
 {
 	struct manifest m = {
@@ -205,7 +199,7 @@ static int manifest_add(struct weld *w, const struct weld_options *opt,
 		.original_size = w->img.file.n,
 		.region_size = w->region.size,
 	};
-	struct bytes note;
+	struct bytes packed;
 
 	memcpy(m.weld_id, w->weld_id, sizeof(m.weld_id));
 	content_hash(w->img.file, m.original_hash);
@@ -215,13 +209,16 @@ static int manifest_add(struct weld *w, const struct weld_options *opt,
 	manifest_objects(w, &m);
 	manifest_maps(w, &m);
 	manifest_probes(w, &m);
-	note = note_pack(&w->arena, manifest_pack(&w->arena, &m));
-	section_add(w, (struct new_section){ .name = ".note.bpfweld",
-					     .in = NOT_LOADED,
-					     .type = SHT_NOTE,
-					     .align = 4,
-					     .size = note.n,
-					     .content = note });
+	packed = manifest_pack(&w->arena, &m);
+	code_align(&w->rx, 8, 0);
+	section_add(w, (struct new_section){ .name = ".bpfweld.manifest",
+					     .in = IN_RX,
+					     .data = true,
+					     .type = SHT_PROGBITS,
+					     .align = 8,
+					     .at = w->rx.n,
+					     .size = packed.n });
+	code_bytes(&w->rx, packed.p, packed.n);
 	return 0;
 }
 
@@ -237,8 +234,6 @@ static void rw_fill(struct weld *w)
 
 int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
 {
-	w->edits.rx = w->rx.p;
-	w->edits.rx_size = w->rx.n;
 	rw_fill(w);
 	w->edits.rw_memsz = w->stub.rw_memsz;
 	w->edits.edit = w->built.edit;
@@ -248,5 +243,9 @@ int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
 	w->edits.allow_setuid = opt->allow_setuid;
 	loaded_sections(w);
 	code_symbols(w);
-	return manifest_add(w, opt, e);
+	if (manifest_place(w, opt, e))
+		return -1;
+	w->edits.rx = w->rx.p;
+	w->edits.rx_size = w->rx.n;
+	return 0;
 }

@@ -49,6 +49,7 @@ struct weld {
 	uint64_t **sub;           /* per program: subprograms' addresses */
 	uint64_t *vm_insns;       /* per program: bytecode, or 0 */
 	struct built built;
+	struct code_shapes shapes; /* of the function forms */
 	uint64_t eh_frame, eh_frame_hdr; /* offsets in rx */
 	uint64_t eh_frame_size, eh_frame_hdr_size;
 	struct bytes debug_frame; /* the same for debuggers, not loaded */

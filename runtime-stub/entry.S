@@ -43,12 +43,12 @@
 	.size	\name, . - \name
 	.endm
 
-/* A gate was 0.  If the region is armed, the probe is disabled: back, quickly,
- * and without touching the flags. */
+/* A gate was 0.  If all is settled, the probe is disabled or BPFWELD_REGION is
+ * off: back, quickly, and without touching the flags. */
 	FUNCTION weld_arm
 	push	%rcx
 	.cfi_adjust_cfa_offset 8
-	mov	weld_state(%rip), %ecx
+	mov	weld_settled(%rip), %ecx
 	jrcxz	1f
 	pop	%rcx
 	.cfi_adjust_cfa_offset -8

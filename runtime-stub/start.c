@@ -14,35 +14,36 @@
  * fork: a shared region stays shared, a private one is copied with everything
  * else.
  */
-#include <linux/prctl.h>
-
 #include "runtime-stub/stub.h"
-#include "runtime-stub/sys.h"
 
-enum state { UNARMED, ARMED, OFF, FILLING };
+enum settled { NOT_YET, ARMED, OFF };
 enum { PATIENCE = 2000 };
 
 #pragma GCC visibility push(hidden)
-uint32_t weld_state; /* entry.S tests it */
+uint32_t weld_settled; /* entry.S tests it */
 void start_entry(const uint64_t *sp);
 void start_init(int argc, const char *const *argv, const char *const *envp);
 void start_hit(void);
 #pragma GCC visibility pop
 
-static uint32_t state(void)
+static uint32_t filling; /* someone has begun to */
+
+static uint32_t settled(void)
 {
-	return __atomic_load_n(&weld_state, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&weld_settled, __ATOMIC_ACQUIRE);
+}
+
+static void settle(uint32_t how)
+{
+	uint32_t was = NOT_YET;
+
+	__atomic_compare_exchange_n(&weld_settled, &was, how, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
 bool region_is_armed(void)
 {
-	return state() == ARMED;
-}
-
-static bool become(uint32_t from, uint32_t to)
-{
-	return __atomic_compare_exchange_n(&weld_state, &from, to, false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return settled() == ARMED;
 }
 
 void region_fill(uint8_t *base)
@@ -77,12 +78,12 @@ void region_fill(uint8_t *base)
 
 static void fill_private(void)
 {
-	if (!become(UNARMED, FILLING))
-		for (int i = 0; i < PATIENCE && state() == FILLING; i++)
+	if (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQ_REL))
+		for (int i = 0; i < PATIENCE && !settled(); i++)
 			__builtin_ia32_pause();
-	if (state() == FILLING) {
+	if (!settled()) {
 		region_fill(weld_region);
-		become(FILLING, ARMED);
+		settle(ARMED);
 	}
 }
 
@@ -92,11 +93,11 @@ static void arm(struct aux aux, const char *want)
 	if (aux.secure || (want && !*want))
 		want = NULL;
 	if (want && str_equal(want, "off"))
-		become(UNARMED, OFF);
+		settle(OFF);
 	else if (want && str_equal(want, "private"))
 		fill_private();
 	else if (file_map(want))
-		become(UNARMED, ARMED);
+		settle(ARMED);
 	else
 		fill_private();
 }
@@ -121,7 +122,7 @@ void start_entry(const uint64_t *sp)
  * hold: believe them only if they look like the kernel's stack. */
 void start_init(int argc, const char *const *argv, const char *const *envp)
 {
-	if (state() != UNARMED)
+	if (settled())
 		return;
 	if (argc > 0 && envp == argv + argc + 1 &&
 	    can_read((uint64_t)(envp - 1), 16) && !envp[-1])
@@ -132,10 +133,10 @@ void start_init(int argc, const char *const *argv, const char *const *envp)
 
 void start_hit(void)
 {
-	struct aux aux;
-
-	if (state() != UNARMED)
+	if (settled())
 		return;
-	aux = aux_find();
-	arm(aux, aux.secure ? NULL : env_find());
+	if (__atomic_load_n(&filling, __ATOMIC_ACQUIRE))
+		fill_private();
+	else
+		arm(aux_find(), env_find());
 }

@@ -108,34 +108,36 @@ static uint32_t div32(uint32_t a, uint32_t b, int16_t sign, bool rest)
 			       : (int32_t)a / (int32_t)b);
 }
 
-/* One atomic operation on a word of type U. */
+/* One atomic operation on a word of type U.  The old value has its own variable:
+ * of `v = fetch_and(p, v)`, gcc 12 -O2 leaves the fetch and drops the and. */
 #define ATOMIC(name, U)                                                        \
 	static void name(struct vm *vm, const struct bpf_insn *i, U *p)        \
 	{                                                                      \
 		uint64_t *src = &vm->r[i->src_reg];                            \
-		U v = (U)*src, was = (U)vm->r[0];                              \
+		U v = (U)*src, was = 0;                                        \
                                                                                \
 		switch (i->imm) {                                              \
 		case BPF_ADD:                                                  \
 		case BPF_ADD | BPF_FETCH:                                      \
-			v = __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);        \
+			was = __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);      \
 			break;                                                 \
 		case BPF_OR:                                                   \
 		case BPF_OR | BPF_FETCH:                                       \
-			v = __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);         \
+			was = __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);       \
 			break;                                                 \
 		case BPF_AND:                                                  \
 		case BPF_AND | BPF_FETCH:                                      \
-			v = __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);        \
+			was = __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);      \
 			break;                                                 \
 		case BPF_XOR:                                                  \
 		case BPF_XOR | BPF_FETCH:                                      \
-			v = __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);        \
+			was = __atomic_fetch_xor(p, v, __ATOMIC_SEQ_CST);      \
 			break;                                                 \
 		case BPF_XCHG:                                                 \
-			v = __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);       \
+			was = __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);     \
 			break;                                                 \
 		case BPF_CMPXCHG:                                              \
+			was = (U)vm->r[0];                                     \
 			__atomic_compare_exchange_n(p, &was, v, false,         \
 						    __ATOMIC_SEQ_CST,          \
 						    __ATOMIC_SEQ_CST);         \
@@ -143,7 +145,7 @@ static uint32_t div32(uint32_t a, uint32_t b, int16_t sign, bool rest)
 			return;                                                \
 		}                                                              \
 		if (i->imm & BPF_FETCH)                                        \
-			*src = v;                                              \
+			*src = was;                                            \
 	}
 ATOMIC(atomic32, uint32_t)
 ATOMIC(atomic64, uint64_t)

@@ -29,7 +29,7 @@ int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
 		return -1;
 	maps->btf = arena_alloc(&maps->arena, m->nobject * sizeof(*maps->btf));
 	for (size_t i = 0; i < m->nobject; i++)
-		maps->btf[i] = typed_open(m->object[i].bytes);
+		maps->btf[i] = typed_open(m->object[i].btf);
 	if (!region)
 		return 0;
 	if (reader_open_weld(&maps->arena, m, READER_READ, &maps->region, e) ==
@@ -243,13 +243,11 @@ void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
 /* Sixteen bytes a line, a wider gap in the middle. */
 static void hex_print(struct bytes b, bool lines)
 {
-	for (size_t i = 0; i < b.n; i++) {
-		const char *gap = i == 0        ? ""
-				  : i % 16 == 0 ? "\n"
-				  : i % 8 == 0  ? "  "
-						: " ";
+	const char *gap;
 
-		printf("%s%02x", gap, b.p[i]);
+	for (size_t i = 0; i < b.n; i++) {
+		gap = i % 16 == 0 ? "\n" : i % 8 == 0 ? "  " : " ";
+		printf("%s%02x", i ? gap : "", b.p[i]);
 	}
 	if (lines)
 		putchar('\n');

@@ -62,11 +62,8 @@ static void report(const struct cli *cli, uint64_t size)
 {
 	struct json j = json_to(stdout, false);
 
-	if (!cli->json) {
-		printf("%s: %llu bytes, as before welding\n", cli->output,
-		       (unsigned long long)size);
+	if (!cli->json)
 		return;
-	}
 	json_object(&j);
 	json_str_at(&j, "output", cli->output);
 	json_u64_at(&j, "bytes", size);

@@ -45,8 +45,8 @@ static uint8_t window_len(const struct patch *p)
 	return n;
 }
 
-/* Whole instructions from p->at on are in p; does the tactic take them?  It sets
- * the bytes to be replaced. */
+/* Whole instructions from p->at on are in p; does the tactic take them?  It
+ * sets the bytes to be replaced. */
 static bool nop_run(const struct planner *pl, struct patch *p)
 {
 	(void)pl;

@@ -44,26 +44,19 @@ struct shape {
 	size_t nfield, size;
 };
 
-#define F(type, member, tag, kind)                                             \
-	{                                                                      \
-#member, tag, kind, offsetof(struct type, member),             \
-			sizeof(((struct type *)0)->member), 0, NULL            \
-	}
-#define L(type, member, tag, shape)                                            \
-	{                                                                      \
-#member, tag, LIST, offsetof(struct type, member),             \
-			sizeof(void *), offsetof(struct type, n##member),      \
-			shape                                                  \
-	}
-#define SHAPE(name, type)                                                      \
-	static const struct shape name = { name##_field,                       \
-					   sizeof(name##_field) /              \
-						   sizeof(struct field),       \
-					   sizeof(struct type) }
+// clang-format off
+#define F(type, member, tag, kind) { #member, tag, kind, \
+	offsetof(struct type, member), \
+	sizeof(((struct type *)0)->member), 0, NULL }
+#define L(type, member, tag, shape) { #member, tag, LIST, \
+	offsetof(struct type, member), \
+	sizeof(void *), offsetof(struct type, n##member), shape }
+#define SHAPE(name, type) static const struct shape name = { \
+	name##_field, sizeof(name##_field) / sizeof(struct field), \
+	sizeof(struct type) }
 
 /* Tags are for ever: a new field gets a new one.
  *      struct           field          tag   kind or elements */
-// clang-format off
 static const struct field saved_field[] = {
 	F(saved,           off,           0x01, FIXED),
 	F(saved,           bytes,         0x02, BLOB),
@@ -73,6 +66,7 @@ static const struct field object_field[] = {
 	F(manifest_object, name,          0x01, TEXT),
 	F(manifest_object, path,          0x02, TEXT),
 	F(manifest_object, bytes,         0x03, BLOB),
+	F(manifest_object, btf,           0x04, BLOB),
 };
 SHAPE(object, manifest_object);
 static const struct field map_field[] = {
@@ -349,25 +343,6 @@ int manifest_parse(struct arena *a, const char *file, struct bytes packed,
 	return consistent(file, out, e);
 }
 
-/* --- The note around it. */
-static int note_open(const char *file, struct bytes note, struct bytes *desc,
-		     struct err *e)
-{
-	static const char name[] = "bpfweld";
-	struct cursor c = { .b = note };
-	uint32_t name_size = cur_u32(&c), size = cur_u32(&c);
-	uint32_t type = cur_u32(&c);
-	const uint8_t *s = cur_take(&c, align_up(name_size, 4));
-
-	desc->p = cur_take(&c, size);
-	desc->n = size;
-	if (c.bad || name_size != sizeof(name) ||
-	    memcmp(s, name, sizeof(name)) != 0 || type != 1)
-		return fail(e, file, NOWHERE,
-			    "damaged manifest: .note.bpfweld is no such note");
-	return 0;
-}
-
 static int file_map(const char *path, struct bytes *out, struct err *e)
 {
 	struct stat st;
@@ -401,23 +376,21 @@ out:
 int manifest_read(struct arena *a, const char *path, struct manifest *out,
 		  struct bytes *whole_file, struct err *e)
 {
-	struct bytes file, note, desc;
+	struct bytes file, packed;
 	int ret = -1;
 
 	if (file_map(path, &file, e))
 		return -1;
-	note = section_find(file, ".note.bpfweld");
-	if (note.n == 0) {
+	packed = section_find(file, ".bpfweld.manifest");
+	if (packed.n == 0) {
 		fail(e, path, NOWHERE, "not a welded file");
 		goto out;
 	}
-	if (note_open(path, note, &desc, e))
-		goto out;
-	desc.p = arena_dup(a, desc.p, desc.n);
+	packed.p = arena_dup(a, packed.p, packed.n);
 	if (whole_file)
 		*whole_file =
 			(struct bytes){ arena_dup(a, file.p, file.n), file.n };
-	ret = manifest_parse(a, path, desc, out, e);
+	ret = manifest_parse(a, path, packed, out, e);
 out:
 	munmap((void *)file.p, file.n);
 	return ret;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* manifest.h - what a welded file says about itself.
  *
- * Stored as the descriptor of a note in the unloaded section .note.bpfweld
- * (type SHT_NOTE: strip and eu-strip keep it), name "bpfweld", type 1.
+ * Stored in section .bpfweld.manifest, at the end of the RX segment (strip
+ * tools leave loaded sections alone; the pages are never touched).
  * Packed form: a sequence of records {u32 tag, u32 length, bytes, pad to 8};
  * unknown tags are skipped.  Parsing hostile bytes is an error, never a crash.
  */
@@ -15,7 +15,9 @@
 
 struct manifest_object {
 	const char *name, *path;
-	struct bytes bytes; /* the .bpf.o, with its BTF */
+	struct bytes bytes; /* the .bpf.o as it was */
+	struct bytes btf;   /* its BTF as libbpf completed it: a compiler leaves
+			       the variables' offsets to the linker */
 };
 struct manifest_map {
 	struct region_map map;

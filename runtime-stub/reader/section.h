@@ -2,9 +2,8 @@
 /* section.h - find one section of a 64-bit little-endian ELF file by name.
  *
  * For files whose other structures do not concern us: a welded file, of which
- * the readers want the manifest only, and a BPF object, of which they want the
- * BTF.  Every offset is checked against `file`; hostile bytes give an empty
- * result.
+ * the readers want the manifest only.  Every offset is checked against `file`;
+ * hostile bytes give an empty result.
  */
 #ifndef BPFWELD_SECTION_H
 #define BPFWELD_SECTION_H

@@ -4,7 +4,6 @@
 #include <bpf/libbpf.h>
 #include <stdlib.h>
 
-#include "runtime-stub/reader/section.h"
 #include "runtime-stub/reader/typed_int.h"
 
 enum {
@@ -12,16 +11,15 @@ enum {
 	CHAIN = 32,             /* of typedef, const, volatile, ... */
 };
 
-struct btf *typed_open(struct bytes object)
+struct btf *typed_open(struct bytes raw)
 {
-	struct bytes b = section_find(object, ".BTF");
 	libbpf_print_fn_t print;
 	struct btf *btf;
 
-	if (b.n == 0 || b.n > UINT32_MAX)
+	if (raw.n == 0 || raw.n > UINT32_MAX)
 		return NULL;
 	print = libbpf_set_print(NULL); /* no BTF is no news */
-	btf = btf__new(b.p, (uint32_t)b.n);
+	btf = btf__new(raw.p, (uint32_t)raw.n);
 	libbpf_set_print(print);
 	return libbpf_get_error(btf) ? NULL : btf;
 }
@@ -92,9 +90,12 @@ bool type_is_text(const struct btf *btf, const struct btf_type *t)
 
 uint64_t bits_at(const uint8_t *p, size_t off, size_t n, bool sign)
 {
+	bool whole = off % 8 == 0 && n % 8 == 0;
 	uint64_t v = 0;
 
-	for (size_t i = 0; i < n; i++)
+	if (whole)
+		memcpy(&v, p + off / 8, n / 8);
+	for (size_t i = 0; !whole && i < n; i++)
 		v |= (uint64_t)(p[(off + i) / 8] >> (off + i) % 8 & 1) << i;
 	if (sign && n && n < 64 && v >> (n - 1))
 		v |= ~UINT64_C(0) << n;

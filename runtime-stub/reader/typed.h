@@ -25,9 +25,9 @@
 
 struct btf;
 
-/* The BTF of a BPF object file, or NULL when it has none that is readable.
+/* Types from raw BTF (manifest_object.btf), or NULL when it is not readable.
  * Free with typed_close(). */
-struct btf *typed_open(struct bytes object);
+struct btf *typed_open(struct bytes raw);
 void typed_close(struct btf *btf); /* NULL is fine */
 
 /* Type 0, or no BTF: null. */

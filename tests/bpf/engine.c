@@ -29,7 +29,7 @@ struct block {
 	uint8_t stack[512]; /* rsp points here; r10 to its end */
 	uint64_t real_rsp;
 	uint64_t before[NREG], after[NREG];
-	uint64_t flags, unused; /* hit must end 16-byte aligned */
+	uint64_t flags;
 	uint8_t hit[HIT_ROOM];
 };
 #define FRAME_OFF(field) ((int32_t)(offsetof(struct block, field) - CALL_ROOM))
@@ -100,7 +100,7 @@ static int run_native(struct code *c, const struct code_env *env, struct run *r,
 	return 0;
 }
 
-/* void thunk(uint64_t rsp, BPF's r0 goes to the result's slot by itself) */
+/* void thunk(void *rsp): what C keeps is pushed on the real stack. */
 static void thunk_enter(struct code *c)
 {
 	struct mem m = { .base = RDI, .disp = FRAME_OFF(real_rsp) };

@@ -13,13 +13,16 @@ struct {
 SEC("uprobe")
 int entry(void *ctx)
 {
-	__u64 ip = bpf_get_func_ip(ctx), one = 1, *n;
+	__u64 ip = bpf_get_func_ip(ctx), none = 0, *n;
 
 	n = bpf_map_lookup_elem(&hits, &ip);
+	if (!n) {
+		/* Somebody else may do the same: one of us adds the key. */
+		bpf_map_update_elem(&hits, &ip, &none, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&hits, &ip);
+	}
 	if (n)
 		__sync_fetch_and_add(n, 1);
-	else
-		bpf_map_update_elem(&hits, &ip, &one, BPF_NOEXIST);
 	return 0;
 }
 

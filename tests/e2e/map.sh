@@ -73,3 +73,31 @@ exits 1 $W info /nonexistent
 if [ -w /dev/full ]; then
 	not sh -c "$W version > /dev/full 2>/dev/null"
 fi
+
+# Variables by their names: global, static and settings.
+cat > $t/vars.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+int hits;
+static long total;
+const volatile char label[8] = "abc";
+enum state { IDLE, BUSY } state = BUSY;
+SEC("uprobe/words:lookup") int count(void *ctx)
+{
+	hits++;
+	total += 10;
+	state = label[0] == 'x' ? IDLE : BUSY;
+	return 0;
+}
+char LICENSE[] SEC("license") = "GPL";
+C
+bpf $t/vars.bpf.c
+$W weld $t/words $t/vars.bpf.o -o $w --set label=xyz
+rm $t/region
+$w to be
+json '{ k: v for e in d[0]["value"][".bss"] for k, v in e.items() } == {
+	"hits": 2, "total": 20 }' $W map dump $w .bss
+json 'd[0]["value"] == { ".rodata": [{ "label": "xyz" }] }' \
+	$W map dump $w vars.rodata
+json 'd["value"] == { ".data": [{ "state": "IDLE" }] }' \
+	$W map lookup $w .data 0

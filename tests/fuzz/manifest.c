@@ -10,7 +10,7 @@ static void types_print(const struct manifest *m)
 	FILE *to = fopen("/dev/null", "w");
 
 	for (size_t i = 0; i < m->nobject; i++) {
-		struct btf *btf = typed_open(m->object[i].bytes);
+		struct btf *btf = typed_open(m->object[i].btf);
 
 		for (uint32_t type = 0; btf && type < 32; type++) {
 			struct json j = json_to(to, true);

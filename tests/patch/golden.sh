@@ -25,7 +25,9 @@ code() {
 		sed "s/<$4/<f.weld/"
 }
 
-same() { diff -u --label "$1.out.S" --label welded "$t/want" "$t/got" || die "$1"; }
+same() {
+	diff -u --label "$1.out.S" --label welded "$t/want" "$t/got" || die "$1"
+}
 
 # The probe: "prog=spec", from `/* probe: ... */`
 probes() {

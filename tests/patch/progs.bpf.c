@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 __u64 seen, counter;
+struct pt_regs last;
 
 SEC("uprobe//nowhere:f")
 int empty(void *ctx)
@@ -37,6 +38,14 @@ int stack(struct pt_regs *ctx)
 	volatile __u64 v[2] = { 1, 2 };
 
 	seen = v[0];
+	return 0;
+}
+
+/* Wants a whole pt_regs in memory, and calls. */
+SEC("uprobe//nowhere:f")
+int copy(struct pt_regs *ctx)
+{
+	bpf_probe_read_kernel(&last, sizeof(last), ctx);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ const struct {
 };
 void weld_arm(void);
 void weld_init(uint64_t, uint64_t, uint64_t);
-extern uint32_t weld_state;
+extern uint32_t weld_settled;
 int inits;
 void weld_orig_init(void)
 {
@@ -141,7 +141,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++)
 		pthread_join(th[i], NULL);
 	printf("gate %d, hits %lu, state %u, data %lx\n", *gate, *hits,
-	       weld_state, *(uint64_t *)(weld_region + 4096));
+	       weld_settled, *(uint64_t *)(weld_region + 4096));
 	return 0;
 }
 EOF

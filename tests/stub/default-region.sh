@@ -16,6 +16,7 @@ unset BPFWELD_REGION
 D=/dev/shm/bpfweld-0
 shared="*gate 1, hits 3, state 1, data 807060504030201"
 says() { [[ "$("${@:2}")" == $1 ]] || die "$("${@:2}"), not $1"; }
+unused() { [ ! -e "$1" ] || die "used a region in $(stat -c '%U %A' "${1%/*}")"; }
 
 says "$shared" $t/lazy hit 3
 [ "$(stat -c %a $D $D/feed | tr '\n' ' ')" = "700 600 " ] ||
@@ -25,11 +26,11 @@ BPFWELD_REGION= $t/lazy hit 3 | grep -q 'hits 6' || die "empty is not default"
 rm -r $D
 
 # Somebody else's directory, one that others may write, a link.
-mkdir -m 777 $D; says "$shared" $t/lazy hit 3; [ ! -e $D/feed ]; rmdir $D
-mkdir -m 700 $D; chown 12345 $D
-says "$shared" $t/lazy hit 3; [ ! -e $D/feed ]; rmdir $D
+mkdir -m 777 $D; says "$shared" $t/lazy hit 3; unused $D/feed; rmdir $D
+mkdir -m 755 $D; chown 12345 $D
+says "$shared" $t/lazy hit 3; unused $D/feed; rmdir $D
 mkdir -m 700 /dev/shm/x; ln -s x $D
-says "$shared" $t/lazy hit 3; [ ! -e /dev/shm/x/feed ]; rm -r $D /dev/shm/x
+says "$shared" $t/lazy hit 3; unused /dev/shm/x/feed; rm -r $D /dev/shm/x
 
 # Somebody else's file in our directory.
 mkdir -m 700 $D; $t/lazy hit 1 > /dev/null; chown 12345 $D/feed

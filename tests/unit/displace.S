@@ -30,8 +30,6 @@ fixtures:
 var:	.quad 0x1122334455667788, 0x99aabbccddeeff00
 callee_ptr:
 	.quad callee
-back_ptr:
-	.quad 0
 	.popsection
 
 	.section .fixture, "ax", @progbits

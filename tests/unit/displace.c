@@ -3,10 +3,10 @@
  * trampoline, executed: this program patches functions of its own and looks
  * for any difference.
  *
- * Each fixture (displace.S) is a small function with a site in it.  It is called with
- * random registers, flags and stack, first as it is, then patched; registers,
- * flags (where the fixture looks at them), the stack and the red zone below
- * it have to come out the same, and the programs have to have run.
+ * Each fixture (displace.S) is a small function with a site in it.  It is
+ * called with random registers, flags and stack, first as it is, then patched;
+ * registers, flags (where the fixture looks at them), the stack and the red
+ * zone below it have to come out the same, and the programs have to have run.
  *
  * The programs are this test's, not the compiler's: code_assign() and
  * code_inline() below make bodies that ruin all they may, or that write down

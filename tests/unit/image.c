@@ -457,7 +457,7 @@ static void refuses_welded_and_debug_files(void **state)
 	const char *path = make("y", "-DMAIN");
 
 	(void)state;
-	if (sh("echo >n && objcopy --add-section .note.bpfweld=n y y.weld && "
+	if (sh("echo >n && objcopy --add-section .bpfweld.manifest=n y y.weld && "
 	       "objcopy --only-keep-debug y y.debug"))
 		skip();
 	refuses_file(arena_printf(&arena, "%s.weld", path), ERR_UNSUPPORTED,

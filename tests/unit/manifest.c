@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The manifest survives packing and parsing; hostile bytes are errors. */
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,6 @@
 
 #include "runtime-stub/reader/manifest.h"
 #include "runtime-stub/reader/section.h"
-#include "tests/unit/one_section.h"
 
 #include <cmocka.h> /* last: it has a macro fail() */
 
@@ -21,8 +21,11 @@
 static struct saved saved[] = { { 4, { (const uint8_t *)"abc", 3 } },
 				{ 60, { (const uint8_t *)"z", 1 } } };
 static struct manifest_object object[] = {
-	{ "count", "/tmp/count.bpf.o", { (const uint8_t *)"\x7f\0E", 3 } },
-	{ "other", "other.o", { (const uint8_t *)"", 0 } },
+	{ "count",
+	  "/tmp/count.bpf.o",
+	  { (const uint8_t *)"\x7f\0E", 3 },
+	  { (const uint8_t *)"BTF", 3 } },
+	{ "other", "other.o", { (const uint8_t *)"", 0 }, { NULL, 0 } },
 };
 static struct manifest_map map[] = {
 	{ { .name = "hits", .type = 2, .key_size = 4, .data = 4096 },
@@ -72,15 +75,37 @@ static const struct manifest sample = {
 	.nprobe = 2,
 };
 
-static struct bytes note(struct arena *a, struct bytes desc)
+/* A smallest ELF file with one named section: ELF header, 3 section headers,
+ * names, content. */
+static struct bytes one_section(struct arena *a, const char *name,
+				struct bytes content)
 {
-	uint32_t head[] = { 8, (uint32_t)desc.n, 1 };
-	uint8_t *p = arena_alloc(a, 20 + desc.n);
+	size_t names = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Shdr);
+	size_t at = align_up(names + 1 + strlen(name) + 1, 8);
+	uint8_t *p = arena_alloc(a, at + content.n);
+	Elf64_Ehdr eh = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64,
+				       ELFDATA2LSB, EV_CURRENT },
+			  .e_machine = EM_X86_64,
+			  .e_shoff = sizeof(eh),
+			  .e_shentsize = sizeof(Elf64_Shdr),
+			  .e_shnum = 3,
+			  .e_shstrndx = 1 };
+	Elf64_Shdr sh[3] = {
+		[1] = { .sh_type = SHT_STRTAB,
+			.sh_offset = names,
+			.sh_size = at - names },
+		[2] = { .sh_type = SHT_NOTE,
+			.sh_name = 1,
+			.sh_offset = at,
+			.sh_size = content.n },
+	};
 
-	memcpy(p, head, sizeof(head));
-	memcpy(p + 12, "bpfweld", 8);
-	memcpy(p + 20, desc.p, desc.n);
-	return (struct bytes){ p, 20 + desc.n };
+	memcpy(p, &eh, sizeof(eh));
+	memcpy(p + sizeof(eh), sh, sizeof(sh));
+	strcpy((char *)p + names + 1, name);
+	if (content.n)
+		memcpy(p + at, content.p, content.n);
+	return (struct bytes){ p, at + content.n };
 }
 
 static bool same(struct bytes a, struct bytes b)
@@ -103,6 +128,7 @@ static void assert_sample(const struct manifest *m)
 	assert_int_equal(m->nobject, 2);
 	assert_string_equal(m->object[0].path, "/tmp/count.bpf.o");
 	assert_true(same(m->object[0].bytes, object[0].bytes));
+	assert_true(same(m->object[0].btf, object[0].btf));
 	assert_int_equal(m->object[1].bytes.n, 0);
 	assert_int_equal(m->nmap, 1);
 	assert_memory_equal(&m->map[0].map, &map[0].map, sizeof(map[0].map));
@@ -251,7 +277,7 @@ static void from_a_file(void **state)
 {
 	struct arena a = { 0 };
 	struct bytes packed = manifest_pack(&a, &sample), whole;
-	struct bytes elf = one_section(&a, ".note.bpfweld", note(&a, packed));
+	struct bytes elf = one_section(&a, ".bpfweld.manifest", packed);
 	struct manifest m;
 	struct err e;
 
@@ -278,7 +304,7 @@ static void not_welded(void **state)
 	assert_int_equal(read_temp(&a, BYTES(""), &m, NULL, &e), -1);
 	assert_string_equal(e.what, "not a welded file");
 	assert_int_equal(manifest_read(&a, "/nonexistent", &m, NULL, &e), -1);
-	elf = one_section(&a, ".note.bpfweld", BYTES("no such note"));
+	elf = one_section(&a, ".bpfweld.manifest", BYTES("no such one"));
 	assert_int_equal(read_temp(&a, elf, &m, NULL, &e), -1);
 	arena_free(&a);
 }

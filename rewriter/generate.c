@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* generate.c - fill the RX segment, front to back.
+ *
+ *   rx_start   weld header and evicted sections: emit's
+ *              struct weld_info, its records and map descriptions
+ *              the stub: what of it this weld needs
+ *              subprograms, and programs too large to stand at every site
+ *              trampolines, in site order
+ *              unwind tables
+ *
+ * Everything is written at its final address; only references to RW wait until
+ * RX is complete.
+ */
+#include "elf/dynamic.h"
+#include "rewriter/generate.h"
+
+static uint64_t image_init(const struct image *img)
+{
+	uint64_t init = 0;
+
+	return dynamic_get(img, DT_INIT, &init) ? init : 0;
+}
+
+/* The stub arms itself on the first hit wherever that comes from.  These hooks
+ * only make that first hit an early one: before the target has threads or has
+ * locked itself into a sandbox. */
+static void hook_start(struct weld *w)
+{
+	if (!w->img.dso && w->img.entry)
+		w->edits.entry = stub_symbol(&w->stub, "weld_entry");
+	else if (w->img.dso && image_init(&w->img))
+		w->edits.init = stub_symbol(&w->stub, "weld_init");
+}
+
+/* At how many sites a program was placed. */
+static size_t sites_of(const struct weld *w, uint32_t prog)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->links.nlink; i++)
+		n += w->links.link[i].prog == prog &&
+		     w->probe_of[i] != UINT32_MAX;
+	return n;
+}
+
+/* Helpers and entry points of the stub that this weld refers to. */
+static size_t stub_roots(struct weld *w, const struct weld_options *opt,
+			 const char **root)
+{
+	uint64_t ids[4] = { 0 };
+	size_t n = 0;
+
+	root[n++] = "weld_arm";
+	if (!w->img.dso && w->img.entry)
+		root[n++] = "weld_entry";
+	if (w->img.dso && image_init(&w->img))
+		root[n++] = "weld_init";
+	if (opt->engine == ENGINE_VM)
+		root[n++] = "weld_vm";
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		if (sites_of(w, p))
+			code_helpers(&w->set, &w->set.prog[p],
+				     opt->engine == ENGINE_VM, ids);
+	for (uint32_t id = 0; id < 256; id++)
+		if (ids[id / 64] >> (id % 64) & 1)
+			root[n++] = arena_printf(&w->arena, "helper_%s",
+						 helper_name(id));
+	return n;
+}
+
+static int stub_place(struct weld *w, const struct weld_options *opt,
+		      struct err *e)
+{
+	const char *root[256 + 8];
+	size_t nroot = stub_roots(w, opt, root);
+	struct stub_extern ext[] = {
+		{ "weld_info", 0 },
+		{ "weld_orig_entry", w->img.entry },
+		{ "weld_orig_init", image_init(&w->img) },
+	};
+
+	w->rx.a = &w->arena;
+	w->rx.vaddr = w->room.rx_vaddr;
+	for (uint64_t i = 0; i < w->room.rx_start; i++)
+		code_u8(&w->rx, 0);
+	code_align(&w->rx, 64, 0);
+	w->info_vaddr = code_here(&w->rx);
+	ext[0].vaddr = w->info_vaddr;
+	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
+	return stub_link(&w->rx, root, nroot, ext, 3, w->region.size, &w->stub,
+			 e);
+}
+
+static struct code_env code_env(struct weld *w)
+{
+	return (struct code_env){
+		.set = &w->set,
+		.region = &w->region,
+		.stub = &w->stub,
+		.info_vaddr = w->info_vaddr,
+		.region_rw = w->stub.region_rw,
+		.sub = (const uint64_t *const *)w->sub,
+		.shapes = &w->shapes,
+	};
+}
+
+/* A program that stands at many sites is inlined only while it is small: the
+ * copies would cost more in cache misses than a call does. */
+enum { INLINE_ALWAYS = 256, INLINE_TOTAL = 64 << 10 };
+
+static bool inline_pays(const struct facts *f, size_t sites)
+{
+	return f->size <= INLINE_ALWAYS || f->size * sites <= INLINE_TOTAL;
+}
+
+static int program_place(struct weld *w, uint32_t p, size_t sites,
+			 struct err *e)
+{
+	const struct bpf_prog *prog = &w->set.prog[p];
+	struct code_env env = code_env(w);
+
+	if (code_subprograms(&w->rx, &env, p, prog, w->sub[p], e))
+		return -1;
+	if (inline_pays(&w->facts[p], sites))
+		return 0;
+	return code_function(&w->rx, &env, p, prog, 0, &w->func_of[p], e);
+}
+
+static void bytecode_place(struct weld *w, uint32_t p)
+{
+	const struct bpf_prog *prog = &w->set.prog[p];
+
+	code_align(&w->rx, 8, 0);
+	w->vm_insns[p] = code_here(&w->rx);
+	code_bytes(&w->rx, prog->insn, prog->ninsn * sizeof(*prog->insn));
+}
+
+static int programs_place(struct weld *w, const struct weld_options *opt,
+			  struct err *e)
+{
+	size_t n = w->set.nprog;
+
+	w->func_of = arena_alloc(&w->arena, n * sizeof(*w->func_of));
+	w->vm_insns = arena_alloc(&w->arena, n * sizeof(*w->vm_insns));
+	w->sub = arena_alloc(&w->arena, n * sizeof(*w->sub));
+	for (uint32_t p = 0; p < n; p++) {
+		size_t sites = sites_of(w, p);
+
+		w->sub[p] = arena_alloc(&w->arena, (w->set.prog[p].nsub + 1) *
+							   sizeof(**w->sub));
+		if (!sites)
+			continue;
+		if (opt->engine == ENGINE_VM)
+			bytecode_place(w, p);
+		else if (program_place(w, p, sites, e))
+			return -1;
+	}
+	return 0;
+}
+
+static int trampolines_place(struct weld *w, const struct weld_options *opt,
+			     struct err *e)
+{
+	struct build_env env = {
+		.code = code_env(w),
+		.facts = w->facts,
+		.engine = opt->engine,
+		.probe_of = w->probe_of,
+		.vm_insns = w->vm_insns,
+		.func_of = w->func_of,
+	};
+
+	if (patch_build(&w->rx, &w->sites, &w->links, &w->plan, &env,
+			&w->built, e))
+		return -1;
+	if (w->rx.too_far)
+		return refuse(e, w->img.path, NOWHERE,
+			      "is too large: new code would be more than 2 GiB "
+			      "away from it");
+	return 0;
+}
+
+/* Trampolines', and function forms': those are frames of their own. */
+static struct frame_desc *frames_all(struct weld *w, size_t *n)
+{
+	size_t nframe = w->built.nframe, nshape = w->shapes.n;
+	struct frame_desc *v =
+		arena_alloc(&w->arena, (nframe + nshape) * sizeof(*v));
+
+	if (nframe)
+		memcpy(v, w->built.frame, nframe * sizeof(*v));
+	for (size_t i = 0; i < nshape; i++) {
+		const struct code_shape *s = &w->shapes.v[i];
+		struct depth *d = arena_alloc(&w->arena, 3 * sizeof(*d));
+
+		d[1] = (struct depth){ s->enter, s->below };
+		d[2] = (struct depth){ s->leave, 0 };
+		v[nframe + i] = (struct frame_desc){ .start = s->start,
+						     .size = s->size,
+						     .depth = d,
+						     .ndepth = 3 };
+	}
+	*n = nframe + nshape;
+	return v;
+}
+
+static int unwind_place(struct weld *w, struct err *e)
+{
+	size_t frame_max, hdr_max, n;
+	struct frame_desc *v = frames_all(w, &n);
+	uint64_t eh_frame, hdr;
+	struct unwind u;
+
+	if (unwind_size(v, n, &w->img, w->stub.eh_frame.n / 16, &frame_max,
+			&hdr_max))
+		return 0;
+	code_align(&w->rx, 8, 0);
+	eh_frame = code_here(&w->rx);
+	hdr = align_up(eh_frame + frame_max, 8);
+	if (unwind_write(&w->arena, &w->img, v, n, w->stub.eh_frame, w->stub.eh_frame_vaddr, eh_frame,
+			 hdr, &u, e))
+		return -1;
+	w->eh_frame = eh_frame - w->rx.vaddr;
+	w->eh_frame_size = u.eh_frame.n;
+	w->debug_frame = u.debug_frame;
+	code_bytes(&w->rx, u.eh_frame.p, u.eh_frame.n);
+	if (!u.eh_frame_hdr.n)
+		return 0;
+	while (code_here(&w->rx) < hdr)
+		code_u8(&w->rx, 0);
+	w->eh_frame_hdr = hdr - w->rx.vaddr;
+	w->eh_frame_hdr_size = u.eh_frame_hdr.n;
+	code_bytes(&w->rx, u.eh_frame_hdr.p, u.eh_frame_hdr.n);
+	return 0;
+}
+
+int generate(struct weld *w, const struct weld_options *opt, struct err *e)
+{
+	if (stub_place(w, opt, e) || programs_place(w, opt, e) ||
+	    trampolines_place(w, opt, e) || unwind_place(w, e))
+		return -1;
+	hook_start(w);
+	return 0;
+}
