@@ -5,8 +5,8 @@
 set -euo pipefail
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
-gcc -O2 -o "$build/target" "$here/target.c"
+gcc -O2 -pthread -o "$build/target" "$here/target.c"
 "$build/bench" "$build/target" "$build/obj/rows.bpf.o" "$build/bpfweld" \
-	/bin/bash "$build/obj/bash_lines.bpf.o" "${2:-11}" \
+	/bin/bash "$build/obj/bash_lines.bpf.o" "${2:-400}" \
 	>"$build/bench.json"
 echo "JSON: $build/bench.json"

@@ -1,39 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /* target - the bench's target: one function a row, all alike, called in a loop.
  *
- *     target ROW CALLS       prints nanoseconds per call
+ * Reads lines "ROW CALLS" and answers each with nanoseconds per call and the
+ * calls made, warming up included.  "ROW CALLS thread" calls from a thread of
+ * its own: the main thread of a welded program counts hits without a lock.
  *
  * The functions begin with `push %rbp`, which the kernel emulates: the fast
  * case for its uprobes (a single-stepped instruction costs it 9,000 ns).
  */
+#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define ROW(name)                                                              \
-	__asm__(".pushsection .text\n.p2align 5\n.type row_" #name             \
-		", @function\nrow_" #name ":\n.cfi_startproc\n"               \
-		"push %rbp\n.cfi_def_cfa_offset 16\n.cfi_offset 6, -16\n"     \
-		"mov %rsp, %rbp\n.cfi_def_cfa_register 6\n"                   \
-		"lea (%rdi,%rsi), %rax\npop %rbp\n.cfi_def_cfa 7, 8\n"        \
-		"ret\n.cfi_endproc\n.size row_" #name ", .-row_" #name        \
-		"\n.popsection\n");                                           \
+// clang-format off
+#define ROW(name)                                                      \
+	__asm__(".pushsection .text\n"                                 \
+		".p2align 5\n"                                         \
+		".type row_" #name ", @function\n"                     \
+		"row_" #name ": .cfi_startproc\n"                      \
+		"	push %rbp\n"                                   \
+		"	.cfi_def_cfa_offset 16\n"                      \
+		"	.cfi_offset 6, -16\n"                          \
+		"	mov %rsp, %rbp\n"                              \
+		"	.cfi_def_cfa_register 6\n"                     \
+		"	lea (%rdi,%rsi), %rax\n"                       \
+		"	pop %rbp\n"                                    \
+		"	.cfi_def_cfa 7, 8\n"                           \
+		"	ret\n"                                         \
+		"	.cfi_endproc\n"                                \
+		".size row_" #name ", .-row_" #name "\n"               \
+		".popsection\n");                                      \
 	long row_##name(long, long, long, long);
+// clang-format on
 
 ROW(empty)
 ROW(args)
 ROW(array)
 ROW(hash)
 
-static const struct {
+typedef long row_fn(long, long, long, long);
+static const struct row {
 	const char *name;
-	long (*fn)(long, long, long, long);
+	row_fn *fn;
 } rows[] = {
 	{ "empty", row_empty },
 	{ "args", row_args },
 	{ "array", row_array },
 	{ "hash", row_hash },
+};
+
+struct job {
+	row_fn *fn;
+	long calls;
+	double ns;
 };
 
 static double now(void)
@@ -44,26 +64,62 @@ static double now(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static double measure(long (*volatile fn)(long, long, long, long), long calls)
+static void calls_make(row_fn *fn, long calls)
 {
-	long (*f)(long, long, long, long) = fn;
-	double start;
-
-	for (long i = 0; i < 100; i++) /* arm, warm */
-		f(i, 1, 2, 3);
-	start = now();
 	for (long i = 0; i < calls; i++)
-		f(i, 1, 2, 3);
-	return (now() - start) / (double)calls;
+		fn(i, 1, 2, 3);
 }
 
-int main(int argc, char **argv)
+static long warming(const struct job *j)
 {
-	for (size_t i = 0; argc == 3 && i < sizeof(rows) / sizeof(*rows); i++)
-		if (strcmp(rows[i].name, argv[1]) == 0) {
-			printf("%.4f\n", measure(rows[i].fn, atol(argv[2])));
-			return 0;
+	return j->calls / 20 + 10;
+}
+
+static void *measure(void *job)
+{
+	struct job *j = job;
+	double start;
+
+	calls_make(j->fn, warming(j));
+	start = now();
+	calls_make(j->fn, j->calls);
+	j->ns = (now() - start) / (double)j->calls;
+	return NULL;
+}
+
+static int measure_in_thread(struct job *j)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, measure, j) ||
+	       pthread_join(thread, NULL);
+}
+
+static row_fn *row_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (!strcmp(rows[i].name, name))
+			return rows[i].fn;
+	return NULL;
+}
+
+int main(void)
+{
+	char line[64], name[16], where[16];
+	struct job j;
+
+	while (fgets(line, sizeof(line), stdin)) {
+		int n = sscanf(line, "%15s %ld %15s", name, &j.calls, where);
+
+		j.fn = row_find(name);
+		if (n < 2 || !j.fn || (n == 3 && measure_in_thread(&j))) {
+			fprintf(stderr, "target: cannot do: %s", line);
+			return 2;
 		}
-	fputs("usage: target empty|args|array|hash CALLS\n", stderr);
-	return 2;
+		if (n == 2)
+			measure(&j);
+		printf("%.4f %ld\n", j.ns, j.calls + warming(&j));
+		fflush(stdout);
+	}
+	return 0;
 }

@@ -19,15 +19,15 @@
 static const char *const operands[0x40] = {
 	[CFA_NOP] = "",               [CFA_ADVANCE1] = "1",
 	[CFA_ADVANCE2] = "2",         [CFA_ADVANCE4] = "4",
-	[0x05 /* offset_ext */] = "uu", [0x06 /* restore_ext */] = "u",
-	[0x07 /* undefined */] = "u", [0x08 /* same_value */] = "u",
-	[0x09 /* register */] = "uu", [CFA_REMEMBER] = "",
+	[CFA_OFFSET_EXTENDED] = "uu", [CFA_RESTORE_EXTENDED] = "u",
+	[CFA_UNDEFINED] = "u",        [CFA_SAME_VALUE] = "u",
+	[CFA_REGISTER] = "uu",        [CFA_REMEMBER] = "",
 	[CFA_RESTORE_STATE] = "",     [CFA_DEF_CFA] = "uu",
 	[CFA_DEF_CFA_REGISTER] = "u", [CFA_DEF_CFA_OFFSET] = "u",
 	[CFA_DEF_CFA_EXPRESSION] = "b", [CFA_EXPRESSION] = "ub",
-	[0x11 /* offset_ext_sf */] = "us", [CFA_DEF_CFA_SF] = "us",
-	[CFA_DEF_CFA_OFFSET_SF] = "s", [0x14 /* val_offset */] = "uu",
-	[0x15 /* val_offset_sf */] = "us", [CFA_VAL_EXPRESSION] = "ub",
+	[CFA_OFFSET_EXTENDED_SF] = "us", [CFA_DEF_CFA_SF] = "us",
+	[CFA_DEF_CFA_OFFSET_SF] = "s", [CFA_VAL_OFFSET] = "uu",
+	[CFA_VAL_OFFSET_SF] = "us",   [CFA_VAL_EXPRESSION] = "ub",
 	[CFA_ARGS_SIZE] = "u",        [0x2f /* GNU negative offset */] = "uu",
 };
 // clang-format on
@@ -65,18 +65,33 @@ static struct operand read_operand(struct cursor *c, char kind)
 	return o;
 }
 
-/* May the expression use rsp or rip?  Their DW_OP_breg, or a DW_OP_bregx;
- * an operand that only looks like one costs us an FDE, not its truth. */
-static bool uses_moving(struct bytes expr)
+static uint32_t bit(uint64_t reg)
 {
-	for (size_t i = 0; expr.p && i < expr.n; i++)
-		if (expr.p[i] == 0x70 + CFA_REG_RSP ||
-		    expr.p[i] == 0x70 + CFA_REG_RIP || expr.p[i] == 0x92)
-			return true;
-	return false;
+	return reg < 32 ? UINT32_C(1) << reg : 0;
 }
 
-static void remember(struct cfa *r)
+/* Registers that the expression may use: those of its DW_OP_breg, or any if
+ * there is a DW_OP_bregx.  An operand that only looks like one is counted. */
+static uint32_t uses(struct bytes expr)
+{
+	uint32_t regs = 0;
+
+	for (size_t i = 0; expr.p && i < expr.n; i++)
+		if (expr.p[i] >= 0x70 && expr.p[i] < 0x90)
+			regs |= bit(expr.p[i] - 0x70);
+		else if (expr.p[i] == 0x92)
+			regs = UINT32_MAX;
+	return regs;
+}
+
+/* If it uses rsp or rip, it means something else in a trampoline; to be wrong
+ * about that costs us an FDE, not its truth. */
+static bool uses_moving(struct bytes expr)
+{
+	return uses(expr) & (bit(CFA_REG_RSP) | bit(CFA_REG_RIP));
+}
+
+static void remember(struct cfa *r, bool early)
 {
 	if (r->nkept == CFA_REMEMBERED) {
 		r->lost = true;
@@ -84,20 +99,37 @@ static void remember(struct cfa *r)
 	}
 	r->kept[r->nkept] = r->now;
 	r->kept[r->nkept].last = r->last;
+	r->kept[r->nkept].early = early;
 	r->kept[r->nkept++].mark = r->prog.n;
 	r->last = r->prog.n; /* nothing before the mark is overtaken */
 }
 
 /* Everything since the matching remember_state is undone: forget it. */
-static void recall(struct cfa *r)
+static void recall(struct cfa *r, bool early)
 {
-	if (!r->nkept) {
+	if (!r->nkept || r->kept[r->nkept - 1].early != early) {
 		r->lost = true;
 		return;
 	}
 	r->now = r->kept[--r->nkept];
 	r->prog.n = r->now.mark;
 	r->last = r->now.last;
+}
+
+/* Is the register in its place, or elsewhere? */
+static void apply_saved(struct cfa *r, uint8_t op, uint64_t reg)
+{
+	switch (op) {
+	case CFA_RESTORE:
+	case CFA_RESTORE_EXTENDED:
+		r->now.saved &= ~bit(reg) | r->cie_saved;
+		break;
+	case CFA_SAME_VALUE:
+		r->now.saved &= ~bit(reg);
+		break;
+	default:
+		r->now.saved |= bit(reg);
+	}
 }
 
 static void apply(struct cfa *r, uint8_t op, const struct operand *o,
@@ -109,6 +141,7 @@ static void apply(struct cfa *r, uint8_t op, const struct operand *o,
 	case CFA_DEF_CFA:
 	case CFA_DEF_CFA_SF:
 		now->reg = o[0].u;
+		now->needs = bit(now->reg);
 		now->offset = (int64_t)o[1].u;
 		if (op == CFA_DEF_CFA_SF)
 			now->offset *= data_align;
@@ -116,6 +149,7 @@ static void apply(struct cfa *r, uint8_t op, const struct operand *o,
 		break;
 	case CFA_DEF_CFA_REGISTER:
 		now->reg = o[0].u;
+		now->needs = bit(now->reg);
 		break;
 	case CFA_DEF_CFA_OFFSET:
 		now->offset = (int64_t)o[0].u;
@@ -125,12 +159,16 @@ static void apply(struct cfa *r, uint8_t op, const struct operand *o,
 		break;
 	case CFA_DEF_CFA_EXPRESSION:
 		now->reg = NOWHERE;
+		now->needs = uses(o[0].block);
 		now->wrong_here = uses_moving(o[0].block);
 		break;
 	case CFA_EXPRESSION:
 	case CFA_VAL_EXPRESSION:
 		now->wrong_saved |= uses_moving(o[1].block);
+		apply_saved(r, op, o[0].u);
 		break;
+	default:
+		apply_saved(r, op, o[0].u);
 	}
 }
 
@@ -147,7 +185,7 @@ static void emit_insn(struct cfa *r, const uint8_t *p, size_t n)
 
 /* Run `insns`, which begin at `at`, up to and including `pc`. */
 static void run(struct cfa *r, struct bytes insns, const struct fde *of,
-		uint64_t at, uint64_t pc, bool emit)
+		uint64_t at, uint64_t pc)
 {
 	struct cursor c = { insns, 0, false };
 
@@ -155,18 +193,17 @@ static void run(struct cfa *r, struct bytes insns, const struct fde *of,
 		const uint8_t *from = insns.p + c.at;
 		uint8_t byte = cur_u8(&c), op = byte & 0xc0;
 		struct operand o[2] = { { 0, { NULL, 0 } } };
-		const char *kinds = "";
+		const char *kinds = op == CFA_OFFSET ? "u" : "";
+		size_t nop = 0;
 
-		if (!op) {
+		if (op) {
+			o[nop++].u = byte & 0x3f;
+		} else {
 			op = byte;
 			kinds = operands[op];
-		} else if (op == CFA_ADVANCE) {
-			o[0].u = byte & 0x3f;
-		} else if (op == CFA_OFFSET) {
-			kinds = "u";
 		}
 		for (size_t i = 0; kinds && kinds[i]; i++)
-			o[i] = read_operand(&c, kinds[i]);
+			o[nop++] = read_operand(&c, kinds[i]);
 		if (!kinds || c.bad) {
 			r->lost = true;
 			return;
@@ -181,30 +218,45 @@ static void run(struct cfa *r, struct bytes insns, const struct fde *of,
 				return;
 			break;
 		case CFA_RESTORE_STATE:
-			recall(r);
+			recall(r, at < r->first);
 			break;
 		case CFA_REMEMBER:
-			remember(r);
+			remember(r, at < r->first);
 			break;
 		case CFA_NOP:
 		case CFA_ARGS_SIZE: /* only for landing pads */
 			break;
 		default:
 			apply(r, op, o, of->data_align);
-			if (emit)
+			if (at >= r->first)
 				emit_insn(r, from,
 					  (size_t)(insns.p + c.at - from));
 		}
 	}
 }
 
-bool cfa_at(struct cfa *r, const struct fde *of, uint64_t pc)
+static bool cfa_run(struct cfa *r, const struct fde *of, uint64_t first,
+		    uint64_t pc)
 {
 	r->prog.n = r->last = r->nkept = 0;
 	r->lost = of->signal_frame;
+	r->cie_saved = 0;
 	memset(&r->now, 0, sizeof(r->now));
-	run(r, of->cie_insns, of, of->start, UINT64_MAX, false);
+	r->first = UINT64_MAX;
+	run(r, of->cie_insns, of, of->start, UINT64_MAX);
 	r->nkept = 0;
-	run(r, of->insns, of, of->start, pc, true);
+	r->cie_saved = r->now.saved;
+	r->first = first;
+	run(r, of->insns, of, of->start, pc);
 	return !r->lost && !r->now.wrong_here && !r->now.wrong_saved;
+}
+
+bool cfa_at(struct cfa *r, const struct fde *of, uint64_t pc)
+{
+	return cfa_run(r, of, of->start, pc);
+}
+
+bool cfa_step(struct cfa *r, const struct fde *of, uint64_t from, uint64_t pc)
+{
+	return cfa_run(r, of, from + 1, pc);
 }

@@ -106,18 +106,34 @@ static char *temporary_name(const char *out)
 								    : name;
 }
 
-/* A limit on file sizes is an error as any other, not a signal. */
-static void ignore_xfsz(struct sigaction *old)
+/* While there is a temporary file, nothing may end us and leave it behind: a
+ * limit on file sizes is an error as any other, other signals wait. */
+struct calm {
+	sigset_t mask;
+	struct sigaction xfsz;
+};
+
+static void calm_begin(struct calm *old)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t all;
 
-	sigaction(SIGXFSZ, &ignore, old);
+	sigfillset(&all);
+	sigdelset(&all, SIGXFSZ); /* blocked, it would not be ignored */
+	sigprocmask(SIG_BLOCK, &all, &old->mask);
+	sigaction(SIGXFSZ, &ignore, &old->xfsz);
+}
+
+static void calm_end(const struct calm *old)
+{
+	sigaction(SIGXFSZ, &old->xfsz, NULL);
+	sigprocmask(SIG_SETMASK, &old->mask, NULL);
 }
 
 int file_write(const char *out, struct bytes content, mode_t mode,
 	       const char *xattrs_of, bool privileged, struct err *e)
 {
-	struct sigaction xfsz;
+	struct calm calm;
 	struct stat st;
 	char *tmp;
 	int fd, ret = -1;
@@ -128,7 +144,7 @@ int file_write(const char *out, struct bytes content, mode_t mode,
 	tmp = temporary_name(out);
 	if (!tmp)
 		return fail(e, out, NOWHERE, "%s", strerror(errno));
-	ignore_xfsz(&xfsz);
+	calm_begin(&calm);
 	fd = mkostemp(tmp, O_CLOEXEC);
 	if (fd < 0) {
 		fail(e, out, NOWHERE, "%s", strerror(errno));
@@ -145,7 +161,7 @@ int file_write(const char *out, struct bytes content, mode_t mode,
 out:
 	if (fd >= 0)
 		close(fd);
-	sigaction(SIGXFSZ, &xfsz, NULL);
+	calm_end(&calm);
 	free(tmp);
 	return ret;
 }

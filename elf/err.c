@@ -49,7 +49,7 @@ void err_print(FILE *to, const struct err *e)
 {
 	fputs("bpfweld: ", to);
 	if (e->file)
-		fprintf(to, "%s:", e->file);
+		fprintf(to, "%s:", *e->file ? e->file : "''");
 	if (e->at != NOWHERE)
 		fprintf(to, "0x%" PRIx64 ":", e->at);
 	fprintf(to, "%s%s\n", e->file || e->at != NOWHERE ? " " : "", e->what);

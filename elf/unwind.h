@@ -3,8 +3,10 @@
  * table over old and new ones.
  *
  * A trampoline begins in the frame state that its site had, so its FDE repeats
- * the CFA program of the site's function up to the site (advances removed),
- * then says how far below the site's stack pointer each of its stretches runs.
+ * the CFA program of the site's function up to the site (advances removed).
+ * Then it says for each of its stretches how far the stack pointer is below the
+ * target's, which registers wait on the stack, and how much of the site has
+ * been executed: a displaced push has the effect it had in the function.
  *
  * Unwinders in the process and perf use the table; debuggers look sections up
  * by name.  So:
@@ -21,10 +23,19 @@
 
 #include "elf/image.h"
 
+struct kept {              /* a register's value is in memory: */
+	uint8_t reg;       /* its DWARF number */
+	int32_t at;        /* rsp + at */
+};
 struct depth {             /* from start + at on, */
 	uint32_t at;
-	uint32_t below;    /* rsp is this many bytes below the site's; above it
-			      is a negative number, cast */
+	uint32_t below;    /* rsp is this many bytes below the target's; above
+			      it is a negative number, cast */
+	uint32_t done;     /* bytes of the site that have been executed */
+	uint32_t moved;    /* how far those lowered rsp: counts where no `of`
+			      tells */
+	const struct kept *kept;
+	size_t nkept;
 };
 struct frame_desc {
 	uint64_t start, size;     /* new code, vaddr */
@@ -43,6 +54,10 @@ struct unwind {
 	size_t skipped;            /* frames that no FDE can describe: the site
 				      is in a PLT or in a signal frame */
 };
+/* The registers (DWARF numbers, as bits) by which the frame at `pc` is found,
+ * and those that are its caller's still.  They may be dead to the function: rbp
+ * before it is popped; rbx when it was pushed, but the FDE says so later. */
+uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc);
 /* How large both will be, at most; sizes depend on no address, so neither
  * start nor size of a frame is looked at. */
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,

@@ -99,6 +99,7 @@ static struct code_env code_env(struct weld *w)
 		.stub = &w->stub,
 		.info_vaddr = w->info_vaddr,
 		.region_rw = w->stub.region_rw,
+		.own_rw = w->stub.own_rw,
 		.sub = (const uint64_t *const *)w->sub,
 		.shapes = &w->shapes,
 	};
@@ -193,8 +194,9 @@ static struct frame_desc *frames_all(struct weld *w, size_t *n)
 		const struct code_shape *s = &w->shapes.v[i];
 		struct depth *d = arena_alloc(&w->arena, 3 * sizeof(*d));
 
-		d[1] = (struct depth){ s->enter, s->below };
-		d[2] = (struct depth){ s->leave, 0 };
+		d[1] = (struct depth){ .at = s->enter,
+				      .below = s->below };
+		d[2] = (struct depth){ .at = s->leave };
 		v[nframe + i] = (struct frame_desc){ .start = s->start,
 						     .size = s->size,
 						     .depth = d,

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "elf/dynamic.h"
 #include "rewriter/bpf/verify.h"
 #include "rewriter/dump.h"
 #include "rewriter/generate.h"
@@ -45,6 +46,14 @@ static int options_check(const struct weld_options *opt, struct err *e)
 	return 0;
 }
 
+static bool has_text_relocations(const struct image *img)
+{
+	uint64_t v;
+
+	return dynamic_get(img, DT_TEXTREL, &v) ||
+	       (dynamic_get(img, DT_FLAGS, &v) && (v & DF_TEXTREL));
+}
+
 static int target_check(const struct weld_options *opt,
 			const struct image *img, struct err *e)
 {
@@ -52,6 +61,10 @@ static int target_check(const struct weld_options *opt,
 		return refuse(e, img->path, NOWHERE,
 			      "is setuid or setgid; --allow-setuid welds it "
 			      "all the same");
+	if (has_text_relocations(img))
+		return refuse(e, img->path, NOWHERE,
+			      "has text relocations: the loader would write "
+			      "into patches");
 	return 0;
 }
 

@@ -8,6 +8,9 @@
  * defines for it, hidden:
  *     weld_info         RX: the struct below
  *     weld_region       bss, page aligned: weld_info.region_size bytes
+ *     weld_own          bss, a page for itself; its first word is 0, or (own.c)
+ *                       2^63 + an address: a stack above that one is our main
+ *                       thread's, which counts hits without a lock
  *     weld_orig_entry   the target's own e_entry
  *     weld_orig_init    the target's own DT_INIT
  * The stub defines, with C calling convention unless said:
@@ -61,6 +64,7 @@ struct bpf_insn;
 #pragma GCC visibility push(hidden)
 extern const struct weld_info weld_info;
 extern uint8_t weld_region[];
+extern uint64_t weld_own[512];
 #define HELPER(id, name, ...)                                                  \
 	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
 			       uint64_t r4, uint64_t r5);

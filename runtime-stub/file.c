@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c - the region's file: found or created, checked, mapped.
  *
- * Default: /dev/shm/bpfweld-UID/WELDNAME.  The directory must be ours alone
- * (a real directory, our euid, not writable by others), so nobody can put
- * anything under its names; the file must be ours, regular and of this weld.
- * With BPFWELD_REGION=PATH the user answers for the directory.
+ * Default: /dev/shm/bpfweld-UID/WELDNAME.  The directory must be ours alone (a
+ * real directory, our euid, closed to others: in a user namespace without our
+ * id, everybody's files look like ours), so nobody can put anything under its
+ * names; the file must be ours, regular and of this weld.  With
+ * BPFWELD_REGION=PATH the user answers for the directory.
  *
- * A new file is written under a name of its own and linked to the final name
- * when it is complete, so the final name never shows half a region; of several
- * creators one wins and all use the winner's.  Its space is reserved: what
- * tmpfs cannot give is an error here and not a SIGBUS at some later hit.
+ * A new file has no name until it is complete, so the final name never shows
+ * half a region, and a creator that is killed leaves nothing behind (where the
+ * file system has no unnamed files: a dot file).  Of several creators one wins
+ * and all use the winner's.  Its space is reserved: what tmpfs cannot give is
+ * an error here and not a SIGBUS at some later hit.  The target's umask and its
+ * limit on file sizes, which would be a SIGXFSZ, are not to matter.
  *
  * Any failure means "no shared region", never anything to the target.  A file
  * descriptor lives here for microseconds only, and closed on exec.
@@ -18,12 +21,13 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/resource.h>
 #include <linux/stat.h>
 
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
-enum { OTHERS_WRITE = 022, EINTR_TRIES = 16 };
+enum { OTHERS = 077, EINTR_TRIES = 16 };
 
 /* Keeps one step's buffers off the stack during the next. */
 #define STEP static __attribute__((noinline))
@@ -70,11 +74,12 @@ STEP long open_default(void)
 	*put_dec(path + sizeof(prefix) - 1, (uint32_t)sys0(__NR_geteuid)) = 0;
 	fd = sys4(__NR_openat, AT_FDCWD, (long)path, flags, 0);
 	if (fd == -ENOENT) {
-		sys3(__NR_mkdirat, AT_FDCWD, (long)path, 0700);
+		if (sys3(__NR_mkdirat, AT_FDCWD, (long)path, 0700) == 0)
+			sys3(__NR_fchmodat, AT_FDCWD, (long)path, 0700);
 		fd = sys4(__NR_openat, AT_FDCWD, (long)path, flags, 0);
 	}
 	if (fd >= 0 &&
-	    (!stat_is(fd, S_IFDIR, &st) || (st.st_mode & OTHERS_WRITE))) {
+	    (!stat_is(fd, S_IFDIR, &st) || (st.st_mode & OTHERS))) {
 		sys1(__NR_close, fd);
 		return -EPERM;
 	}
@@ -140,8 +145,19 @@ static bool fill_file(long fd)
 	return true;
 }
 
-STEP void create(long dir, const char *name)
+/* May the target have files of this size? */
+static bool size_allowed(void)
 {
+	struct rlimit64 max;
+
+	return sys4(__NR_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&max) < 0 ||
+	       max.rlim_cur >= weld_info.region_size;
+}
+
+/* Where unnamed files cannot be had. */
+STEP void create_named(long dir, const char *name)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	char temp[1 + 16 + 16 + 1], *p = temp;
 	long fd;
 
@@ -149,26 +165,69 @@ STEP void create(long dir, const char *name)
 	p = put_hex(p, __builtin_ia32_rdtsc());
 	p = put_hex(p, (uint64_t)sys0(__NR_gettid));
 	*p = 0;
-	fd = sys4(__NR_openat, dir, (long)temp,
-		  O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = sys4(__NR_openat, dir, (long)temp, flags, 0600);
 	if (fd < 0)
 		return;
+	sys3(__NR_fchmod, fd, 0600, 0);
 	if (fill_file(fd))
 		sys6(__NR_linkat, dir, (long)temp, dir, (long)name, 0, 0);
 	sys3(__NR_unlinkat, dir, (long)temp, 0);
 	sys1(__NR_close, fd);
 }
 
-/* Map the file over the region.  The kernel takes the old pages away before
- * it has the new ones, so a failure may leave a hole: fill it again. */
+/* Name an unnamed file: by its descriptor since Linux 6.10, else by /proc. */
+STEP long give_name(long fd, long dir, const char *name)
+{
+	static const char prefix[] = "/proc/self/fd/";
+	char path[sizeof(prefix) + 10];
+	long ret = sys6(__NR_linkat, fd, (long)"", dir, (long)name,
+			AT_EMPTY_PATH, 0);
+
+	if (ret == 0 || ret == -EEXIST)
+		return ret;
+	mem_copy(path, prefix, sizeof(prefix) - 1);
+	*put_dec(path + sizeof(prefix) - 1, (uint32_t)fd) = 0;
+	return sys6(__NR_linkat, AT_FDCWD, (long)path, dir, (long)name,
+		    AT_SYMLINK_FOLLOW, 0);
+}
+
+STEP void create(long dir, const char *name)
+{
+	const int flags = O_RDWR | O_TMPFILE | O_CLOEXEC;
+	bool filled = false;
+	long fd, ret = 0;
+
+	if (!size_allowed())
+		return;
+	fd = sys4(__NR_openat, dir, (long)".", flags, 0600);
+	if (fd >= 0) {
+		sys3(__NR_fchmod, fd, 0600, 0);
+		filled = fill_file(fd);
+		if (filled)
+			ret = give_name(fd, dir, name);
+		sys1(__NR_close, fd);
+	}
+	if (fd < 0 || (filled && ret < 0 && ret != -EEXIST))
+		create_named(dir, name);
+}
+
+/* Map the file over the region.  An old kernel takes the old pages away before
+ * it knows that it can give the new ones: a hole is filled again, with a region
+ * of our own, as another thread may believe in its armed one. */
 static bool map_over(long fd)
 {
 	long at = map(weld_region, fd, MAP_SHARED | MAP_FIXED);
 
 	if (at == (long)weld_region)
 		return true;
-	if (!region_is_armed())
-		map(weld_region, -1, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED);
+	at = map(weld_region, -1,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
+	if (at == (long)weld_region) {
+		region_fill(weld_region);
+		return true;
+	}
+	if (at > 0) /* before Linux 4.17 the flag means nothing */
+		sys3(__NR_munmap, at, (long)weld_info.region_size, 0);
 	return false;
 }
 
@@ -188,7 +247,7 @@ bool file_map(const char *want)
 		fd = sys4(__NR_openat, dir, (long)name, flags, 0);
 	}
 	if (fd >= 0) {
-		ok = file_is_ours(fd) && map_over(fd);
+		ok = file_is_ours(fd) && region_claim(BY_FILE) && map_over(fd);
 		sys1(__NR_close, fd);
 	}
 	if (dir >= 0)

@@ -26,7 +26,11 @@
  * hash_head.count is taken before a new key is linked and given back after one
  * was marked: -E2BIG exactly when max_entries keys are there.  A process killed
  * in between leaves it off by one, and one element unused, at most;
- * HASH_SPARE elements make up for that and for those in writers' hands.
+ * HASH_SPARE elements make up for that and for those in writers' hands.  With
+ * none left an update is refused, -EBUSY: the old element may be another key's
+ * by the time one would write to it.
+ *
+ * tests/unit/hash_model.c tries all schedules of two or three threads.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -156,7 +160,8 @@ again:
 }
 
 /* Most lookups end at the first element: that much is inlined for each common
- * key size, and needs no register saved. */
+ * key size, and needs no register saved.  rewriter/code/hash.c makes programs
+ * do the same by themselves. */
 static inline __attribute__((always_inline)) void *
 lookup(const struct region_map *m, const void *key, uint32_t key_size)
 {
@@ -350,7 +355,7 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 		ret = forbidden(flags, f);
 		if (ret)
 			break;
-		ret = -E2BIG;
+		ret = f == FOUND ? -EBUSY : -E2BIG;
 		if (f == NOT_FOUND && !reserved) {
 			reserved = reserve(t.head, m->max_entries);
 			if (!reserved)
@@ -368,11 +373,6 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 			break;
 		}
 		ret = -EBUSY;
-	}
-	/* Every spare element is in someone's hands: overwrite the old one. */
-	if (ret == -E2BIG && f == FOUND) {
-		mem_copy(value_of(&t, p.elem), value, m->value_size);
-		ret = 0;
 	}
 	if (e)
 		give_back(&t, e);

@@ -52,11 +52,13 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 	return a ^ high;
 }
 
+#define HASH_C1 UINT64_C(0x9e3779b97f4a7c15)
+#define HASH_C2 UINT64_C(0xd6e8feb86659fd93)
+
 /* A key's bucket is hash_key() & (buckets - 1). */
 static inline uint32_t hash_key(const void *key, uint32_t size)
 {
-	const uint64_t c1 = UINT64_C(0x9e3779b97f4a7c15);
-	const uint64_t c2 = UINT64_C(0xd6e8feb86659fd93);
+	const uint64_t c1 = HASH_C1, c2 = HASH_C2;
 	const uint8_t *p = key;
 	uint64_t h;
 

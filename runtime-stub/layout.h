@@ -34,13 +34,16 @@ struct region_header {
 	uint64_t gates, maps, counts, trace; /* offsets */
 	uint64_t trace_size;
 	uint64_t lost;          /* hits that came while there was no region */
-	uint64_t reserved[4];
+	uint64_t owner;         /* pid, and above it 32 bits of its pid
+				   namespace: who may count into `own` */
+	uint64_t reserved[3];
 };
 
 struct region_count { /* one cache line a probe: no false sharing */
-	uint64_t hits;    /* the program ran */
+	uint64_t hits;    /* the program ran ... */
 	uint64_t misses;  /* it should have run and could not */
-	uint64_t reserved[6];
+	uint64_t own;     /* ... and ran in the owner's main thread */
+	uint64_t reserved[5];
 };
 
 struct region_map {

@@ -9,13 +9,15 @@
  * one fault that is left.
  *
  *                      user address   kernel half   not canonical
- *   probe_read         read           -EFAULT       -EFAULT
+ *   probe_read         read           -EFAULT       -ERANGE
  *   probe_read_user    read           -EFAULT       -EFAULT
  *   probe_read_kernel  -ERANGE (*)    -EFAULT       -ERANGE
  * (*) ctx, the BPF stack and maps are kernel memory under the kernel, and
  * programs read them so: what lies in the region, or not far above our frame on
  * the stack, is read.  Failure zeroes the destination, as there.  Unlike
  * there, a page that is mapped and not resident is brought in and read.
+ * probe_read_str takes the region for the kernel's and the stack for the user's
+ * (its two kinds of copying differ behind the NUL).
  */
 #include <linux/errno.h>
 
@@ -23,6 +25,7 @@
 #include "runtime-stub/sys.h"
 
 enum { PAGE = 4096, NEAR_STACK = 8192, NO_SUCH_HOW = -1 };
+#define TASK_SIZE UINT64_C(0x7ffffffff000)
 
 static uint64_t page_end(uint64_t addr)
 {
@@ -139,13 +142,18 @@ static long read_user_str(uint64_t to, uint32_t n, uint64_t from)
 	return n;
 }
 
+/* What copy_from_kernel_nofault() says of an address that is not ours. */
+static long not_ours(uint64_t addr)
+{
+	return addr >> 47 == 0x1ffff ? -EFAULT : -ERANGE;
+}
+
 /* Would the kernel find this address in its own half?  0, or the error. */
 static long kernel_like(uint64_t addr)
 {
-	if ((int64_t)addr < 0)
-		return addr >> 47 == 0x1ffff ? -EFAULT : -ERANGE;
-	return in_region(addr) || addr - frame_here() < NEAR_STACK ? 0
-								   : -ERANGE;
+	return in_region(addr) || addr - frame_here() < NEAR_STACK
+		       ? 0
+		       : not_ours(addr);
 }
 
 /* strncpy_from_kernel_nofault(): by bytes; nothing behind the NUL is
@@ -174,6 +182,8 @@ static long read_kernel_str(uint64_t to, uint32_t n, uint64_t from)
 
 DEFINE_HELPER(probe_read)
 {
+	if (r3 >= TASK_SIZE)
+		return (uint64_t)failed(r1, (uint32_t)r2, not_ours(r3));
 	return (uint64_t)read_user(r1, (uint32_t)r2, r3);
 }
 
@@ -184,6 +194,8 @@ DEFINE_HELPER(probe_read_user)
 
 DEFINE_HELPER(probe_read_str)
 {
+	if (r3 >= TASK_SIZE || in_region(r3))
+		return (uint64_t)read_kernel_str(r1, (uint32_t)r2, r3);
 	return (uint64_t)read_user_str(r1, (uint32_t)r2, r3);
 }
 

@@ -8,16 +8,19 @@
  *
  * Several threads may do this at once, or a signal handler in the middle of
  * it.  Mapping the same file twice changes nothing.  Filling is for one, as a
- * second could undo what a program has meanwhile written to .data; others wait
- * for a while, but not for ever: they may have interrupted the one.
+ * second could undo what a program has meanwhile written to .data.  And it is
+ * one or the other: to fill what another thread has just mapped would undo it
+ * for all processes.  So the first to be sure of its way claims it, and others
+ * wait a while, but not for ever: they may have interrupted the one.
  *
  * fork: a shared region stays shared, a private one is copied with everything
  * else.
  */
 #include "runtime-stub/stub.h"
+#include "runtime-stub/sys.h"
 
 enum settled { NOT_YET, ARMED, OFF };
-enum { PATIENCE = 2000 };
+enum { PATIENCE = 2000 }; /* turns of the processor: about a millisecond */
 
 #pragma GCC visibility push(hidden)
 uint32_t weld_settled; /* entry.S tests it */
@@ -26,7 +29,8 @@ void start_init(int argc, const char *const *argv, const char *const *envp);
 void start_hit(void);
 #pragma GCC visibility pop
 
-static uint32_t filling; /* someone has begun to */
+static uint32_t claimed; /* enum region_way: what somebody has begun */
+static uint32_t filling;
 
 static uint32_t settled(void)
 {
@@ -76,11 +80,23 @@ void region_fill(uint8_t *base)
 		*(volatile uint8_t *)(base + w->gates + i) = 1;
 }
 
+bool region_claim(enum region_way way)
+{
+	uint32_t was = 0;
+
+	return __atomic_compare_exchange_n(&claimed, &was, way, false,
+					   __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE) ||
+	       was == way;
+}
+
+/* Who has not claimed it first waits for who has. */
 static void fill_private(void)
 {
-	if (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQ_REL))
+	if (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQ_REL) ||
+	    !region_claim(BY_FILLING))
 		for (int i = 0; i < PATIENCE && !settled(); i++)
-			__builtin_ia32_pause();
+			sys0(__NR_sched_yield);
 	if (!settled()) {
 		region_fill(weld_region);
 		settle(ARMED);
@@ -106,11 +122,16 @@ static void arm(struct aux aux, const char *want)
 static void start_stack(const char *const *envp)
 {
 	const char *const *v = envp;
+	struct aux aux;
 
 	while (*v)
 		v++;
-	arm(aux_read((const uint64_t *)(v + 1), (const uint64_t *)(v + 129)),
-	    env_want(envp));
+	aux = aux_read((const uint64_t *)(v + 1), (const uint64_t *)(v + 129));
+	if (aux.secure) /* or unsetenv() has moved the end of envp */
+		aux = aux_find();
+	arm(aux, env_want(envp));
+	if (region_is_armed())
+		own_take(envp);
 }
 
 void start_entry(const uint64_t *sp)

@@ -4,6 +4,7 @@
  *   entry.S     weld_arm, weld_entry, weld_init: save everything, call C
  *   start.c     is there a region, and if not, make one
  *   file.c      the region's file: open, check, create
+ *   own.c       who may count hits without a lock
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_* on ARRAY; hash.c: on HASH
  *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
@@ -65,6 +66,13 @@ bool file_map(const char *want);
 /* start.c: write the initial content over zeroes, gates last. */
 void region_fill(uint8_t *base);
 bool region_is_armed(void);
+/* Is the region to come to be in this way?  False: another thread has begun in
+ * the other one. */
+enum region_way { BY_FILE = 1, BY_FILLING = 2 };
+bool region_claim(enum region_way way);
+/* own.c: become the region's owner, if there is none; `stack` is an address
+ * near the top of the main thread's stack. */
+void own_take(const void *stack);
 
 #pragma GCC visibility pop
 

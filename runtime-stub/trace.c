@@ -2,12 +2,13 @@
 /* trace.c - bpf_trace_printk: the kernel's small format language into the
  * region's ring.
  *
- *   %[0 +-]*[width] then  d i u x X, l.., ll..   c   p px pK ps pS   s   %%
+ *   %[0 +-]*[width] then  d i u x X, l.., ll..   c   p px pK ps pS   %%
+ *                         s, the same as  pus pks
  *
  * What bpf_bprintf_prepare() (kernel/bpf/helpers.c) refuses is -EINVAL here,
- * too: other letters, more than three arguments, bytes that are not printable
- * ASCII or space, a format without its NUL; %s and %p must be followed by a
- * space, punctuation or the end.  A pointer prints as 16 digits (the kernel
+ * too: other letters, more than three arguments, control characters other than
+ * space, a format without its NUL; %s and %p must be followed by a space,
+ * punctuation or the end.  A pointer prints as 16 digits (the kernel
  * hashes %p; there is nothing to hide from the target itself).  The result is
  * the length of the whole text; the ring keeps TRACE_TEXT bytes of it.
  */
@@ -48,6 +49,11 @@ static void pad(struct text *t, char c, uint32_t len, uint32_t width)
 static bool is_space(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_ascii(char c) /* else a part of UTF-8, which may be printed */
+{
+	return !(c & 0x80);
 }
 
 static bool is_print(char c)
@@ -95,6 +101,10 @@ static const char *spec_of(const char *p, struct spec *s)
 	}
 	p = flags_of(p, s);
 	s->kind = *p;
+	if (*p == 'p' && (p[1] == 'u' || p[1] == 'k') && p[2] == 's') {
+		p += 2;
+		s->kind = 's';
+	}
 	if (*p == 'p') {
 		p++;
 		if (*p == 'x' || *p == 'K' || *p == 's' || *p == 'S')
@@ -120,7 +130,7 @@ static bool format_ok(const char *fmt, uint32_t size)
 	struct spec s;
 
 	for (; n < size && fmt[n]; n++)
-		if (!is_print(fmt[n]) && !is_space(fmt[n]))
+		if (is_ascii(fmt[n]) && !is_print(fmt[n]) && !is_space(fmt[n]))
 			return false;
 	if (n == size)
 		return false;

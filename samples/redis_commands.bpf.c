@@ -6,7 +6,9 @@
  *     redis-cli -p 7777 set a 1
  *     bpfweld map dump redis.weld commands
  *
- * lookupCommand(robj **argv, int argc): argv[0]->ptr is the command's name.
+ * lookupCommandLogic(dict *commands, robj **argv, int argc, int strict) of redis
+ * 7: argv[0]->ptr is the command's name.  (lookupCommand() is inlined where
+ * commands are processed.)
  */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
@@ -28,21 +30,21 @@ struct {
 
 enum { ROBJ_PTR = 8 }; /* robj: type, encoding, lru, refcount; then ptr */
 
-SEC("uprobe//usr/bin/redis-server:lookupCommand")
+SEC("uprobe//usr/bin/redis-server:lookupCommandLogic")
 int command(struct pt_regs *ctx)
 {
-	struct count first = { 1, PT_REGS_PARM2(ctx) }, *c;
+	struct count first = { 1, PT_REGS_PARM3(ctx) }, *c;
 	const char *object = NULL, *text = NULL;
 	struct name n = {};
 
 	bpf_probe_read_user(&object, sizeof(object),
-			    (void *)PT_REGS_PARM1(ctx));
+			    (void *)PT_REGS_PARM2(ctx));
 	bpf_probe_read_user(&text, sizeof(text), object + ROBJ_PTR);
 	bpf_probe_read_user_str(n.text, sizeof(n.text), text);
 	c = bpf_map_lookup_elem(&commands, &n);
 	if (c) {
 		__sync_fetch_and_add(&c->calls, 1);
-		__sync_fetch_and_add(&c->args, PT_REGS_PARM2(ctx));
+		__sync_fetch_and_add(&c->args, PT_REGS_PARM3(ctx));
 	} else {
 		bpf_map_update_elem(&commands, &n, &first, BPF_ANY);
 	}

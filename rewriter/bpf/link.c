@@ -195,9 +195,10 @@ static int data_ref(struct job *j, const struct obj_func *f, uint32_t i,
 		    struct bpf_insn *insn, const struct obj_symbol *s,
 		    uint32_t map)
 {
-	int64_t off = (int64_t)s->value + insn[0].imm;
+	int64_t off;
 
-	if (off < 0 || off > j->set->map[map].value_size)
+	if (__builtin_add_overflow(s->value, insn[0].imm, &off) || off < 0 ||
+	    off > j->set->map[map].value_size)
 		return complain(j, f, i, "reference outside", s->name);
 	insn[0].src_reg = BPF_PSEUDO_MAP_VALUE;
 	insn[0].imm = map;

@@ -12,6 +12,7 @@
  */
 #include <bpf/btf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,15 +33,16 @@ static const char *base_name(const char *path)
 static int read_file(struct arena *a, const char *path, struct bytes *out,
 		     struct err *e)
 {
-	FILE *f = fopen(path, "re");
+	/* O_NONBLOCK: a FIFO shall be an error, not a long wait. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), ret = -1;
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
 	struct stat st;
 	uint8_t *p;
-	int ret = -1;
 
 	if (!f)
 		return fail(e, path, NOWHERE, "%s", strerror(errno));
-	if (fstat(fileno(f), &st) < 0 || !S_ISREG(st.st_mode)) {
-		fail(e, path, NOWHERE, "not a file");
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		refuse(e, path, NOWHERE, "not a regular file");
 		goto out;
 	}
 	if (st.st_size > FILE_MAX) {

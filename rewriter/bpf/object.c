@@ -20,20 +20,22 @@ static int header(const struct object *o, Elf64_Ehdr *h, struct err *e)
 	const uint8_t *p = bytes_at(o->file, 0, sizeof(*h));
 
 	if (!o->file.n)
-		return fail(e, o->path, NOWHERE, "empty file");
+		return refuse(e, o->path, NOWHERE, "empty file");
 	if (o->file.n < 4 || memcmp(o->file.p, ELFMAG, SELFMAG))
-		return fail(e, o->path, NOWHERE, "not an ELF file");
+		return refuse(e, o->path, NOWHERE, "not an ELF file");
 	if (!p)
 		return fail(e, o->path, o->file.n, "truncated ELF header");
 	memcpy(h, p, sizeof(*h));
-	if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_machine != EM_BPF_)
-		return fail(e, o->path, NOWHERE,
-			    "not a BPF object (build it with -target bpf)");
 	if (h->e_ident[EI_DATA] != ELFDATA2LSB)
-		return fail(e, o->path, NOWHERE, "big-endian BPF object");
+		return refuse(e, o->path, NOWHERE,
+			      "big-endian (build it with -target bpfel)");
+	if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_machine != EM_BPF_)
+		return refuse(e, o->path, NOWHERE,
+			      "not a BPF object (build it with -target bpf)");
 	if (h->e_type != ET_REL)
-		return fail(e, o->path, NOWHERE,
-			    "not a relocatable object (e_type %u)", h->e_type);
+		return refuse(e, o->path, NOWHERE,
+			      "not a relocatable object (e_type %u)",
+			      h->e_type);
 	if (h->e_shentsize != sizeof(Elf64_Shdr) || !h->e_shnum ||
 	    h->e_shstrndx >= h->e_shnum)
 		return fail(e, o->path, NOWHERE, "no usable section table");
@@ -262,8 +264,8 @@ static int types(struct arena *a, struct object *o, struct err *e)
 	const struct obj_section *ext = named(o, ".BTF.ext");
 
 	if (!btf)
-		return fail(e, o->path, NOWHERE,
-			    "object without BTF (build it with -g)");
+		return refuse(e, o->path, NOWHERE,
+			      "object without BTF (build it with -g)");
 	o->btf_bytes = btf->bytes;
 	if (types_check(a, o->path, btf->bytes, &o->btf_strs, e))
 		return -1;

@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "rewriter/cli/args.h"
+#include "rewriter/cli/cli.h"
 
-enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID };
+enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK };
 
 static const struct option options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -16,6 +17,7 @@ static const struct option options[] = {
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "dump", required_argument, NULL, OPT_DUMP },
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
+	{ "mask", required_argument, NULL, OPT_MASK },
 	{ "json", no_argument, NULL, 'j' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -42,7 +44,7 @@ static int engine_parse(const char *name, enum engine *out, struct err *e)
 	return 0;
 }
 
-static int option_take(struct args *a, int c, char **argv, struct err *e)
+static int option_take(struct args *a, int c, struct err *e)
 {
 	struct weld_options *w = &a->weld;
 
@@ -70,6 +72,9 @@ static int option_take(struct args *a, int c, char **argv, struct err *e)
 	case OPT_SETUID:
 		w->allow_setuid = true;
 		return 0;
+	case OPT_MASK:
+		list_add(a, &a->mask, &a->nmask, optarg);
+		return 0;
 	case 'j':
 		a->json = true;
 		return 0;
@@ -79,11 +84,8 @@ static int option_take(struct args *a, int c, char **argv, struct err *e)
 	case 'h':
 		a->help = true;
 		return 0;
-	case ':':
-		return misuse(e, "%s needs a value", argv[optind - 1]);
-	default:
-		return misuse(e, "unknown option %s (bpfweld %s --help lists "
-				 "them)", argv[optind - 1], argv[0]);
+	default: /* cli_option() has said what is wrong */
+		return -1;
 	}
 }
 
@@ -106,9 +108,8 @@ int args_parse(int argc, char **argv, bool want_out, struct args *out,
 	memset(out, 0, sizeof(*out));
 	argc = command_split(argc, argv, out);
 	optind = 0;
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":o:p:njvh", options, NULL)) != -1)
-		if (option_take(out, c, argv, e))
+	while ((c = cli_option(argc, argv, ":o:p:njvh", options, e)) != -1)
+		if (option_take(out, c, e))
 			return -1;
 	if (out->help)
 		return 0;

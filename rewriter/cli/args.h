@@ -10,6 +10,8 @@ struct args {
 	struct arena arena;   /* owns the lists in `weld` */
 	bool json, verbose, help;
 	char **command;       /* diff: what follows "--", or NULL */
+	const char *const *mask; /* diff: globs of MAP.FIELD */
+	uint32_t nmask;
 };
 
 /* Parse `TARGET OBJ... [options]`.  `want_out`: -o is required.  0, or -1 with

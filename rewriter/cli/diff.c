@@ -6,40 +6,75 @@
 #include "rewriter/cli/cli.h"
 #include "rewriter/diff/diff.h"
 
-enum { EXIT_DIFFERENT = 1, EXIT_SKIPPED = 77 };
+enum {
+	EXIT_DIFFERENT = 1,
+	EXIT_SKIPPED = 77
+};
 
 static const char usage[] =
-	"usage: bpfweld diff TARGET OBJ... [-p PROG=SPEC]... [-j] -- CMD ARG...\n"
+	"usage: bpfweld diff TARGET OBJ... [options] -- CMD ARG...\n"
 	"Runs CMD with TARGET under kernel uprobes, then with TARGET welded, and\n"
-	"compares all maps and globals, the exit status and the output.  Words of\n"
-	"CMD that name TARGET stand for the file under test.  What changes from\n"
-	"one kernel run to the next (pid, time, cpu) is masked.\n"
-	"Takes the options of weld.  Exit 0: equal, 1: different, 77: the kernel\n"
-	"cannot be used here.\n";
+	"compares all maps and global variables, the exit status and the output.\n"
+	"Whatever in CMD uses the file TARGET gets the one under test.  What varies\n"
+	"from one kernel run to the next (pid, time, cpu) is masked.  CMD must do the\n"
+	"same each time; it is run three times, and again when values differ.\n"
+	"  -p, --probe PROG=SPEC, --set VAR=VALUE, --engine=native|vm, --strict,\n"
+	"      --allow-setuid      as for weld\n"
+	"      --mask GLOB         do not compare MAP, MAP.FIELD, command.output or\n"
+	"                          command.status\n"
+	"  -j, --json              the result as JSON\n"
+	"  -v, --verbose           each run, all differences, what was masked\n"
+	"Exit 0: equal, 1: different, 77: the kernel cannot be used here.\n";
+
+static int skipped(bool json, const char *why)
+{
+	struct json j = json_to(stdout, false);
+
+	if (json) {
+		json_object(&j);
+		json_str_at(&j, "skipped", why);
+		json_end(&j);
+		json_done(&j);
+	} else {
+		fprintf(stderr, "bpfweld: diff skipped: %s\n", why);
+	}
+	return EXIT_SKIPPED;
+}
+
+static void left_out(size_t n, const char *why)
+{
+	if (n)
+		fprintf(stderr, "bpfweld: %zu probe%s left out: %s\n", n,
+			n == 1 ? " is" : "s are", why);
+}
 
 static int diff(const struct args *a, struct weld *w, struct err *e)
 {
-	struct verdict v;
+	struct diff_options opt = {
+		.command = a->command,
+		.ignore = a->mask,
+		.nignore = a->nmask,
+		.json = a->json,
+		.verbose = a->verbose,
+	};
+	struct diff_result r;
 	const char *why;
 
 	if (!a->command || !*a->command)
 		return misuse(e, "diff: no command after --");
 	if (weld(w, &a->weld, e))
 		return -1;
-	if (!kernel_usable(&why)) {
-		fprintf(stderr, "bpfweld: diff skipped: %s\n", why);
-		return EXIT_SKIPPED;
+	if (!diff_usable(&why))
+		return skipped(a->json, why);
+	if (!a->json) {
+		left_out(w->ndropped,
+			 "the kernel cannot probe the instruction");
+		left_out(w->plan.nrefusal, "they cannot be placed (see check)");
 	}
-	if (w->ndropped)
-		fprintf(stderr, "bpfweld: %zu probe%s left out: the kernel "
-				"cannot probe the instruction\n",
-			w->ndropped, w->ndropped == 1 ? " is" : "s are");
-	if (diff_run(&w->arena, w, a->command, stdout, a->json, &v, e))
+	if (diff_run(&w->arena, w, &opt, &r, e))
 		return -1;
-	printf(a->json ? "{\"equal\":%zu,\"masked\":%zu,\"different\":%zu}\n"
-		       : "%zu values equal, %zu masked, %zu different\n",
-	       v.compared, v.masked, v.different);
-	return v.different ? EXIT_DIFFERENT : 0;
+	diff_report(stdout, w, &opt, &r);
+	return r.verdict.different ? EXIT_DIFFERENT : 0;
 }
 
 int cmd_diff(int argc, char **argv)

@@ -70,6 +70,10 @@ static int cmd_version(int argc, char **argv)
 
 	if (cli_parse(argc, argv, "j", &cli, &e))
 		return cli_fail(&e, cli.json);
+	if (cli.narg) {
+		misuse(&e, "version wants no operands");
+		return cli_fail(&e, cli.json);
+	}
 	if (cli.help) {
 		puts("usage: bpfweld version [-j]");
 	} else if (cli.json) {

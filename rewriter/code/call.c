@@ -28,7 +28,7 @@ static int subprogram(struct gen *g, uint32_t at)
 	return gen_fail(g, at, "call of an unknown subprogram");
 }
 
-static int helper(struct gen *g, uint32_t at)
+int gen_helper(struct gen *g, uint32_t at)
 {
 	uint32_t id = (uint32_t)gen_insn(g, at)->imm;
 	const char *name = helper_name(id);
@@ -72,18 +72,20 @@ static int ctx_field(struct gen *g, uint32_t at)
 	return 0;
 }
 
-/* Is the next instruction "if (r0 == NULL)" or its contrary, and only reached
- * from here? */
-static bool null_test(const struct gen *g, uint32_t at, uint8_t op)
+/* Only reached from the instruction before it? */
+uint8_t gen_null_test(const struct gen *g, uint32_t at)
 {
 	const struct bpf_insn *i = gen_insn(g, at);
 	const struct insn_fact *k;
+	uint8_t op = BPF_OP(i->code);
 
-	if (at >= g->f->to)
-		return false;
+	if (at >= g->f->to || (op != BPF_JEQ && op != BPF_JNE))
+		return 0;
 	k = gen_fact(g, at);
 	return i->code == (BPF_JMP | op | BPF_K) && !i->dst_reg && !i->imm &&
-	       !k->target && !k->gone;
+			       !k->target && !k->gone
+		       ? op
+		       : 0;
 }
 
 /* r0 = values + key * stride */
@@ -112,8 +114,8 @@ static int lookup(struct gen *g, uint32_t at, uint32_t *done)
 	const struct insn_fact *k = gen_fact(g, at);
 	struct mem m = gen_memory(g, &k->key, 2, 0);
 	uint32_t map = k->map, target = 0;
-	bool eq = null_test(g, at + 1, BPF_JEQ);
-	bool ne = null_test(g, at + 1, BPF_JNE);
+	bool eq = gen_null_test(g, at + 1) == BPF_JEQ;
+	bool ne = gen_null_test(g, at + 1) == BPF_JNE;
 	int key = g->scratch[0];
 	bool want_null = true;
 	size_t over = 0;
@@ -153,6 +155,8 @@ int gen_call(struct gen *g, uint32_t at, uint32_t *done)
 		return gen_value(g, at, g->of[0], &k->result);
 	case CALL_LOOKUP:
 		return lookup(g, at, done);
+	case CALL_LOOKUP_HASH:
+		return gen_lookup_hash(g, at, done);
 	case CALL_CTX_FIELD:
 		return ctx_field(g, at);
 	}
@@ -160,5 +164,5 @@ int gen_call(struct gen *g, uint32_t at, uint32_t *done)
 		return subprogram(g, at);
 	if (i->src_reg)
 		return gen_fail(g, at, "unknown kind of call");
-	return helper(g, at);
+	return gen_helper(g, at);
 }

@@ -86,6 +86,7 @@ struct code_env {
 	const struct stub *stub;
 	uint64_t info_vaddr;   /* of struct weld_info in RX */
 	uint64_t region_rw;    /* of the region in RW */
+	uint64_t own_rw;       /* of weld_own in RW */
 	const uint64_t *const *sub; /* sub[prog][k]: vaddr of subprogram k's
 				       function form (k >= 1) */
 	/* Hosted runs (bpf_plugin, tests): address of helper `id`, or 0.

@@ -63,6 +63,7 @@ static uint16_t reads_call(const struct known *f, const struct bpf_insn *i,
 
 	switch (k->call) {
 	case CALL_LOOKUP:
+	case CALL_LOOKUP_HASH:
 		return k->key.kind == V_FP ? 0 : bit(2);
 	case CALL_LOOKUP_KNOWN:
 		return 0;
@@ -251,6 +252,12 @@ static void mark_read(uint8_t *read, int64_t at, unsigned len)
 			read[b + BPF_STACK] = 1;
 }
 
+static bool key_on_stack(const struct insn_fact *k)
+{
+	return (k->call == CALL_LOOKUP || k->call == CALL_LOOKUP_HASH) &&
+	       k->key.kind == V_FP;
+}
+
 /* Which bytes of the stack are read; false: it cannot be told. */
 static bool stack_reads(const struct known *f, uint8_t *read)
 {
@@ -264,8 +271,9 @@ static bool stack_reads(const struct known *f, uint8_t *read)
 			continue;
 		if (takes_fp(f, i, k))
 			return false;
-		if (k->call == CALL_LOOKUP && k->key.kind == V_FP)
-			mark_read(read, k->key.n, 4);
+		if (key_on_stack(k))
+			mark_read(read, k->key.n,
+				  f->set->map[k->map].key_size);
 		if (m && m->kind == V_FP && !is_store(i))
 			mark_read(read, m->n + i->off, insn_bytes(i));
 	}
@@ -360,6 +368,8 @@ static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
 
 	if (k->call == CALL_LOOKUP)
 		return 56;
+	if (k->call == CALL_LOOKUP_HASH)
+		return 224;
 	if (insn_is_atomic(i))
 		return 40;
 	if (insn_is_alu(i) && (op == BPF_DIV || op == BPF_MOD))
@@ -386,7 +396,7 @@ static int collect(struct known *f, struct err *e)
 		if (BPF_OP(i->code) == BPF_CALL &&
 		    BPF_CLASS(i->code) == BPF_JMP) {
 			f->used |= bit(0);
-			f->calls |= k->call == CALL_REAL;
+			f->calls |= call_remains(k->call);
 		} else {
 			f->used |= writes(i, k);
 		}
@@ -399,7 +409,7 @@ static int collect(struct known *f, struct err *e)
 			deepen(f, m->n + i->off);
 		if (k->result.kind == V_FP)
 			deepen(f, k->result.n);
-		if (k->call == CALL_LOOKUP && k->key.kind == V_FP)
+		if (key_on_stack(k))
 			deepen(f, k->key.n);
 		needs(f, i, k);
 		f->size += estimate(i, k);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* gen.h - one function while its code is made; private to the compiler.
  *
- * Each kind of instruction has its file: alu.c, mem.c, atomic.c, branch.c and
- * call.c.  gen_function() in compile.c runs over the instructions.
+ * Each kind of instruction has its file: alu.c, mem.c, atomic.c, branch.c,
+ * call.c and hash.c.  gen_function() in compile.c runs over the instructions.
  */
 #ifndef BPFWELD_GEN_H
 #define BPFWELD_GEN_H
@@ -65,6 +65,14 @@ int gen_jump(struct gen *g, uint32_t at);
 /* A call; *done is how many instructions it covered (a NULL test right behind
  * a lookup is part of it). */
 int gen_call(struct gen *g, uint32_t at, uint32_t *done);
+
+/* call.c: the call of the helper that the instruction names. */
+int gen_helper(struct gen *g, uint32_t at);
+/* BPF_JEQ or BPF_JNE: "if (r0 == NULL)" or its contrary, right behind a call
+ * and not reached otherwise.  0: neither. */
+uint8_t gen_null_test(const struct gen *g, uint32_t at);
+/* hash.c: a lookup in a hash map. */
+int gen_lookup_hash(struct gen *g, uint32_t at, uint32_t *done);
 
 /* Nothing stands between `from` and a later `target`. */
 bool gen_leads_nowhere(const struct gen *g, uint32_t from, uint32_t target);

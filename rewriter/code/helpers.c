@@ -37,7 +37,7 @@ static void add_compiled(const struct bpf_set *set, const struct bpf_prog *p,
 	if (!known_make(&a, set, p, sub, FORM_FUNCTION, &f, &e))
 		for (uint32_t i = f.from; i < f.to; i++)
 			if (!f.fact[i - f.from].gone &&
-			    f.fact[i - f.from].call == CALL_REAL &&
+			    call_remains(f.fact[i - f.from].call) &&
 			    p->insn[i].code == (BPF_JMP | BPF_CALL) &&
 			    !p->insn[i].src_reg)
 				add(ids, p->insn[i].imm);

@@ -38,6 +38,7 @@ enum taken { TAKEN_MAYBE, TAKEN_NEVER, TAKEN_ALWAYS };
 enum call_as {
 	CALL_REAL,
 	CALL_LOOKUP,       /* in an array: address arithmetic */
+	CALL_LOOKUP_HASH,  /* in a hash: the first element inline, else a call */
 	CALL_LOOKUP_KNOWN, /* the result is a V_VALUE or 0 */
 	CALL_CTX_FIELD,    /* get_func_ip, get_attach_cookie */
 };
@@ -47,7 +48,7 @@ struct insn_fact {
 	struct val src;    /* ... and of src_reg */
 	struct val result; /* of the register written, after */
 	struct val key;    /* CALL_LOOKUP*: where the key is (V_FP or V_ANY) */
-	uint32_t map;      /* CALL_LOOKUP*: which array */
+	uint32_t map;      /* CALL_LOOKUP*: which map */
 	uint16_t live;     /* registers read later; bit 10 is r10 */
 	uint16_t before;   /* the same in front of it */
 	uint16_t ctx_regs; /* registers that hold ctx, or may */
@@ -95,6 +96,11 @@ static inline bool val_ctx(const struct val *v)
 static inline bool val_fp(const struct val *v)
 {
 	return v->kind == V_FP || v->may_fp;
+}
+/* Does this call leave a call in the code? */
+static inline bool call_remains(uint8_t call)
+{
+	return call == CALL_REAL || call == CALL_LOOKUP_HASH;
 }
 /* An address that an instruction can name without a register. */
 static inline bool val_address(const struct val *v)

@@ -20,9 +20,10 @@ enum {
 };
 
 /* Shortest encodings first: the low registers need no REX prefix in 32-bit
- * instructions, rbp and r13 always a displacement, r12 a SIB byte. */
+ * instructions, r13 always a displacement, r12 a SIB byte.  rbp comes last:
+ * profilers follow the chain of frame pointers. */
 static const uint8_t order[] = { RAX, RCX, RDX, RSI, RDI, RBX, R8, R9,
-				 R10, R11, R14, R15, RBP, R13, R12 };
+				 R10, R11, R14, R15, R13, R12, RBP };
 
 /* Cheapest register that is not taken: one that is dead; then one that is dead
  * but read through ctx (saved, not restored); then one that has to be saved

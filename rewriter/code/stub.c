@@ -7,7 +7,7 @@
  *   .eh_frame    ->  rebuilt, last
  *   .data*       ------------------------->    first, initialised
  *   .bss*        ------------------------->    zeroes behind it
- *   weld_region  ------------------------->    page aligned, last
+ *   weld_own, weld_region  --------------->    page aligned, last
  *
  * The stub is compiled with a section for each function and object, so what
  * the roots do not reach through relocations is left out, and its frame
@@ -157,7 +157,9 @@ static void place_data(struct link *l, uint64_t region_size)
 			       l->piece[i].sh->sh_size);
 	l->out->data = (struct bytes){ p, data };
 	l->out->bss_size = bss - data;
-	l->out->region_rw = align_up(bss, 4096);
+	/* Never the first page: that one is of the file. */
+	l->out->own_rw = align_up(bss + 1, 4096);
+	l->out->region_rw = l->out->own_rw + 4096;
 	l->out->rw_memsz = l->out->region_rw + region_size;
 }
 
@@ -184,8 +186,11 @@ static void refer_rw(struct code *rx, uint64_t at, uint64_t rw, int64_t add)
 static int refer_extern(struct link *l, uint64_t at, const char *name,
 			int64_t add)
 {
-	if (!strcmp(name, "weld_region")) {
-		refer_rw(l->rx, at, l->out->region_rw, add);
+	bool own = !strcmp(name, "weld_own");
+
+	if (own || !strcmp(name, "weld_region")) {
+		refer_rw(l->rx, at,
+			 own ? l->out->own_rw : l->out->region_rw, add);
 		return 0;
 	}
 	for (size_t i = 0; i < l->next; i++) {

@@ -231,11 +231,14 @@ static void step_lookup(struct walk *w, struct state *s, struct insn_fact *fact)
 	if (map->kind != V_MAP || !w->f->set)
 		return;
 	m = &w->f->set->map[map->map];
+	fact->map = map->map;
+	fact->key = *key;
+	if (m->type == BPF_MAP_TYPE_HASH &&
+	    (m->key_size == 4 || m->key_size == 8 || m->key_size == 16))
+		fact->call = CALL_LOOKUP_HASH;
 	if (m->type != BPF_MAP_TYPE_ARRAY)
 		return;
 	fact->call = CALL_LOOKUP;
-	fact->map = map->map;
-	fact->key = *key;
 	if (key->kind == V_FP && key->n < 0 && w->words)
 		k = word_find(s, (int32_t)key->n);
 	if (!k)

@@ -25,7 +25,8 @@ struct mem {
 
 enum cond {
 	COND_B = 2, COND_AE = 3, COND_E = 4, COND_NE = 5, COND_BE = 6,
-	COND_A = 7, COND_L = 12, COND_GE = 13, COND_LE = 14, COND_G = 15,
+	COND_A = 7, COND_S = 8, COND_L = 12, COND_GE = 13, COND_LE = 14,
+	COND_G = 15,
 };
 
 /* The digit of the group 1 (81 /digit) and group 2 (c1 /digit) opcodes. */

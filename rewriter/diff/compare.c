@@ -1,307 +1,513 @@
 /* SPDX-License-Identifier: MIT */
-/* compare.c - three snapshots, field by field.
+/* compare.c - the runs' snapshots, field by field.
  *
- * K and T are the kernel's runs (original and twin), W is ours.  When K and T
- * have the same keys, elements are matched by key: a field that K and T agree
- * on must be the same in W; one they disagree on must equal T's, or it is
- * masked.  When their keys differ (a pid is in the key), elements are matched by
- * rank after sorting by value, and a field that K and T disagree on anywhere
- * is masked in the whole map.
+ * The maps of all runs are sorted by key and walked together, a key a row:
+ *
+ *     in the welded run and in all twins   its fields are compared
+ *     in the original's run only           depends on the layout: no matter
+ *     else                                 put aside
+ *
+ * When all twins have the same keys, what was put aside is what the welded run
+ * lacks or has too much.  When they have not, keys vary (a pid is in them), and
+ * what was put aside is compared by rank: fields whose values, all elements
+ * together, are not the same in all twins are masked, the rest is sorted.
+ *
+ * After two kernel runs nobody knows what varies.  Then every value that
+ * neither of them has is counted as open.
  */
-#include <inttypes.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "rewriter/diff/diff.h"
+#include "rewriter/names.h"
+
+enum {
+	SIDES = 9,            /* kernel, twins, welded: diff_result.run + 1 */
+	KEY_GROUPS = 1 << 16, /* more groups than a key has */
+};
+
+struct list {
+	const uint8_t **elem;
+	size_t n;
+};
 
 struct compare {
 	struct arena *a;
-	FILE *to;
-	bool json;
+	const struct weld *w;
 	struct verdict *v;
-	const char *map;
-	struct field *key, *value;
-	size_t nkey, nvalue;
-	uint32_t key_size, elem_size;
+	const char *const *ignore;
+	size_t nignore;
+	size_t nrun; /* side[nrun] is the welded one */
+	/* The map at hand: */
+	uint32_t map, key_size, elem_size;
+	const struct snap_map *side[SIDES];
+	struct list aside[SIDES];
+	bool keys_vary;
+	struct field *field; /* the key's, then the value's; offsets count
+				from the key's start */
+	bool *ignored;       /* per field */
+	size_t nkey, nfield;
 };
 
-static void print_bytes(FILE *to, const uint8_t *p, uint32_t n)
-{
-	uint64_t v = 0;
-
-	if (n <= 8) {
-		memcpy(&v, p, n);
-		fprintf(to, "%" PRIu64, v);
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++)
-		fprintf(to, "%02x", p[i]);
-}
-
-static void print_key(const struct compare *c, const uint8_t *key)
-{
-	for (size_t i = 0; i < c->nkey; i++) {
-		const char *name = c->key[i].name;
-
-		if (i)
-			fputs(", ", c->to);
-		if (*name)
-			fprintf(c->to, "%s=", name + (*name == '.'));
-		print_bytes(c->to, key + c->key[i].off, c->key[i].size);
-	}
-}
-
-static void report(struct compare *c, const uint8_t *elem,
-		   const struct field *f, const uint8_t *kernel,
-		   const uint8_t *welded)
-{
-	const char *name = f ? f->name : "";
-
-	c->v->different++;
-	fprintf(c->to, c->json ? "{\"map\":\"%s\",\"key\":\"" : "%s[", c->map);
-	if (elem)
-		print_key(c, elem);
-	fprintf(c->to, c->json ? "\",\"field\":\"%s\",\"kernel\":\"" :
-				 "]%s: kernel ",
-		name);
-	if (kernel)
-		print_bytes(c->to, kernel, f ? f->size : 0);
-	else
-		fputs("has no such element", c->to);
-	fputs(c->json ? "\",\"welded\":\"" : ", welded ", c->to);
-	if (welded)
-		print_bytes(c->to, welded, f ? f->size : 0);
-	else
-		fputs("has no such element", c->to);
-	fputs(c->json ? "\"}\n" : "\n", c->to);
-}
-
-static const uint8_t *elem(const struct snap_map *m, size_t i)
+static const uint8_t *elem_at(const struct snap_map *m, size_t i)
 {
 	return m->elem + i * (m->key_size + m->value_size);
 }
 
-static _Thread_local struct {
-	size_t from, len, size;
-} sort_by;
-
-static int by_bytes(const void *x, const void *y)
+static bool same(const uint8_t *x, const uint8_t *y, const struct field *f)
 {
-	const uint8_t *a = x, *b = y;
-	int d = memcmp(a + sort_by.from, b + sort_by.from, sort_by.len);
-
-	return d ? d : memcmp(a, b, sort_by.size);
+	return !memcmp(x + f->off, y + f->off, f->size);
 }
 
-static void sort_elems(struct snap_map *m, size_t from, size_t len)
+/* --- what comes out. */
+
+static struct difference *difference(struct compare *c,
+				     enum difference_kind kind)
 {
-	sort_by.from = from;
-	sort_by.len = len;
-	sort_by.size = m->key_size + m->value_size;
-	if (m->nelem)
-		qsort(m->elem, m->nelem, sort_by.size, by_bytes);
+	struct verdict *v = c->v;
+	struct difference *d;
+
+	v->different++;
+	v->diff = arena_push(c->a, v->diff, v->ndiff, sizeof(*v->diff));
+	d = &v->diff[v->ndiff++];
+	*d = (struct difference){ .kind = kind, .map = c->map };
+	return d;
 }
 
-static bool same_keys(const struct snap_map *x, const struct snap_map *y)
+static void differs(struct compare *c, const struct field *f,
+		    const uint8_t *kernel, const uint8_t *welded)
 {
-	if (x->nelem != y->nelem)
-		return false;
-	for (size_t i = 0; i < x->nelem; i++)
-		if (memcmp(elem(x, i), elem(y, i), x->key_size))
-			return false;
-	return true;
+	struct difference *d = difference(c, DIFF_FIELD);
+	uint32_t at = f->off;
+
+	while (kernel[at] == welded[at])
+		at++;
+	d->field = f;
+	d->index = (at - f->off) / f->step;
+	d->kernel = kernel;
+	d->welded = welded;
 }
 
-static void compare_elem(struct compare *c, const uint8_t *k, const uint8_t *t,
-			 const uint8_t *w)
+static void element_differs(struct compare *c, const uint8_t *kernel,
+			    const uint8_t *welded)
 {
-	for (size_t i = 0; i < c->nvalue; i++) {
-		const struct field *f = &c->value[i];
-		uint32_t at = c->key_size + f->off;
+	struct difference *d = difference(c, DIFF_ELEMENT);
 
-		if (memcmp(k + at, w + at, f->size) == 0 ||
-		    memcmp(t + at, w + at, f->size) == 0)
-			c->v->compared++;
-		else if (memcmp(k + at, t + at, f->size) != 0)
-			c->v->masked++;
-		else
-			report(c, k, f, k + at, w + at);
-	}
+	d->kernel = kernel;
+	d->welded = welded;
 }
 
-static void compare_keyed(struct compare *c, const struct snap_map *k,
-			  const struct snap_map *t, const struct snap_map *w)
+static void masked(struct compare *c, const char *field, size_t n)
 {
-	size_t i = 0, j = 0;
+	struct verdict *v = c->v;
 
-	while (i < k->nelem || j < w->nelem) {
-		int d = i == k->nelem ? 1 :
-			j == w->nelem ? -1 :
-					memcmp(elem(k, i), elem(w, j),
-					       c->key_size);
-
-		if (d == 0) {
-			compare_elem(c, elem(k, i), elem(t, i), elem(w, j));
-			i++, j++;
-		} else if (d < 0) {
-			report(c, elem(k, i), &c->value[0],
-			       elem(k, i) + c->key_size, NULL);
-			i++;
-		} else {
-			report(c, elem(w, j), &c->value[0], NULL,
-			       elem(w, j) + c->key_size);
-			j++;
+	v->masked += n;
+	for (size_t i = 0; i < v->nmask; i++)
+		if (v->mask[i].map == c->map && v->mask[i].field == field) {
+			v->mask[i].values += n;
+			return;
 		}
-	}
+	v->mask = arena_push(c->a, v->mask, v->nmask, sizeof(*v->mask));
+	v->mask[v->nmask++] = (struct mask){ c->map, field, n };
 }
 
-/* Zero the fields of W's and K's values that K and T disagree on. */
-static void mask_varying(struct compare *c, struct snap_map *k,
-			 struct snap_map *t, struct snap_map *w)
+static bool is_ignored(const struct compare *c, const char *map,
+		       const char *field)
 {
-	struct snap_map *all[] = { k, t, w };
+	const char *both = arena_printf(c->a, "%s.%s", map, field);
 
-	for (size_t i = 0; i < c->nvalue; i++) {
-		const struct field *f = &c->value[i];
-		uint32_t at = c->key_size + f->off;
-		bool varies = false;
+	for (size_t i = 0; i < c->nignore; i++)
+		if (name_matches(map, c->ignore[i]) ||
+		    name_matches(both, c->ignore[i]))
+			return true;
+	return false;
+}
 
-		for (size_t j = 0; j < k->nelem && j < t->nelem; j++)
-			varies |= memcmp(elem(k, j) + at, elem(t, j) + at,
-					 f->size) != 0;
-		if (!varies)
+/* --- elements that have a key in common. */
+
+static bool any_run_has(const struct compare *c, const uint8_t *const *row,
+			const struct field *f)
+{
+	for (size_t s = 0; s < c->nrun; s++)
+		if (row[s] && same(row[s], row[c->nrun], f))
+			return true;
+	return false;
+}
+
+/* Do the twins disagree on this field, or on one that goes with it? */
+static bool twins_vary(const struct compare *c, const uint8_t *const *row,
+		       const struct field *f)
+{
+	for (size_t i = 0; i < c->nfield; i++) {
+		const struct field *o = &c->field[i];
+
+		if (o->group != f->group)
 			continue;
-		for (size_t s = 0; s < 3; s++)
-			for (size_t j = 0; j < all[s]->nelem; j++)
-				memset(all[s]->elem + j * c->elem_size + at, 0,
-				       f->size);
-		c->v->masked += w->nelem;
+		for (size_t s = 2; s < c->nrun; s++)
+			if (!same(row[1], row[s], o))
+				return true;
+	}
+	return false;
+}
+
+static void compare_row(struct compare *c, const uint8_t *const *row)
+{
+	for (size_t i = c->nkey; i < c->nfield; i++) {
+		const struct field *f = &c->field[i];
+
+		if (c->ignored[i])
+			masked(c, f->name, 1);
+		else if (any_run_has(c, row, f))
+			c->v->equal++;
+		else if (c->nrun == 2)
+			c->v->open++;
+		else if (twins_vary(c, row, f))
+			masked(c, f->name, 1);
+		else
+			differs(c, f, row[1], row[c->nrun]);
 	}
 }
 
-static void compare_ranked(struct compare *c, struct snap_map *k,
-			   struct snap_map *t, struct snap_map *w)
+static bool next_row(const struct compare *c, size_t *at, const uint8_t **row)
 {
-	struct snap_map *all[] = { k, t, w };
+	const uint8_t *least = NULL, *e;
 
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t s = 0; s < 3; s++)
-			sort_elems(all[s], c->key_size, all[s]->value_size);
-		if (pass == 0)
-			mask_varying(c, k, t, w);
+	for (size_t s = 0; s <= c->nrun; s++) {
+		row[s] = NULL;
+		if (at[s] == c->side[s]->nelem)
+			continue;
+		e = elem_at(c->side[s], at[s]);
+		if (!least || memcmp(e, least, c->key_size) < 0)
+			least = e;
 	}
-	if (k->nelem != t->nelem) { /* the number itself varies */
-		c->v->masked += w->nelem;
-		return;
+	for (size_t s = 0; least && s <= c->nrun; s++) {
+		if (at[s] == c->side[s]->nelem)
+			continue;
+		e = elem_at(c->side[s], at[s]);
+		if (memcmp(e, least, c->key_size))
+			continue;
+		row[s] = e;
+		at[s]++;
 	}
-	for (size_t i = 0; i < k->nelem && i < w->nelem; i++)
-		compare_elem(c, elem(k, i), elem(k, i), elem(w, i));
-	if (k->nelem != w->nelem) {
-		static const struct field count = { " number of elements", 0,
-						    8 };
-		uint64_t nk = k->nelem, nw = w->nelem;
+	return least != NULL;
+}
 
-		report(c, NULL, &count, (uint8_t *)&nk, (uint8_t *)&nw);
+static void put_aside(struct compare *c, size_t side, const uint8_t *elem)
+{
+	struct list *l = &c->aside[side];
+
+	l->elem = arena_push(c->a, l->elem, l->n, sizeof(*l->elem));
+	l->elem[l->n++] = elem;
+}
+
+static void walk(struct compare *c)
+{
+	const uint8_t *row[SIDES];
+	size_t at[SIDES] = { 0 };
+
+	while (next_row(c, at, row)) {
+		size_t twins = 0;
+
+		for (size_t s = 1; s < c->nrun; s++)
+			twins += row[s] != NULL;
+		if (twins == c->nrun - 1 && row[c->nrun]) {
+			compare_row(c, row);
+			continue;
+		}
+		c->keys_vary |= twins && twins != c->nrun - 1;
+		for (size_t s = 1; s <= c->nrun; s++)
+			if (row[s])
+				put_aside(c, s, row[s]);
 	}
 }
 
-static struct snap_map sorted_copy(struct arena *a, const struct snap_map *m)
-{
-	struct snap_map copy = *m;
+/* --- elements whose keys vary. */
 
-	copy.elem = arena_dup(a, m->elem,
-			      m->nelem * (m->key_size + m->value_size));
-	sort_elems(&copy, 0, m->key_size);
-	return copy;
+struct order {
+	size_t off, size;
+};
+
+static int by_bytes(const void *x, const void *y, void *ctx)
+{
+	const struct order *o = ctx;
+
+	return memcmp((const uint8_t *)x + o->off, (const uint8_t *)y + o->off,
+		      o->size);
 }
 
-static void compare_map(struct compare *c, const struct weld *w, uint32_t i,
-			const struct snap_map *kernel,
-			const struct snap_map *twin,
-			const struct snap_map *welded)
+/* All values that one field has on a side, sorted. */
+static uint8_t *column(const struct compare *c, size_t side,
+		       const struct field *f)
 {
-	const struct bpf_map_def *d = &w->set.map[i];
-	const struct btf *btf = w->set.object[d->object].btf;
-	struct snap_map k = sorted_copy(c->a, kernel);
-	struct snap_map t = sorted_copy(c->a, twin);
-	struct snap_map o = sorted_copy(c->a, welded);
+	const struct list *l = &c->aside[side];
+	struct order o = { 0, f->size };
+	uint8_t *v = arena_alloc(c->a, l->n * f->size);
 
-	c->map = d->name;
+	for (size_t i = 0; i < l->n; i++)
+		memcpy(v + i * f->size, l->elem[i] + f->off, f->size);
+	qsort_r(v, l->n, f->size, by_bytes, &o);
+	return v;
+}
+
+static bool column_varies(const struct compare *c, const struct field *f)
+{
+	const uint8_t *first = column(c, 1, f);
+
+	for (size_t s = 2; s < c->nrun; s++)
+		if (memcmp(first, column(c, s, f), c->aside[1].n * f->size))
+			return true;
+	return false;
+}
+
+/* A side's elements with the varying fields blanked, sorted.  Behind each one
+ * stands where it came from. */
+static uint8_t *ranked(const struct compare *c, size_t side, const bool *varies)
+{
+	const struct list *l = &c->aside[side];
+	struct order o = { 0, c->elem_size };
+	size_t size = c->elem_size + sizeof(l->elem[0]);
+	uint8_t *v = arena_alloc(c->a, l->n * size);
+
+	for (size_t i = 0; i < l->n; i++) {
+		uint8_t *r = v + i * size;
+
+		/* Only fields: padding would disturb the order. */
+		for (size_t k = 0; k < c->nfield; k++)
+			if (!varies[k])
+				memcpy(r + c->field[k].off,
+				       l->elem[i] + c->field[k].off,
+				       c->field[k].size);
+		memcpy(r + c->elem_size, &l->elem[i], sizeof(l->elem[0]));
+	}
+	qsort_r(v, l->n, size, by_bytes, &o);
+	return v;
+}
+
+static void compare_rank(struct compare *c, uint8_t *const *side, size_t at,
+			 const bool *varies)
+{
+	const uint8_t *row[SIDES] = { NULL }, *kernel, *welded;
+
+	for (size_t s = 1; s <= c->nrun; s++)
+		row[s] = side[s] + at;
+	memcpy(&kernel, row[1] + c->elem_size, sizeof(kernel));
+	memcpy(&welded, row[c->nrun] + c->elem_size, sizeof(welded));
+	for (size_t i = 0; i < c->nfield; i++) {
+		const struct field *f = &c->field[i];
+		bool in_key = i < c->nkey;
+
+		if (varies[i])
+			masked(c, f->name, !in_key);
+		else if (any_run_has(c, row, f))
+			c->v->equal += !in_key;
+		else if (twins_vary(c, row, f))
+			masked(c, f->name, !in_key);
+		else
+			differs(c, f, kernel, welded);
+	}
+}
+
+static void compare_ranks(struct compare *c)
+{
+	size_t n = c->aside[1].n, mine = c->aside[c->nrun].n;
+	size_t step = c->elem_size + sizeof(uint8_t *);
+	bool *varies = arena_alloc(c->a, c->nfield);
+	uint8_t *side[SIDES];
+
+	for (size_t s = 2; s < c->nrun; s++)
+		if (c->aside[s].n != n) { /* even their number varies */
+			masked(c, "", mine * (c->nfield - c->nkey));
+			return;
+		}
+	if (mine != n) {
+		struct difference *d = difference(c, DIFF_COUNT);
+
+		d->number[0] = c->side[1]->nelem;
+		d->number[1] = c->side[c->nrun]->nelem;
+	}
+	for (size_t i = 0; i < c->nfield; i++)
+		varies[i] = c->ignored[i] || column_varies(c, &c->field[i]);
+	for (size_t s = 1; s <= c->nrun; s++)
+		side[s] = ranked(c, s, varies);
+	for (size_t i = 0; i < n && i < mine; i++)
+		compare_rank(c, side, i * step, varies);
+}
+
+static void compare_aside(struct compare *c)
+{
+	const struct list *kernel = &c->aside[1], *mine = &c->aside[c->nrun];
+
+	if (c->nrun == 2)
+		c->v->open += kernel->n + mine->n;
+	else if (c->keys_vary)
+		compare_ranks(c);
+	else {
+		for (size_t i = 0; i < kernel->n; i++)
+			element_differs(c, kernel->elem[i], NULL);
+		for (size_t i = 0; i < mine->n; i++)
+			element_differs(c, NULL, mine->elem[i]);
+	}
+}
+
+/* --- one map. */
+
+static void map_fields(struct compare *c, const struct bpf_map_def *d)
+{
+	const struct btf *btf = c->w->set.object[d->object].btf;
+	struct field *key, *value;
+	size_t nvalue;
+
+	key = fields_of(c->a, btf, d->btf_key, d->key_size, &c->nkey);
+	value = fields_of(c->a, btf, d->btf_value, d->value_size, &nvalue);
+	c->nfield = c->nkey + nvalue;
+	c->field = arena_alloc(c->a, c->nfield * sizeof(*c->field));
+	c->ignored = arena_alloc(c->a, c->nfield * sizeof(*c->ignored));
+	memcpy(c->field, key, c->nkey * sizeof(*key));
+	for (size_t i = c->nkey; i < c->nfield; i++) {
+		c->field[i] = value[i - c->nkey];
+		c->field[i].off += d->key_size;
+		c->field[i].group += KEY_GROUPS;
+		c->ignored[i] = is_ignored(c, map_label(d), c->field[i].name);
+	}
+}
+
+static void compare_map(struct compare *c, struct snapshot *const *run,
+			const struct snapshot *welded, uint32_t map)
+{
+	const struct bpf_map_def *d = &c->w->set.map[map];
+
+	c->map = map;
 	c->key_size = d->key_size;
 	c->elem_size = d->key_size + d->value_size;
-	c->key = fields_of(c->a, btf, d->btf_key, d->key_size, &c->nkey);
-	c->value = fields_of(c->a, btf, d->btf_value, d->value_size,
-			     &c->nvalue);
-	if (same_keys(&k, &t))
-		compare_keyed(c, &k, &t, &o);
-	else if (same_keys(&t, &o))
-		compare_keyed(c, &t, &t, &o);
-	else
-		compare_ranked(c, &k, &t, &o);
+	c->keys_vary = false;
+	memset(c->aside, 0, sizeof(c->aside));
+	for (size_t s = 0; s < c->nrun; s++)
+		c->side[s] = &run[s]->map[map];
+	c->side[c->nrun] = &welded->map[map];
+	map_fields(c, d);
+	walk(c);
+	if (c->aside[1].n || c->aside[c->nrun].n || c->keys_vary)
+		compare_aside(c);
 }
 
-static int status_code(int status)
+/* --- the command. */
+
+static void compare_status(struct compare *c, struct snapshot *const *run,
+			   const struct snapshot *welded)
 {
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status)
-				   : WEXITSTATUS(status);
-}
+	struct difference *d;
+	bool vary = false;
 
-static bool same_output(const char *x, const char *y)
-{
-	FILE *a = fopen(x, "re"), *b = fopen(y, "re");
-	int c, d;
-
-	do {
-		c = a ? getc(a) : EOF;
-		d = b ? getc(b) : EOF;
-	} while (c == d && c != EOF);
-	if (a)
-		fclose(a);
-	if (b)
-		fclose(b);
-	return c == d;
-}
-
-static void compare_run(struct compare *c, const struct snapshot *k,
-			const struct snapshot *t, const struct snapshot *w)
-{
-	static const struct field status = { " exit status", 0, 8 };
-	uint64_t ks = (uint64_t)status_code(k->status);
-	uint64_t ws = (uint64_t)status_code(w->status);
-
-	c->map = "command";
-	if (ks != ws)
-		report(c, NULL, &status, (uint8_t *)&ks, (uint8_t *)&ws);
-	if (same_output(k->output, w->output))
+	if (is_ignored(c, "command", "status"))
 		return;
-	if (!same_output(k->output, t->output)) {
-		c->v->masked++;
+	for (size_t s = 0; s < c->nrun; s++) {
+		if (run[s]->status == welded->status)
+			return;
+		vary |= s > 1 && run[s]->status != run[1]->status;
+	}
+	if (c->nrun == 2)
+		c->v->open++;
+	if (vary || c->nrun == 2)
+		return;
+	d = difference(c, DIFF_STATUS);
+	d->number[0] = (uint64_t)run[1]->status;
+	d->number[1] = (uint64_t)welded->status;
+}
+
+struct line {
+	char *text;
+	size_t room;
+	ssize_t len; /* -1: the file is at its end */
+};
+
+static bool next_lines(FILE *const *f, struct line *l)
+{
+	for (int i = 0; i < 2; i++)
+		l[i].len = f[i] ? getline(&l[i].text, &l[i].room, f[i]) : -1;
+	return l[0].len >= 0 && l[0].len == l[1].len &&
+	       !memcmp(l[0].text, l[1].text, (size_t)l[0].len);
+}
+
+/* 0: the same; else the first line that differs, and its text (NULL: there is
+ * no such line). */
+static uint64_t output_differs(struct compare *c, const char *x, const char *y,
+			       const char *text[2])
+{
+	FILE *f[2] = { fopen(x, "re"), fopen(y, "re") };
+	struct line l[2] = { { 0 }, { 0 } };
+	uint64_t n = 1;
+
+	while (next_lines(f, l))
+		n++;
+	if (l[0].len < 0 && l[1].len < 0)
+		n = 0;
+	for (int i = 0; i < 2; i++) {
+		if (l[i].len > 0 && l[i].text[l[i].len - 1] == '\n')
+			l[i].text[l[i].len - 1] = 0;
+		text[i] = l[i].len < 0 ? NULL : arena_strdup(c->a, l[i].text);
+		free(l[i].text);
+		if (f[i])
+			fclose(f[i]);
+	}
+	return n;
+}
+
+static void compare_output(struct compare *c, struct snapshot *const *run,
+			   const struct snapshot *welded)
+{
+	struct difference *d;
+	const char *text[2];
+
+	if (is_ignored(c, "command", "output"))
+		return;
+	for (size_t s = 0; s < c->nrun; s++)
+		if (!output_differs(c, run[s]->output, welded->output, text))
+			return;
+	if (c->nrun == 2) {
+		c->v->open++;
 		return;
 	}
-	c->v->different++;
-	fprintf(c->to, c->json ? "{\"map\":\"command\",\"key\":\"\","
-				 "\"field\":\"output\",\"kernel\":\"\","
-				 "\"welded\":\"differs\"}\n"
-			       : "command[] output differs\n");
+	for (size_t s = 2; s < c->nrun; s++)
+		if (output_differs(c, run[1]->output, run[s]->output, text)) {
+			c->v->output_varies = true;
+			return;
+		}
+	d = difference(c, DIFF_OUTPUT);
+	d->number[0] =
+		output_differs(c, run[1]->output, welded->output, d->text);
 }
 
-int snapshots_compare(struct arena *a, const struct weld *w,
-		      const struct snapshot *kernel,
-		      const struct snapshot *twin,
-		      const struct snapshot *welded, FILE *to, bool json,
-		      struct verdict *out, struct err *e)
+static void sort_maps(struct snapshot *s)
 {
-	struct compare c = { .a = a, .to = to, .json = json, .v = out };
+	for (size_t i = 0; i < s->nmap; i++) {
+		struct snap_map *m = &s->map[i];
+		struct order o = { 0, m->key_size };
 
-	if (kernel->nmap != w->set.nmap || welded->nmap != w->set.nmap)
-		return fail(e, w->img.path, NOWHERE,
-			    "the runs do not have the same maps");
-	compare_run(&c, kernel, twin, welded);
+		if (m->nelem)
+			qsort_r(m->elem, m->nelem, m->key_size + m->value_size,
+				by_bytes, &o);
+	}
+}
+
+void snapshots_compare(struct arena *a, const struct weld *w,
+		       struct snapshot *const *run, size_t nrun,
+		       struct snapshot *welded, const char *const *ignore,
+		       size_t nignore, struct verdict *out)
+{
+	struct compare c = { .a = a,
+			     .w = w,
+			     .v = out,
+			     .ignore = ignore,
+			     .nignore = nignore,
+			     .nrun = nrun };
+
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < nrun; i++)
+		sort_maps(run[i]);
+	sort_maps(welded);
+	compare_status(&c, run, welded);
+	compare_output(&c, run, welded);
+	/* A .kconfig is the kernel's own on one side, fixed on the other. */
 	for (uint32_t i = 0; i < w->set.nmap; i++)
-		if (w->set.map[i].data != DATA_KCONFIG &&
-		    w->set.map[i].data != DATA_RODATA)
-			compare_map(&c, w, i, &kernel->map[i], &twin->map[i],
-				    &welded->map[i]);
-	return 0;
+		if (w->set.map[i].data != DATA_KCONFIG)
+			compare_map(&c, run, welded, i);
 }

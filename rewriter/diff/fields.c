@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* fields.c - flatten a BTF type into named leaves. */
+/* fields.c - flatten a BTF type into named leaves.
+ *
+ * Padding belongs to no field and is not compared: programs do not set it.
+ * What cannot be named (no BTF, more leaves than FIELDS_MAX) is one field of
+ * bytes, so that everything else is always compared.
+ */
 #include <bpf/btf.h>
 
 #include "rewriter/diff/diff.h"
@@ -7,24 +12,39 @@
 struct flat {
 	struct arena *a;
 	const struct btf *btf;
-	uint32_t size;       /* of the whole value: leaves stay inside */
+	uint32_t size; /* of the whole value: leaves stay inside */
 	struct field *field;
 	size_t n;
+	uint32_t group; /* of the array of structs around, or 0 */
+	uint32_t last_group;
 };
-enum { DEPTH_MAX = 16, FIELDS_MAX = 4096 };
+enum {
+	DEPTH_MAX = 16,
+	FIELDS_MAX = 4096
+};
 
-static void leaf(struct flat *f, const char *name, uint32_t off, uint32_t size)
+static void leaf(struct flat *f, struct field new)
 {
-	if (f->n >= FIELDS_MAX || size == 0 || off > f->size ||
-	    size > f->size - off)
+	if (new.size == 0 || new.off >= f->size)
 		return;
+	if (new.size > f->size - new.off)
+		new.size = new.step = f->size - new.off, new.type = 0;
+	new.group = f->group ? f->group : ++f->last_group;
 	f->field = arena_push(f->a, f->field, f->n, sizeof(*f->field));
-	f->field[f->n++] = (struct field){ name, off, size };
+	f->field[f->n++] = new;
 }
 
-static void flatten(struct flat *f, const char *name, uint32_t id,
-		    uint32_t off, int depth);
+static void flatten(struct flat *f, const char *name, uint32_t id, uint32_t off,
+		    int depth);
 
+static const char *join(struct flat *f, const char *name, const char *part)
+{
+	if (!part || !*part)
+		return name;
+	return *name ? arena_printf(f->a, "%s.%s", name, part) : part;
+}
+
+/* Bit fields are compared, and shown, by the bytes they lie in. */
 static void members(struct flat *f, const char *name, const struct btf_type *t,
 		    uint32_t off, int depth)
 {
@@ -33,64 +53,91 @@ static void members(struct flat *f, const char *name, const struct btf_type *t,
 	for (uint32_t i = 0; i < btf_vlen(t); i++) {
 		const char *part = btf__name_by_offset(f->btf, m[i].name_off);
 		uint32_t bit = btf_member_bit_offset(t, i);
+		uint32_t bits = btf_member_bitfield_size(t, i);
+		uint32_t from = off + bit / 8;
 
-		flatten(f, part && *part ? arena_printf(f->a, "%s.%s", name,
-							part)
-					 : name,
-			m[i].type, off + bit / 8, depth);
+		part = join(f, name, part);
+		if (bits)
+			leaf(f, (struct field){
+					part, from, (bit % 8 + bits + 7) / 8,
+					(bit % 8 + bits + 7) / 8, 0, 0 });
+		else
+			flatten(f, part, m[i].type, from, depth);
 	}
 }
 
 /* A map's value is the section: variables, their offsets in the value. */
-static void variables(struct flat *f, const struct btf_type *t)
+static void variables(struct flat *f, const struct btf_type *t, int depth)
 {
 	const struct btf_var_secinfo *v = btf_var_secinfos(t);
 
 	for (uint32_t i = 0; i < btf_vlen(t); i++) {
 		const struct btf_type *var = btf__type_by_id(f->btf, v[i].type);
 
-		if (var)
-			leaf(f, btf__name_by_offset(f->btf, var->name_off),
-			     v[i].offset, v[i].size);
+		if (var && btf_is_var(var))
+			flatten(f, btf__name_by_offset(f->btf, var->name_off),
+				var->type, v[i].offset, depth);
 	}
 }
 
-static void elements(struct flat *f, const char *name,
-		     const struct btf_type *t, uint32_t off, int depth)
+static bool is_composite(const struct btf *btf, uint32_t id)
 {
-	const struct btf_array *arr = btf_array(t);
-	int64_t size = btf__resolve_size(f->btf, arr->type);
+	int real = btf__resolve_type(btf, id);
+	const struct btf_type *t =
+		real > 0 ? btf__type_by_id(btf, (uint32_t)real) : NULL;
 
-	if (size == 1) { /* text and byte strings stay whole */
-		leaf(f, name, off, arr->nelems);
-		return;
-	}
-	for (uint32_t i = 0; size > 0 && i < arr->nelems; i++) {
-		if (f->n >= FIELDS_MAX)
-			return;
-		flatten(f, arena_printf(f->a, "%s[%u]", name, i), arr->type,
-			off + i * (uint32_t)size, depth);
+	return t && (btf_is_composite(t) || btf_is_array(t));
+}
+
+static void elements(struct flat *f, const char *name, uint32_t id,
+		     uint32_t off, int depth)
+{
+	const struct btf_array *arr = btf_array(btf__type_by_id(f->btf, id));
+	int64_t size = btf__resolve_size(f->btf, arr->type);
+	uint64_t all = size > 0 ? (uint64_t)size * arr->nelems : 0;
+	uint32_t outer = f->group;
+
+	if (all > f->size)
+		all = f->size;
+	if (size == 1) /* text and byte strings stay whole */
+		leaf(f, (struct field){ name, off, (uint32_t)all, (uint32_t)all,
+					id, 0 });
+	else if (!is_composite(f->btf, arr->type) ||
+		 f->n + arr->nelems > FIELDS_MAX)
+		leaf(f, (struct field){ name, off, (uint32_t)all,
+					(uint32_t)size, arr->type, 0 });
+	else {
+		if (!outer)
+			f->group = ++f->last_group;
+		for (uint32_t i = 0; i < arr->nelems; i++)
+			flatten(f, arena_printf(f->a, "%s[%u]", name, i),
+				arr->type, off + i * (uint32_t)size, depth);
+		f->group = outer;
 	}
 }
 
-static void flatten(struct flat *f, const char *name, uint32_t id,
-		    uint32_t off, int depth)
+static void flatten(struct flat *f, const char *name, uint32_t id, uint32_t off,
+		    int depth)
 {
 	int real = btf__resolve_type(f->btf, id);
 	const struct btf_type *t =
 		real > 0 ? btf__type_by_id(f->btf, (uint32_t)real) : NULL;
 	int64_t size = real > 0 ? btf__resolve_size(f->btf, (uint32_t)real) : 0;
 
-	if (!t || depth > DEPTH_MAX)
+	if (!t || f->n >= 2 * FIELDS_MAX)
 		return;
-	if (btf_is_composite(t))
+	if (depth > DEPTH_MAX)
+		leaf(f, (struct field){ name, off, (uint32_t)size,
+					(uint32_t)size, 0, 0 });
+	else if (btf_is_composite(t))
 		members(f, name, t, off, depth + 1);
 	else if (btf_is_array(t))
-		elements(f, name, t, off, depth + 1);
+		elements(f, name, (uint32_t)real, off, depth + 1);
 	else if (btf_is_datasec(t))
-		variables(f, t);
+		variables(f, t, depth + 1);
 	else if (size > 0)
-		leaf(f, name, off, (uint32_t)size);
+		leaf(f, (struct field){ name, off, (uint32_t)size,
+					(uint32_t)size, id, 0 });
 }
 
 struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
@@ -100,8 +147,10 @@ struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 
 	if (btf && type)
 		flatten(&f, "", type, 0, 0);
-	if (!f.n) /* no type: one field */
-		leaf(&f, "", 0, size);
+	if (!f.n || f.n >= 2 * FIELDS_MAX) { /* no type: one field */
+		f.n = 0;
+		leaf(&f, (struct field){ "", 0, size, size, 0, 0 });
+	}
 	*n = f.n;
 	return f.field;
 }

@@ -18,7 +18,10 @@
 
 #include "rewriter/diff/diff.h"
 
-enum { MULTI_FROM = 8, ATTACH_UPROBE_MULTI = 48 };
+enum {
+	MULTI_FROM = 8,
+	ATTACH_UPROBE_MULTI = 48
+};
 
 struct kernel {
 	struct bpf_object **object; /* same order as bpf_set.object */
@@ -29,9 +32,25 @@ struct kernel {
 	size_t nmulti;
 };
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+/* libbpf gives its print function no context.  What it prints when a program
+ * is refused is the verifier's log; the reason stands in front of its last
+ * line, "processed N insns ...". */
+static char refusal[200];
+
+static int listen(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
-	(void)level, (void)fmt, (void)ap;
+	char *text = NULL, *end, *line;
+
+	if (level != LIBBPF_WARN || !strstr(fmt, "BEGIN PROG LOAD LOG") ||
+	    vasprintf(&text, fmt, ap) < 0)
+		return 0;
+	end = strstr(text, "\nprocessed ");
+	if (end) {
+		*end = 0;
+		line = strrchr(text, '\n');
+		snprintf(refusal, sizeof(refusal), "%s", line ? line + 1 : "");
+	}
+	free(text);
 	return 0;
 }
 
@@ -44,7 +63,7 @@ bool kernel_usable(const char **why)
 	};
 	int fd;
 
-	libbpf_set_print(quiet);
+	libbpf_set_print(listen);
 	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "usable", "GPL", nothing, 2,
 			   NULL);
 	if (fd < 0) {
@@ -62,32 +81,6 @@ bool kernel_usable(const char **why)
 	return true;
 }
 
-bool kernel_probes(const struct image *img, const struct link *l)
-{
-	const uint8_t *p;
-
-	for (uint64_t at = l->addr; (p = image_at(img, at, 1)); at++) {
-		switch (*p) {
-		case 0x26: case 0x2e: case 0x36: case 0x3e: case 0xf0:
-			return false; /* es cs ss ds lock: never fires */
-		case 0x64: case 0x65: case 0x66: case 0x67:
-		case 0xf2: case 0xf3:
-		case 0x40 ... 0x4f:
-			continue;
-		case 0xc4: case 0xc5: case 0x62:
-			return false; /* VEX, EVEX: never fires */
-		case 0x9c:
-			return false; /* pushf: the single-step flag leaks */
-		case 0x0f: /* syscall: crashes */
-			p = image_at(img, at, 2);
-			return p && p[1] != 0x05;
-		default:
-			return true;
-		}
-	}
-	return false;
-}
-
 static size_t links_of(const struct weld *w, uint32_t prog)
 {
 	size_t n = 0;
@@ -102,8 +95,7 @@ static int program_prepare(const struct weld *w, struct bpf_object *obj,
 			   uint32_t prog, struct err *e)
 {
 	const struct bpf_prog *p = &w->set.prog[prog];
-	struct bpf_program *bp =
-		bpf_object__find_program_by_name(obj, p->name);
+	struct bpf_program *bp = bpf_object__find_program_by_name(obj, p->name);
 	size_t n = links_of(w, prog);
 
 	if (!bp)
@@ -128,13 +120,22 @@ static int data_prepare(const struct weld *w, struct bpf_object *obj,
 		    (d->data != DATA_DATA && d->data != DATA_RODATA))
 			continue;
 		m = bpf_object__find_map_by_name(obj, d->name);
-		if (!m || bpf_map__set_initial_value(m, d->initial.p,
-						     d->initial.n))
+		if (!m ||
+		    bpf_map__set_initial_value(m, d->initial.p, d->initial.n))
 			return fail(e, w->set.object[object].path, NOWHERE,
 				    "libbpf does not take the initial value "
-				    "of %s", d->name);
+				    "of %s",
+				    d->name);
 	}
 	return 0;
+}
+
+/* Nothing may stay behind, or be there from an earlier run. */
+static void maps_unpin(struct bpf_object *obj)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, obj) bpf_map__set_pin_path(m, NULL);
 }
 
 static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
@@ -151,15 +152,16 @@ static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
 			    strerror(errno));
 	k->object[k->nobject++] = obj;
 	for (uint32_t p = 0; p < w->set.nprog; p++)
-		if (w->set.prog[p].object == i &&
-		    program_prepare(w, obj, p, e))
+		if (w->set.prog[p].object == i && program_prepare(w, obj, p, e))
 			return -1;
 	if (data_prepare(w, obj, i, e))
 		return -1;
+	maps_unpin(obj);
+	refusal[0] = 0;
 	err = bpf_object__load(obj);
 	if (err)
-		return fail(e, f->path, NOWHERE,
-			    "the kernel refuses it: %s", strerror(-err));
+		return fail(e, f->path, NOWHERE, "the kernel refuses it: %s",
+			    refusal[0] ? refusal : strerror(-err));
 	return 0;
 }
 
@@ -167,8 +169,8 @@ static int attach_one(const struct weld *w, struct kernel *k,
 		      const struct link *l, const char *file, struct err *e)
 {
 	const struct bpf_prog *p = &w->set.prog[l->prog];
-	struct bpf_program *bp = bpf_object__find_program_by_name(
-		k->object[p->object], p->name);
+	struct bpf_program *bp =
+		bpf_object__find_program_by_name(k->object[p->object], p->name);
 	struct bpf_link *link;
 
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = l->cookie);
@@ -205,7 +207,8 @@ static int attach_multi(const struct weld *w, struct kernel *k, uint32_t prog,
 		return fail(e, file, NOWHERE, "out of memory");
 	attr.offsets = (uintptr_t)off;
 	attr.cookies = (uintptr_t)cookie;
-	for (size_t i = 0; i < w->links.nlink; i++)
+	/* Backwards: on one address the last one runs first. */
+	for (size_t i = w->links.nlink; i-- > 0;)
 		if (w->links.link[i].prog == prog &&
 		    w->probe_of[i] != UINT32_MAX) {
 			off[at] = image_offset(&w->img, w->links.link[i].addr);
@@ -213,8 +216,10 @@ static int attach_multi(const struct weld *w, struct kernel *k, uint32_t prog,
 		}
 	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 	if (fd < 0)
-		fail(e, file, NOWHERE, "the kernel cannot attach %s to %zu "
-		     "sites: %s", p->name, n, strerror(errno));
+		fail(e, file, NOWHERE,
+		     "the kernel cannot attach %s to %zu "
+		     "sites: %s",
+		     p->name, n, strerror(errno));
 	else
 		k->multi_fd[k->nmulti++] = (int)fd;
 	free(off);
@@ -287,25 +292,25 @@ void kernel_detach(struct kernel *k)
 	k->nlink = k->nmulti = k->nobject = 0;
 }
 
+/* Elements may go while a process that the command left is still running. */
 static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 			struct snap_map *out, struct err *e)
 {
 	size_t size = d->key_size + d->value_size;
-	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size);
+	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size), *at;
 
 	out->key_size = d->key_size;
 	out->value_size = d->value_size;
 	while (bpf_map_get_next_key(fd, key, next) == 0) {
 		out->elem = arena_push(a, out->elem, out->nelem, size);
-		memcpy(out->elem + out->nelem * size, next, d->key_size);
-		if (bpf_map_lookup_elem(fd, next, out->elem +
-							  out->nelem * size +
-							  d->key_size))
+		at = out->elem + out->nelem * size;
+		key = memcpy(at, next, d->key_size);
+		if (!bpf_map_lookup_elem(fd, key, at + d->key_size))
+			out->nelem++;
+		else if (errno != ENOENT)
 			return fail(e, NULL, NOWHERE,
 				    "map %s cannot be read: %s", d->name,
 				    strerror(errno));
-		key = out->elem + out->nelem * size;
-		out->nelem++;
 	}
 	return 0;
 }
@@ -320,7 +325,10 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		struct bpf_map *m = bpf_object__find_map_by_name(
 			k->object[d->object], d->name);
 
-		if (m && map_snapshot(a, bpf_map__fd(m), d, &out->map[i], e))
+		if (!m)
+			return fail(e, w->set.object[d->object].path, NOWHERE,
+				    "libbpf has no map %s", d->name);
+		if (map_snapshot(a, bpf_map__fd(m), d, &out->map[i], e))
 			return -1;
 	}
 	return 0;

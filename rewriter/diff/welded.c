@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* welded.c - the maps of a welded run, from its region file. */
-#include <unistd.h>
-
 #include "rewriter/diff/diff.h"
 #include "runtime-stub/reader/reader.h"
 
@@ -18,8 +16,8 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 	for (uint32_t i = 0; i < d->max_entries; i++) {
 		memcpy(out->elem + i * size, &i, sizeof(i));
 		if (d->initial.n)
-			memcpy(out->elem + i * size + d->key_size,
-			       d->initial.p, d->value_size);
+			memcpy(out->elem + i * size + d->key_size, d->initial.p,
+			       d->value_size);
 	}
 }
 
@@ -42,11 +40,22 @@ static int read_map(struct arena *a, const struct reader *r, uint32_t i,
 	return 0;
 }
 
+static void count_hits(const struct reader *r, struct snapshot *out)
+{
+	out->missed = r->head.lost;
+	for (uint32_t i = 0; i < r->head.probe_count; i++) {
+		struct reader_probe p = reader_probe(r, i);
+
+		out->hits += p.hits;
+		out->missed += p.misses;
+	}
+}
+
 int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
 		    struct snapshot *out, struct err *e)
 {
+	bool found = reader_exists(region);
 	struct reader r;
-	bool found = access(region, F_OK) == 0;
 	int bad = 0;
 
 	if (found && reader_open(a, region, READER_READ, &r, e))
@@ -63,7 +72,9 @@ int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
 		else
 			untouched(a, d, &out->map[i]);
 	}
-	if (found)
+	if (found) {
+		count_hits(&r, out);
 		reader_close(&r);
+	}
 	return bad;
 }

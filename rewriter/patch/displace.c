@@ -22,8 +22,8 @@
  * shadow stack) one short.  So where the call is the last displaced
  * instruction, as it must be, the site itself is made a call:
  *
- *   site: mov %rbx, %rdi      site: nop
- *         call F                    call trampoline  (ends where `call F` did)
+ *   site: mov %rbx, %rdi      site: cs cs cs call trampoline
+ *         call F                    (ends where `call F` did)
  *
  * The trampoline then starts with the right address on the stack, for the
  * price of a jump.  That writes the eight bytes earlier than the original did:
@@ -35,19 +35,20 @@
 
 #include "rewriter/patch/displace.h"
 
+void depth_note(struct depths *d, const struct code *c)
+{
+	d->now.at = (uint32_t)(code_here(c) - d->start);
+	if (!d->n || d->v[d->n - 1].at != d->now.at) {
+		d->v = arena_push(d->a, d->v, d->n, sizeof(*d->v));
+		d->n++;
+	}
+	d->v[d->n - 1] = d->now;
+}
+
 void depth_change(struct depths *d, const struct code *c, int32_t by)
 {
-	uint32_t at = (uint32_t)(code_here(c) - d->start);
-
-	if (by == 0)
-		return;
-	d->below += (uint32_t)by;
-	if (d->n && d->v[d->n - 1].at == at) {
-		d->v[d->n - 1].below = d->below;
-		return;
-	}
-	d->v = arena_push(d->a, d->v, d->n, sizeof(*d->v));
-	d->v[d->n++] = (struct depth){ .at = at, .below = d->below };
+	d->now.below += (uint32_t)by;
+	depth_note(d, c);
 }
 
 /* Offset of the opcode: behind legacy prefixes and REX, which goes to *rex. */
@@ -71,6 +72,7 @@ static bool has_prefix(const uint8_t *p, unsigned opcode, uint8_t prefix)
 }
 
 enum { REX_W = 8, REX_B = 1 };
+enum { POP_RSP = 0x5c };
 enum { OP_GROUP5 = 0xff, GROUP5_CALL = 2, GROUP5_JMP = 4 };
 enum { MOD_DISP8 = 1, MOD_DISP32 = 2, MOD_REG = 3, RM_SIB = 4 };
 
@@ -89,6 +91,30 @@ static unsigned modrm_rm(uint8_t m)
 	return m & 7;
 }
 
+static int32_t imm_read(const uint8_t *p, unsigned size)
+{
+	int32_t v;
+
+	if (size == 1)
+		return (int8_t)*p;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* call *-8(%rsp): what is read there is gone once the return address is
+ * pushed. */
+static bool through_red_zone(const uint8_t *op, unsigned len, uint8_t rex)
+{
+	unsigned mod = modrm_mod(op[1]);
+	int32_t disp;
+
+	if (modrm_rm(op[1]) != RM_SIB || (op[2] & 7) != RSP || rex & REX_B ||
+	    (mod != MOD_DISP8 && mod != MOD_DISP32))
+		return false;
+	disp = imm_read(op + 3, len - 3);
+	return disp < 0 && disp > -16;
+}
+
 static const char *indirect_refusal(const uint8_t *p, const struct insn *in)
 {
 	uint8_t rex;
@@ -99,6 +125,8 @@ static const char *indirect_refusal(const uint8_t *p, const struct insn *in)
 		return "a far call";
 	if (modrm_mod(m) == MOD_REG && modrm_rm(m) == RSP && !(rex & REX_B))
 		return "a call to the stack pointer";
+	if (through_red_zone(p + op, in->len - op, rex))
+		return "a call through the stack slot it overwrites";
 	return NULL;
 }
 
@@ -129,6 +157,12 @@ static bool is_call(const struct insn *in)
 	return in->flow == FLOW_CALL || in->flow == FLOW_CALL_IND;
 }
 
+/* May execution arrive behind its new place? */
+static bool in_flow(const struct insn *in)
+{
+	return (!insn_ends_flow(in) || in->flow == FLOW_STOP) && !is_call(in);
+}
+
 /* Instructions that move rsp by a constant and read no memory below it. */
 // clang-format off
 static const struct {
@@ -151,16 +185,6 @@ static const struct {
 };
 // clang-format on
 
-static int32_t imm_read(const uint8_t *p, unsigned size)
-{
-	int32_t v;
-
-	if (size == 1)
-		return (int8_t)*p;
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 enum stack_use { STACK_OTHER, STACK_PUSH_POP, STACK_ADD_SUB };
 
 /* By how much the instruction lowers rsp, when it is one of the table. */
@@ -170,7 +194,7 @@ static enum stack_use stack_change(const uint8_t *p, const struct insn *in,
 	uint8_t rex;
 	unsigned op = opcode_at(p, in->len, &rex);
 
-	if (has_prefix(p, op, 0x66))
+	if (has_prefix(p, op, 0x66) || (p[op] == POP_RSP && !(rex & REX_B)))
 		return STACK_OTHER;
 	for (size_t i = 0; i < sizeof(stack_ops) / sizeof(*stack_ops); i++) {
 		if ((p[op] & stack_ops[i].mask) != stack_ops[i].op)
@@ -208,15 +232,19 @@ static bool reads_no_stack(const uint8_t *p, const struct insn *in, bool entry)
 		break;
 	}
 	return insn_effects(p, in->len, &e) &&
-	       !(e.reads & (REG_BIT(RSP) | REG_BIT(RBP)));
+	       !(e.reads & (REG_BIT(RSP) | REG_BIT(RBP))) &&
+	       !(e.writes & REG_BIT(RSP));
 }
+
+enum { INSN_MAX = 15 }; /* the site becomes one instruction, with prefixes */
 
 bool displace_by_call(const struct image *img, const struct patch *p)
 {
 	const struct insn *last = &p->insn[p->ninsn - 1];
 	bool entry = p->site == p->func->addr && !p->func->fragment;
 
-	if (!is_call(last) || last->at + last->len != p->at + p->len)
+	if (!is_call(last) || last->at + last->len != p->at + p->len ||
+	    p->len > INSN_MAX)
 		return false;
 	for (unsigned i = 0; i + 1 < p->ninsn; i++) {
 		const struct insn *in = &p->insn[i];
@@ -308,11 +336,8 @@ static void loop(struct code *c, const uint8_t *p, const struct insn *in)
 	code_jmp(c, in->target);
 }
 
-static void move(struct code *c, const uint8_t *p, const struct insn *in,
-		 struct depths *d)
+static void move(struct code *c, const uint8_t *p, const struct insn *in)
 {
-	int32_t by = 0;
-
 	switch (in->flow) {
 	case FLOW_JMP:
 	case FLOW_CALL:
@@ -329,9 +354,19 @@ static void move(struct code *c, const uint8_t *p, const struct insn *in,
 		break;
 	default:
 		copy(c, p, in);
-		if (stack_change(p, in, &by) != STACK_OTHER)
-			depth_change(d, c, by);
 	}
+}
+
+/* The instruction is behind us: the target's frame is as it was there. */
+static void moved(struct code *c, const struct patch *p, const uint8_t *b,
+		  const struct insn *in, struct depths *d)
+{
+	int32_t by = 0;
+
+	if (in->flow == FLOW_NEXT && stack_change(b, in, &by) != STACK_OTHER)
+		d->now.moved += (uint32_t)by;
+	d->now.done = (uint32_t)(in->at + in->len - p->at);
+	depth_note(d, c);
 }
 
 void displace(struct code *c, const struct image *img, const struct patch *p,
@@ -346,11 +381,15 @@ void displace(struct code *c, const struct image *img, const struct patch *p,
 	}
 	for (unsigned i = 0; i < p->ninsn; i++) {
 		const struct insn *in = &p->insn[i];
+		const uint8_t *b = image_at(img, in->at, in->len);
 
 		if (is_call(in) && !(called && p->ninsn == 1))
 			push_return(c, img, in->at + in->len, d);
-		move(c, image_at(img, in->at, in->len), in, d);
+		move(c, b, in);
+		if (!insn_ends_flow(in) && !is_call(in))
+			moved(c, p, b, in, d);
 	}
-	if (!insn_ends_flow(last) && !is_call(last))
-		code_jmp(c, last->at + last->len);
+	/* A handler may skip an ud2 or hlt: then the padding is next. */
+	if (in_flow(last))
+		code_jmp(c, p->at + p->len);
 }

@@ -5,15 +5,17 @@
 
 #include "rewriter/patch/patch.h"
 
-/* How far the stack pointer is below the site's, stretch by stretch, while a
+/* What differs from the target's own frame, stretch by stretch, while a
  * trampoline is written: unwinders are told so (elf/unwind.h). */
 struct depths {
 	struct arena *a;
 	struct depth *v;
 	size_t n;
-	uint64_t start; /* vaddr of the trampoline */
-	uint32_t below; /* now; "above" is its two's complement */
+	uint64_t start;   /* vaddr of the trampoline */
+	struct depth now; /* but for `at` */
 };
+/* From here on, it is as d->now says. */
+void depth_note(struct depths *d, const struct code *c);
 void depth_change(struct depths *d, const struct code *c, int32_t by);
 
 /* Why the instruction cannot be moved; NULL: it can. */

@@ -175,6 +175,39 @@ void frame_hit_for(struct code *c, const struct keep *k)
 	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
 }
 
+/* System V ABI, table 3.36. */
+static const uint8_t dwarf[NREG] = {
+	[RAX] = 0, [RCX] = 2, [RDX] = 1, [RBX] = 3,
+	[RSP] = 7, [RBP] = 6, [RSI] = 4, [RDI] = 5,
+	[R8] = 8, [R9] = 9, [R10] = 10, [R11] = 11,
+	[R12] = 12, [R13] = 13, [R14] = 14, [R15] = 15,
+};
+
+uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at)
+{
+	const struct fde *fde = image_fde(img, at);
+	uint32_t needs = fde ? unwind_needs(a, fde, at) : 0, regs = 0;
+
+	for (int r = 0; r < NREG; r++)
+		if (needs >> dwarf[r] & 1)
+			regs |= REG_BIT(r);
+	return regs;
+}
+
+/* What the programs may overwrite is on the stack, say the frame tables. */
+static void note_kept(struct code *c, const struct keep *k, struct depths *d)
+{
+	struct kept *v = arena_alloc(d->a, NREG * sizeof(*v));
+	size_t n = 0;
+
+	for (int r = 0; r < NREG; r++)
+		if (k->restored & REG_BIT(r))
+			v[n++] = (struct kept){ dwarf[r], k->f.slot[r] };
+	d->now.kept = n ? v : NULL;
+	d->now.nkept = n;
+	depth_note(d, c);
+}
+
 void frame_enter(struct code *c, const struct keep *k, struct depths *d)
 {
 	if (!k->size)
@@ -188,6 +221,7 @@ void frame_enter(struct code *c, const struct keep *k, struct depths *d)
 		if (k->saved & REG_BIT(r))
 			x86_store(c, 8, &m, r);
 	}
+	note_kept(c, k, d);
 	if (k->arith >= 0)
 		arith_save(c, k->arith);
 	if (k->hit)
@@ -206,5 +240,7 @@ void frame_leave(struct code *c, const struct keep *k, struct depths *d)
 		if (k->restored & REG_BIT(r))
 			x86_load(c, 8, false, r, &m);
 	}
+	d->now.kept = NULL;
+	d->now.nkept = 0;
 	rsp_lower(c, -(int32_t)k->size, d);
 }

@@ -9,7 +9,8 @@ enum { FLAGS_BIT = 1u << NREG }; /* beside REG_BITs, in patch.saved */
 
 /* What the programs of one site ask for, taken together. */
 struct needs {
-	uint32_t live;     /* REG_BITs that the target reads after the site */
+	uint32_t live;     /* REG_BITs that the target reads after the site,
+			      or an unwinder at it */
 	uint32_t reads;    /* registers that programs read through ctx */
 	uint32_t clobbers; /* registers that programs overwrite */
 	uint32_t stack;    /* bytes of BPF stack */
@@ -28,6 +29,8 @@ struct keep {
 	bool hit;
 };
 
+/* Registers that unwinders of the frame at `at` need. */
+uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at);
 /* `entered`: bytes on the stack when the trampoline starts (a call's 8). */
 void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered);
 void frame_enter(struct code *c, const struct keep *k, struct depths *d);

@@ -4,8 +4,10 @@
  *   site: jmp tramp  -->  tramp: [save]                    frame.c
  *                                cmpb $0, gate             for each program
  *                                je   cold
- *                         run:   lock incq hits
- *                                body
+ *                         run:   cmp  %rsp, weld_own       may this thread
+ *                                js   locked               count alone?
+ *                                incq own
+ *                         body:  ...
  *                         next:  [restore]
  *                                displaced instructions    displace.c
  *   back: ...        <--         jmp  back
@@ -14,6 +16,8 @@
  *                                cmpb $0, gate
  *                                jne  run
  *                                jmp  next
+ *                       locked:  lock incq hits
+ *                                jmp  body
  *
  * A gate is 0 until the region is mapped, and when its probe is switched off;
  * weld_arm tells the two apart and preserves every register and flag.
@@ -21,7 +25,7 @@
  * Programs of one site run in the order of the links.  Each may overwrite what
  * is dead at the site; what is live, or what a later program reads, is saved
  * once for all.  When nothing is, there is no frame, and a hit costs two jumps,
- * the test and the count.
+ * two tests and the count.  (own.c in the stub has what the second test means.)
  */
 #include <assert.h>
 #include <stddef.h>
@@ -34,8 +38,8 @@
 enum form { FORM_INLINE, FORM_FUNCTION, FORM_VM };
 
 struct cold {
-	size_t je;     /* offset of the rel32 that leads here */
-	uint64_t run, next;
+	size_t je, js; /* offsets of the rel32s that lead here */
+	uint64_t run, body, next;
 };
 
 struct tramp {
@@ -44,6 +48,8 @@ struct tramp {
 	const struct links *links;
 	const struct build_env *env;
 	struct patch *p;
+	uint32_t seen;      /* registers and flags that programs of any site
+			       read through ctx */
 	struct needs needs;
 	struct keep keep;
 	struct regmap *map; /* per link of the patch */
@@ -72,6 +78,25 @@ static uint32_t ctx_regs(uint32_t words)
 		if (words & 1u << i)
 			regs |= REG_BIT(reg[i]);
 	return regs;
+}
+
+/* A register that the target will not read again may still be seen: by the
+ * next probe's program, and there it must be what the kernel would show. */
+static uint32_t seen_by_programs(const struct links *links,
+				 const struct facts *facts)
+{
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < links->nlink; i++) {
+		const struct facts *f = &facts[links->link[i].prog];
+
+		seen |= ctx_regs(f->ctx_reads);
+		if (f->ctx_escapes)
+			seen |= ALL_REGS | FLAGS_BIT;
+		if (f->ctx_reads & CTX_FLAGS)
+			seen |= FLAGS_BIT;
+	}
+	return seen;
 }
 
 static const struct link *link_of(const struct tramp *t, uint32_t k)
@@ -120,8 +145,9 @@ static void needs_gather(struct tramp *t)
 {
 	struct needs *n = &t->needs;
 
-	n->live = t->p->live.regs;
-	n->live_flags = t->p->live.flags;
+	n->live = t->p->live.regs | (t->seen & ALL_REGS) |
+		  frame_needs(t->c->a, t->img, t->p->at);
+	n->live_flags = t->p->live.flags || t->seen & FLAGS_BIT;
 	for (uint32_t k = 0; k < t->p->nlink; k++)
 		n->reads |= ctx_regs(facts_of(t, k)->ctx_reads);
 	for (uint32_t k = 0; k < t->p->nlink; k++)
@@ -134,11 +160,10 @@ static uint64_t gate_rw(const struct tramp *t, uint32_t k)
 	       t->env->probe_of[t->p->link + k];
 }
 
-static uint64_t hits_rw(const struct tramp *t, uint32_t k)
+static uint64_t count_rw(const struct tramp *t, uint32_t k)
 {
 	return t->env->code.region_rw + t->env->code.region->counts +
-	       t->env->probe_of[t->p->link + k] * sizeof(struct region_count) +
-	       offsetof(struct region_count, hits);
+	       t->env->probe_of[t->p->link + k] * sizeof(struct region_count);
 }
 
 static void gate_test(struct tramp *t, uint32_t k)
@@ -152,10 +177,27 @@ static void gate_test(struct tramp *t, uint32_t k)
 
 static void hit_count(struct tramp *t, uint32_t k)
 {
+	static const uint8_t cmp_rsp[] = { 0x48, 0x39, 0x25 };
+	static const uint8_t incq[] = { 0x48, 0xff, 0x05 };
+
+	code_bytes(t->c, cmp_rsp, sizeof(cmp_rsp));
+	code_rw32(t->c, t->env->code.own_rw, 0);
+	code_jcc(t->c, COND_S, code_here(t->c));
+	t->cold[k].js = t->c->n - 4;
+	code_bytes(t->c, incq, sizeof(incq));
+	code_rw32(t->c, count_rw(t, k) + offsetof(struct region_count, own), 0);
+	t->cold[k].body = code_here(t->c);
+}
+
+static void hit_count_locked(struct tramp *t, uint32_t k)
+{
 	static const uint8_t lock_incq[] = { 0xf0, 0x48, 0xff, 0x05 };
 
+	code_land(t->c, t->cold[k].js);
 	code_bytes(t->c, lock_incq, sizeof(lock_incq));
-	code_rw32(t->c, hits_rw(t, k), 0);
+	code_rw32(t->c, count_rw(t, k) + offsetof(struct region_count, hits),
+		  0);
+	code_jmp(t->c, t->cold[k].body);
 }
 
 static void run_function(struct tramp *t, uint32_t k)
@@ -240,21 +282,25 @@ static void cold_path(struct tramp *t, uint32_t k)
 	gate_test(t, k);
 	code_jcc(t->c, COND_NE, cold->run);
 	code_jmp(t->c, cold->next);
+	hit_count_locked(t, k);
 }
 
 static int tramp_write(struct tramp *t)
 {
 	struct depths *d = &t->depths;
+	struct depth body;
 
 	if (t->called)
 		depth_change(d, t->c, 8);
 	frame_enter(t->c, &t->keep, d);
+	body = d->now;
 	for (uint32_t k = 0; k < t->p->nlink; k++)
 		if (program(t, k))
 			return -1;
 	frame_leave(t->c, &t->keep, d);
 	displace(t->c, t->img, t->p, t->called, d);
-	depth_change(d, t->c, (int32_t)(t->keep.f.below - d->below));
+	d->now = body;
+	depth_note(d, t->c);
 	for (uint32_t k = 0; k < t->p->nlink; k++)
 		cold_path(t, k);
 	return 0;
@@ -304,37 +350,13 @@ static void frame_describe(struct built *out, const struct tramp *t)
 	};
 }
 
-static void nops(uint8_t *p, size_t n)
-{
-	// clang-format off
-	static const uint8_t nop[][9] = { /* Intel SDM, NOP: recommended */
-		{ 0x90 },
-		{ 0x66, 0x90 },
-		{ 0x0f, 0x1f, 0x00 },
-		{ 0x0f, 0x1f, 0x40, 0x00 },
-		{ 0x0f, 0x1f, 0x44, 0x00, 0x00 },
-		{ 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00 },
-		{ 0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00 },
-		{ 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00 },
-		{ 0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00 },
-	};
-	// clang-format on
-
-	while (n) {
-		size_t k = n < sizeof(nop) / sizeof(*nop)
-				   ? n
-				   : sizeof(nop) / sizeof(*nop);
-
-		memcpy(p, nop[k - 1], k);
-		p += k;
-		n -= k;
-	}
-}
-
-/* The site's new bytes: a jump at its start, or a call at its end. */
+/* The site's new bytes: a jump at its start, or a call that ends where the
+ * displaced call did.  Prefixes without a meaning make it begin at the start:
+ * behind nops, it would stand where frame descriptions take the displaced
+ * instructions for executed. */
 static int site_edit(const struct tramp *t, struct built *out)
 {
-	enum { CALL = 0xe8, JMP = 0xe9, INT3 = 0xcc, SIZE = 5 };
+	enum { CALL = 0xe8, JMP = 0xe9, INT3 = 0xcc, CS = 0x2e, SIZE = 5 };
 	const struct patch *p = t->p;
 	size_t at = t->called ? p->len - (size_t)SIZE : 0;
 	int64_t rel = (int64_t)(p->tramp - (p->at + at + SIZE));
@@ -344,7 +366,7 @@ static int site_edit(const struct tramp *t, struct built *out)
 		return refuse(t->e, t->img->path, p->site,
 			      "the new code is over 2 GiB away");
 	memset(b, INT3, p->len);
-	nops(b, at);
+	memset(b, CS, at);
 	b[at] = t->called ? CALL : JMP;
 	memcpy(b + at + 1, &(int32_t){ (int32_t)rel }, 4);
 	out->edit[out->nedit++] =
@@ -356,6 +378,8 @@ int patch_build(struct code *rx, const struct sites *s,
 		const struct links *links, struct plan *plan,
 		const struct build_env *env, struct built *out, struct err *e)
 {
+	uint32_t seen = seen_by_programs(links, env->facts);
+
 	*out = (struct built){ 0 };
 	out->edit = arena_alloc(rx->a, (plan->npatch + 1) * sizeof(*out->edit));
 	for (size_t i = 0; i < plan->npatch; i++) {
@@ -365,6 +389,7 @@ int patch_build(struct code *rx, const struct sites *s,
 			.links = links,
 			.env = env,
 			.p = &plan->patch[i],
+			.seen = seen,
 			.depths = { .a = rx->a },
 			.e = e,
 		};

@@ -61,11 +61,12 @@ static enum insn_flow flow_of(const ZydisDecodedInstruction *z)
 	case ZYDIS_MNEMONIC_UD1:
 	case ZYDIS_MNEMONIC_UD2:
 	case ZYDIS_MNEMONIC_HLT:
-	case ZYDIS_MNEMONIC_INT1:
-	case ZYDIS_MNEMONIC_INT3:
 	case ZYDIS_MNEMONIC_SYSRET:
 	case ZYDIS_MNEMONIC_SYSEXIT:
 		return FLOW_STOP;
+	case ZYDIS_MNEMONIC_INT1:
+	case ZYDIS_MNEMONIC_INT3:
+		return FLOW_TRAP;
 	case ZYDIS_MNEMONIC_LOOP:
 	case ZYDIS_MNEMONIC_LOOPE:
 	case ZYDIS_MNEMONIC_LOOPNE:
@@ -229,6 +230,25 @@ static bool may_shift_by_zero(const ZydisDecodedInstruction *z,
 	}
 }
 
+/* Flags that the manuals call undefined are left as they were by one
+ * processor or another: whoever reads them reads them from before. */
+static bool may_leave_flags(const ZydisDecodedInstruction *z)
+{
+	switch (z->mnemonic) {
+	case ZYDIS_MNEMONIC_MUL:
+	case ZYDIS_MNEMONIC_IMUL:
+	case ZYDIS_MNEMONIC_DIV:
+	case ZYDIS_MNEMONIC_IDIV:
+	case ZYDIS_MNEMONIC_BSF:
+	case ZYDIS_MNEMONIC_BSR:
+	case ZYDIS_MNEMONIC_TZCNT:
+	case ZYDIS_MNEMONIC_LZCNT:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void flag_effect(const ZydisDecodedInstruction *z,
 			const ZydisDecodedOperand *o, struct effects *out)
 {
@@ -244,15 +264,39 @@ static void flag_effect(const ZydisDecodedInstruction *z,
 	out->writes_flags =
 		((f->modified | f->set_0 | f->set_1 | f->undefined) & SIX) ==
 			SIX &&
-		!repeats(z) && !may_shift_by_zero(z, o);
+		!repeats(z) && !may_shift_by_zero(z, o) && !may_leave_flags(z);
 }
 
 /* bsf and bsr leave their target alone when the source is zero; lzcnt and
- * tzcnt are bsr and bsf to a processor that does not know them. */
+ * tzcnt are bsr and bsf to a processor that does not know them.  rdssp is a
+ * nop without shadow stacks: setjmp() clears the register first.  sldt, str
+ * and smsw fill half a register when the kernel emulates them, and lar and
+ * lsl none that has no such selector. */
 static bool may_not_write(ZydisMnemonic m)
 {
-	return m == ZYDIS_MNEMONIC_BSF || m == ZYDIS_MNEMONIC_BSR ||
-	       m == ZYDIS_MNEMONIC_TZCNT || m == ZYDIS_MNEMONIC_LZCNT;
+	switch (m) {
+	case ZYDIS_MNEMONIC_BSF:
+	case ZYDIS_MNEMONIC_BSR:
+	case ZYDIS_MNEMONIC_TZCNT:
+	case ZYDIS_MNEMONIC_LZCNT:
+	case ZYDIS_MNEMONIC_RDSSPD:
+	case ZYDIS_MNEMONIC_RDSSPQ:
+	case ZYDIS_MNEMONIC_SLDT:
+	case ZYDIS_MNEMONIC_STR:
+	case ZYDIS_MNEMONIC_SMSW:
+	case ZYDIS_MNEMONIC_LAR:
+	case ZYDIS_MNEMONIC_LSL:
+	case ZYDIS_MNEMONIC_XBEGIN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What Zydis calls pause is xchg %r8, %rax to the processor. */
+static bool misread(const ZydisDecodedInstruction *z)
+{
+	return z->mnemonic == ZYDIS_MNEMONIC_PAUSE && z->raw.rex.B;
 }
 
 bool insn_effects(const uint8_t *p, size_t len, struct effects *out)
@@ -261,7 +305,8 @@ bool insn_effects(const uint8_t *p, size_t len, struct effects *out)
 	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
 
 	*out = (struct effects){ 0 };
-	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full, p, len, &z, o)))
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full, p, len, &z, o)) ||
+	    misread(&z))
 		return false;
 	for (int i = 0; i < z.operand_count; i++) {
 		if (o[i].type == ZYDIS_OPERAND_TYPE_REGISTER) {

@@ -25,7 +25,8 @@ enum insn_flow {
 	FLOW_JMP_IND,  /* jmp through register or memory */
 	FLOW_CALL_IND,
 	FLOW_RET,
-	FLOW_STOP,     /* ud2, hlt, int3: never goes on */
+	FLOW_STOP,     /* ud2, hlt: never goes on */
+	FLOW_TRAP,     /* int3, int1: goes on when a handler returns */
 	FLOW_SYSCALL,  /* syscall, sysenter, int n */
 };
 

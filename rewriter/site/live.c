@@ -9,6 +9,7 @@
  *   where a path ends               registers   flags
  *   call, ret                       all live    dead: the ABI keeps no flags
  *                                               over calls and returns
+ *   call into the function itself   all live    live: made by hand
  *   jump out of the function,       all live    live
  *     indirect jump, system call,
  *     ud2/hlt/int3, undecodable,
@@ -70,6 +71,12 @@ static void block_add(struct walk *w, uint64_t at, uint32_t written)
 	}
 }
 
+/* Inside the function, but not its entry? */
+static bool own(const struct walk *w, uint64_t at)
+{
+	return at > w->f->addr && at < func_end(w->s, w->f);
+}
+
 /* One instruction.  True: the path goes on behind it. */
 static bool step(struct walk *w, const struct insn *in,
 		 const struct effects *fx, uint32_t *written)
@@ -91,6 +98,9 @@ static bool step(struct walk *w, const struct insn *in,
 		block_add(w, in->target, *written);
 		return false;
 	case FLOW_CALL:
+		w->live |= (own(w, in->target) ? EVERYTHING : ALL_REGS) &
+			   ~before;
+		return false;
 	case FLOW_CALL_IND:
 	case FLOW_RET:
 		w->live |= ALL_REGS & ~before;

@@ -197,7 +197,8 @@ static void stray_walk(struct settle *c, uint64_t addr)
 		note(c, in, &x);
 		addr += x.len;
 		if (x.flow == FLOW_JMP || x.flow == FLOW_JMP_IND ||
-		    x.flow == FLOW_RET || x.flow == FLOW_STOP)
+		    x.flow == FLOW_RET || x.flow == FLOW_STOP ||
+		    x.flow == FLOW_TRAP)
 			break;
 	}
 }

@@ -36,7 +36,9 @@ const char *target_why_name(enum target_why why)
 	return names[why];
 }
 
-/* The best answer so far; the lowest address wins, then the earlier reason. */
+/* The best answer so far; the lowest address wins, then the earlier reason.
+ * Reasons that a caller may wave through come last: they must not hide others
+ * of the same address. */
 struct found {
 	uint64_t at;
 	enum target_why why;
@@ -129,15 +131,15 @@ enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 		return TARGET_MAYBE;
 	offer(&f, next_symbol(img, lo + 1), TARGET_SYMBOL);
 	offer(&f, next_fde(img, lo + 1), TARGET_SYMBOL);
-	offer_list(&f, img->codeptr, img->ncodeptr, lo + 1, TARGET_POINTER);
 	offer_list(&f, img->landing, img->nlanding, lo + 1, TARGET_LANDING);
-	offer_list(&f, img->callsite, img->ncallsite, lo + 1, TARGET_CALLSITE);
 	for (uint64_t at = lo + 1; at < f.at; at++) {
 		enum target_why why = why_at(s, in, at);
 
 		if (why)
 			offer(&f, at, why);
 	}
+	offer_list(&f, img->codeptr, img->ncodeptr, lo + 1, TARGET_POINTER);
+	offer_list(&f, img->callsite, img->ncallsite, lo + 1, TARGET_CALLSITE);
 	*where = f.at;
 	return f.why;
 }

@@ -438,7 +438,7 @@ struct reader_probe reader_probe(const struct reader *r, uint32_t probe)
 	return (struct reader_probe){
 		.enabled = __atomic_load_n(r->base + r->head.gates + probe,
 					   __ATOMIC_RELAXED) != 0,
-		.hits = word_at(&c->hits),
+		.hits = word_at(&c->hits) + word_at(&c->own),
 		.misses = word_at(&c->misses),
 	};
 }

@@ -46,5 +46,16 @@ uint64_t hosted_hash(void); /* of all values */
 
 /* random.c: `count` random programs, all engines agree on each. */
 int random_programs(uint64_t count, uint64_t seed);
+/* The same, and the kernel agrees; 77: there is none to ask. */
+int random_kernel(uint64_t count, uint64_t seed);
+
+/* kernel.c: the running kernel as an engine.  A program's ctx are the first
+ * KERNEL_CTX bytes of mem. */
+enum { KERNEL_CTX = 96 };
+int kernel_open(void); /* -1, and said why: cannot */
+/* Runs on copies of the hosted maps, which become what it left.  1: the
+ * verifier refuses the program. */
+int kernel_run(const struct bpf_insn *insn, uint32_t n, const uint8_t *mem,
+	       uint64_t *result);
 
 #endif

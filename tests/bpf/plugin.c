@@ -4,6 +4,7 @@
  * standard input, r0 in hex on standard output.
  *
  *     bpf_plugin --random=COUNT[,SEED]    random programs, engines compared
+ *     bpf_plugin --kernel=COUNT[,SEED]    the same, and with the kernel
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -94,9 +95,18 @@ static int plugin(const char *mem, enum engine_kind kind)
 static int usage(void)
 {
 	fputs("usage: bpf_plugin [MEMORY] [--engine=native|inline|vm] <PROGRAM\n"
-	      "       bpf_plugin --random=COUNT[,SEED]\n",
+	      "       bpf_plugin --random|--kernel=COUNT[,SEED]\n",
 	      stderr);
 	return 2;
+}
+
+/* COUNT[,SEED] */
+static int random_runs(int (*runs)(uint64_t, uint64_t), const char *arg)
+{
+	char *end;
+	uint64_t n = strtoull(arg, &end, 0);
+
+	return runs(n, *end ? strtoull(end + 1, NULL, 0) : 1);
 }
 
 int main(int argc, char **argv)
@@ -105,13 +115,10 @@ int main(int argc, char **argv)
 	const char *mem = "";
 
 	for (int i = 1; i < argc; i++) {
-		if (!strncmp(argv[i], "--random=", 9)) {
-			char *end;
-			uint64_t n = strtoull(argv[i] + 9, &end, 0);
-
-			return random_programs(
-				n, *end ? strtoull(end + 1, NULL, 0) : 1);
-		}
+		if (!strncmp(argv[i], "--random=", 9))
+			return random_runs(random_programs, argv[i] + 9);
+		if (!strncmp(argv[i], "--kernel=", 9))
+			return random_runs(random_kernel, argv[i] + 9);
 		if (strncmp(argv[i], "--engine=", 9)) {
 			mem = argv[i];
 			continue;

@@ -43,6 +43,7 @@ struct maker {
 	uint32_t njump;
 	uint32_t call[MAX_PIECES], ncall; /* calls of the subprogram */
 	bool pure;                        /* no calls at all */
+	bool kernel;                      /* what its verifier accepts */
 };
 
 static const uint8_t pool[] = { 0, 2, 3, 4, 5, 8, 9 };
@@ -63,6 +64,13 @@ static int32_t any_imm(struct maker *m)
 	if (below(&m->d, 2))
 		return edge[below(&m->d, sizeof(edge) / sizeof(*edge))];
 	return (int32_t)roll(&m->d);
+}
+
+static int32_t any_divisor(struct maker *m)
+{
+	int32_t imm = any_imm(m);
+
+	return imm || !m->kernel ? imm : 1;
 }
 
 static void emit(struct maker *m, uint8_t code, uint8_t dst, uint8_t src,
@@ -117,8 +125,10 @@ static void piece_alu(struct maker *m)
 	int32_t imm = op == BPF_NEG ? 0 : any_imm(m);
 	int16_t off = 0;
 
-	if (op == BPF_DIV || op == BPF_MOD)
+	if (op == BPF_DIV || op == BPF_MOD) {
 		off = (int16_t)below(&m->d, 2);
+		imm = any_divisor(m);
+	}
 	if (op == BPF_MOV && x)
 		off = (int16_t)(int[]){
 			0, 8, 16, class == BPF_ALU64 ? 32 : 0
@@ -145,9 +155,10 @@ static void piece_ctx(struct maker *m)
 	unsigned bytes;
 	uint8_t size = any_size(m, &bytes);
 	uint8_t mode = bytes < 8 && below(&m->d, 3) == 0 ? INSN_MEMSX : BPF_MEM;
+	uint32_t len = m->kernel ? KERNEL_CTX : PT_REGS_SIZE;
 
-	emit(m, BPF_LDX | mode | size, any_reg(m), 6,
-	     (int16_t)(below(&m->d, PT_REGS_SIZE / bytes) * bytes), 0);
+	emit(m, BPF_LDX | (m->kernel ? BPF_MEM : mode) | size, any_reg(m), 6,
+	     (int16_t)(below(&m->d, len / bytes) * bytes), 0);
 }
 
 static void piece_stack(struct maker *m)
@@ -237,7 +248,7 @@ static void emit_key(struct maker *m)
 	if (below(&m->d, 2)) {
 		emit(m, BPF_ST | BPF_MEM | BPF_W, 10, 0, KEY_AT,
 		     (int32_t)below(&m->d, HOSTED_SLOTS + 1));
-		if (!m->pure && below(&m->d, 4) == 0)
+		if (!m->pure && !m->kernel && below(&m->d, 4) == 0)
 			emit_read(m, KEY_AT - 4);
 		else if (below(&m->d, 8) == 0)
 			emit_spilled(m, KEY_AT,
@@ -281,7 +292,8 @@ static void piece_lookup(struct maker *m)
 
 static void piece_global(struct maker *m)
 {
-	emit_lddw(m, 1, BPF_PSEUDO_MAP_VALUE, 1 + (int32_t)below(&m->d, 2),
+	emit_lddw(m, 1, BPF_PSEUDO_MAP_VALUE,
+		  1 + (int32_t)(m->kernel ? 1 : below(&m->d, 2)),
 		  8 * (int32_t)below(&m->d, 2));
 	if (m->insn[m->n - 2].imm == 2 || below(&m->d, 2))
 		emit(m, BPF_LDX | BPF_MEM | BPF_DW, any_reg(m), 1, 0, 0);
@@ -292,11 +304,13 @@ static void piece_global(struct maker *m)
 
 static void piece_helper(struct maker *m)
 {
-	if (below(&m->d, 2))
+	if (!m->kernel && below(&m->d, 2))
 		emit_read(m, -16);
 	else
 		emit(m, BPF_JMP | BPF_CALL, 0, 0, 0, 5);
 	numbers_after_call(m);
+	if (m->kernel)
+		emit_number(m, 0);
 }
 
 static void piece_subprogram(struct maker *m)
@@ -331,7 +345,7 @@ static void piece_jump(struct maker *m)
 
 	m->jump[m->njump].insn = m->n;
 	m->jump[m->njump++].piece = m->npiece + 1 + below(&m->d, 6);
-	if (below(&m->d, 12) == 0)
+	if (!m->kernel && below(&m->d, 12) == 0)
 		emit(m, class | BPF_JA, 0, 0, 0, 0);
 	else
 		emit(m,
@@ -397,9 +411,10 @@ static void emit_subprogram(struct maker *m)
 	emit(m, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-static void make(struct maker *m, uint64_t seed)
+static void make(struct maker *m, uint64_t seed, bool kernel)
 {
-	*m = (struct maker){ .d = { seed * UINT64_C(0x9e3779b97f4a7c15) | 1 } };
+	*m = (struct maker){ .d = { seed * UINT64_C(0x9e3779b97f4a7c15) | 1 },
+			     .kernel = kernel };
 	roll(&m->d);
 	m->pure = below(&m->d, 2);
 	emit_start(m);
@@ -487,36 +502,77 @@ static int complain(const struct maker *m, uint64_t seed)
 	return 1;
 }
 
-int random_programs(uint64_t count, uint64_t seed)
+static int differ(const struct outcome *a, const char *who,
+		  const struct outcome *b, const char *other)
+{
+	if (!memcmp(a, b, sizeof(*a)))
+		return 0;
+	fprintf(stderr, "%s: r0 %llx maps %llx, %s: r0 %llx maps %llx\n", who,
+		(unsigned long long)a->result, (unsigned long long)a->maps,
+		other, (unsigned long long)b->result,
+		(unsigned long long)b->maps);
+	return -1;
+}
+
+static int compare_engines(struct maker *m, uint8_t *mem,
+			   const struct outcome *want, const char *who)
 {
 	static const enum engine_kind kinds[] = { RUN_INLINE, RUN_NATIVE,
 						  RUN_VM };
-	static uint8_t mem[sizeof(struct hit)] __attribute__((aligned(16)));
-	static struct maker m;
 	struct outcome out[3];
 	struct err e;
 
+	for (int k = 0; k < 3; k++)
+		if (run_one(m, kinds[k], mem, &out[k], &e)) {
+			err_print(stderr, &e);
+			return -1;
+		}
+	for (int k = 1; k < 3; k++)
+		if (differ(&out[0], engine_names[kinds[0]], &out[k],
+			   engine_names[kinds[k]]))
+			return -1;
+	return want ? differ(want, who, &out[0], engine_names[kinds[0]]) : 0;
+}
+
+static uint8_t image[sizeof(struct hit)] __attribute__((aligned(16)));
+static struct maker maker;
+
+int random_programs(uint64_t count, uint64_t seed)
+{
 	for (uint64_t n = 0; n < count; n++) {
-		make(&m, seed + n);
-		fill_ctx(&m, mem);
-		for (int k = 0; k < 3; k++)
-			if (run_one(&m, kinds[k], mem, &out[k], &e)) {
-				err_print(stderr, &e);
-				return complain(&m, seed + n);
-			}
-		for (int k = 1; k < 3; k++)
-			if (memcmp(&out[0], &out[k], sizeof(*out))) {
-				fprintf(stderr,
-					"%s: r0 %llx maps %llx, %s: r0 %llx "
-					"maps %llx\n",
-					engine_names[kinds[0]],
-					(unsigned long long)out[0].result,
-					(unsigned long long)out[0].maps,
-					engine_names[kinds[k]],
-					(unsigned long long)out[k].result,
-					(unsigned long long)out[k].maps);
-				return complain(&m, seed + n);
-			}
+		make(&maker, seed + n, false);
+		fill_ctx(&maker, image);
+		if (compare_engines(&maker, image, NULL, NULL))
+			return complain(&maker, seed + n);
 	}
 	return 0;
+}
+
+int random_kernel(uint64_t count, uint64_t seed)
+{
+	uint64_t refused = 0;
+
+	if (kernel_open())
+		return 77;
+	for (uint64_t n = 0; n < count; n++) {
+		struct outcome want = { 0, 0 };
+		int got;
+
+		make(&maker, seed + n, true);
+		fill_ctx(&maker, image);
+		hosted_reset();
+		got = kernel_run(maker.insn, maker.n, image, &want.result);
+		want.maps = hosted_hash();
+		if (got < 0)
+			return complain(&maker, seed + n);
+		if (got > 0) {
+			refused++;
+			continue;
+		}
+		if (compare_engines(&maker, image, &want, "kernel"))
+			return complain(&maker, seed + n);
+	}
+	printf("%llu programs, the kernel's verifier refused %llu\n",
+	       (unsigned long long)count, (unsigned long long)refused);
+	return refused * 4 > count;
 }

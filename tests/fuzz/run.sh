@@ -11,13 +11,14 @@
 # Seeds are small files of all kinds, made on the fly.  Exit 1 on a finding,
 # new or still there from an earlier run.
 set -euo pipefail
-[ $# -ge 2 ] || { echo "usage: run.sh BUILD MINUTES [NAME...]" >&2; exit 2; }
+usage() { echo "usage: run.sh BUILD MINUTES [NAME...]" >&2; exit 2; }
+[ $# -ge 2 ] && [[ $2 =~ ^[1-9][0-9]*$ ]] || usage
 BUILD=$(cd "$1" && pwd) MINUTES=$2
 shift 2
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CORPUS=$BUILD/fuzz-corpus FINDINGS=$BUILD/fuzz-findings
 t=$(mktemp -d "${TMPDIR:-/tmp}/bpfweld-fuzz.XXXXXX")
-trap 'rm -rf "$t"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$t"' EXIT
 has() { command -v "$1" >/dev/null; }
 
 # --- Seeds.
@@ -142,7 +143,7 @@ most() {
 	esac
 }
 fuzz() {
-	nice -n 19 "$BUILD/tests/fuzz-$1" "$CORPUS/$1" \
+	exec nice -n 19 "$BUILD/tests/fuzz-$1" "$CORPUS/$1" \
 		-artifact_prefix="$FINDINGS/$1-" -max_len="$(most "$1")" \
 		-max_total_time=$((MINUTES * 60)) -timeout=20 \
 		-rss_limit_mb=1500 -malloc_limit_mb=1000 -print_final_stats=1 \

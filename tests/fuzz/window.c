@@ -164,16 +164,35 @@ static bool covered(const struct sites *s, uint64_t at)
 	return false;
 }
 
-static void gaps(const struct made *m, const struct sites *s)
+/* Which bytes of the gaps are code for sure is the window proof's own word:
+ * what runs there is then decoded, and nothing else of them is a branch. */
+enum gap { COVERED, UNKNOWN, FOLLOWED, STARTS };
+
+static enum gap gap_at(const struct sites *settled, uint64_t at)
+{
+	uint8_t mark = settled->targets->span[0].mark[at - TEXT];
+
+	if (covered(settled, at))
+		return COVERED;
+	if (!(mark & MARK_SEEN))
+		return UNKNOWN;
+	return mark & MARK_START ? STARTS : FOLLOWED;
+}
+
+static void gaps(const struct made *m, const struct sites *s,
+		 const struct sites *settled)
 {
 	uint64_t end = TEXT + m->ncode;
 
 	for (uint64_t lo = TEXT, hi; lo < end; lo = hi) {
+		enum gap gap = gap_at(settled, lo);
 		bool zero = true;
 
-		for (hi = lo; hi < end && covered(s, hi) == covered(s, lo);)
+		for (hi = lo; hi < end && gap_at(settled, hi) == gap;)
 			zero &= m->code[hi++ - TEXT] == 0;
-		if (covered(s, lo) || zero || code_is_padding(s, lo, hi))
+		if (gap != STARTS && gap != UNKNOWN)
+			continue;
+		if (gap == UNKNOWN && (zero || code_is_padding(s, lo, hi)))
 			continue;
 		for (; lo < hi; lo++)
 			seen(m, s, lo);
@@ -237,7 +256,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			for (uint64_t at = 0; at < f->size; at++)
 				seen(&m, &s, f->addr + at);
 	}
-	gaps(&m, &s);
+	gaps(&m, &s, &other);
 	windows(&m, &s, &other);
 	for (uint64_t at = TEXT; at < TEXT + m.ncode; at++) {
 		const struct func *f = func_around(&s, at);

@@ -1,7 +1,7 @@
 /* The site calls its trampoline from where the call was: the return address is
  * right at once. */
 f:	push %rbx
-	nopl (%rax)
+	.byte 0x2e, 0x2e, 0x2e
 	call f.weld
 	pop %rbx
 	ret
@@ -10,7 +10,10 @@ g:	mov $1, %eax
 
 f.weld:	cmpb $0, X(%rip)
 	{disp32} je .Lcold
-.Lrun:	lock incq X(%rip)
+.Lrun:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked
+	incq X(%rip)
+.Lbody:
 .Lnext:	lea 8(%rsp), %rsp
 	mov %rdi, %rsi
 	push %rax
@@ -23,3 +26,6 @@ f.weld:	cmpb $0, X(%rip)
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun
 	{disp32} jmp .Lnext
+.Llocked:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody

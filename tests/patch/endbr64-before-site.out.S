@@ -9,7 +9,10 @@ f:	endbr64
 
 f.weld:	cmpb $0, X(%rip)
 	{disp32} je .Lcold
-.Lrun:	lock incq X(%rip)
+.Lrun:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked
+	incq X(%rip)
+.Lbody:
 .Lnext:	push %rbx
 	mov %rdi, %rbx
 	inc %rbx
@@ -20,3 +23,6 @@ f.weld:	cmpb $0, X(%rip)
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun
 	{disp32} jmp .Lnext
+.Llocked:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody

@@ -13,7 +13,10 @@ g:	mov $1, %eax
 
 f.weld:	cmpb $0, X(%rip)
 	{disp32} je .Lcold
-.Lrun:	lock incq X(%rip)
+.Lrun:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked
+	incq X(%rip)
+.Lbody:
 .Lnext:	mov (%rsp), %rsi
 	pushq $0x40100a
 	{disp32} jmp g
@@ -23,3 +26,6 @@ f.weld:	cmpb $0, X(%rip)
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun
 	{disp32} jmp .Lnext
+.Llocked:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody

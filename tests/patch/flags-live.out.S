@@ -12,7 +12,10 @@ f.weld:	lea -144(%rsp), %rsp
 	mov %eax, 8(%rsp)
 	cmpb $0, X(%rip)
 	{disp32} je .Lcold
-.Lrun:	lock incq X(%rip)
+.Lrun:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked
+	incq X(%rip)
+.Lbody:
 .Lnext:	mov 8(%rsp), %eax
 	add $0x7f, %al
 	sahf
@@ -24,3 +27,6 @@ f.weld:	lea -144(%rsp), %rsp
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun
 	{disp32} jmp .Lnext
+.Llocked:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody

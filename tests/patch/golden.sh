@@ -20,7 +20,7 @@ code() {
 		--stop-address=$(($2 + $3)) "$1" |
 		sed -n 's/^ *[0-9a-f]*:\t//p' |
 		sed -E 's/ *#.*//; s/-?0x[0-9a-f]+\(%rip\)/X(%rip)/
-			s/^(call|j[a-z]+) +[0-9a-f]+ /\1 /
+			s/^((cs )*call|j[a-z]+) +[0-9a-f]+ /\1 /
 			s/ +/ /g; s/ +$//; /^call/ s/ .*//' |
 		sed "s/<$4/<f.weld/"
 }

@@ -4,7 +4,10 @@ f:	{disp32} jmp f.weld
 
 f.weld:	cmpb $0, X(%rip)
 	{disp32} je .Lcold
-.Lrun:	lock incq X(%rip)
+.Lrun:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked
+	incq X(%rip)
+.Lbody:
 .Lnext:	test %edi, %edi
 	{disp32} je f + 6
 	inc %eax
@@ -15,3 +18,6 @@ f.weld:	cmpb $0, X(%rip)
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun
 	{disp32} jmp .Lnext
+.Llocked:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody

@@ -8,14 +8,20 @@ f.weld:	lea -144(%rsp), %rsp
 	mov %rax, (%rsp)
 	cmpb $0, X(%rip)
 	{disp32} je .Lcold1
-.Lrun1:	lock incq X(%rip)
+.Lrun1:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked1
+	incq X(%rip)
+.Lbody1:
 	movq $1, 8(%rsp)
 	mov 8(%rsp), %rax
 	mov %rax, X(%rip)
 .Lnext1:
 	cmpb $0, X(%rip)
 	{disp32} je .Lcold2
-.Lrun2:	lock incq X(%rip)
+.Lrun2:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked2
+	incq X(%rip)
+.Lbody2:
 	mov %rdi, %rax
 	mov %rax, X(%rip)
 .Lnext2:
@@ -28,8 +34,14 @@ f.weld:	lea -144(%rsp), %rsp
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun1
 	{disp32} jmp .Lnext1
+.Llocked1:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody1
 .Lcold2:
 	call weld_arm
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun2
 	{disp32} jmp .Lnext2
+.Llocked2:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody2

@@ -4,7 +4,10 @@ f:	mov $1, %eax
 
 f.weld:	cmpb $0, X(%rip)
 	{disp32} je .Lcold
-.Lrun:	lock incq X(%rip)
+.Lrun:	cmp %rsp, X(%rip)
+	{disp32} js .Llocked
+	incq X(%rip)
+.Lbody:
 .Lnext:	inc %eax
 	ret
 .Lcold:	lea -128(%rsp), %rsp
@@ -13,3 +16,6 @@ f.weld:	cmpb $0, X(%rip)
 	cmpb $0, X(%rip)
 	{disp32} jne .Lrun
 	{disp32} jmp .Lnext
+.Llocked:
+	lock incq X(%rip)
+	{disp32} jmp .Lbody

@@ -59,6 +59,34 @@ BPFWELD_REGION=$t/no/such says "$own" $t/lazy hit 3
 says "$own" cat $t/out
 [ ! -e $R ] || die "made a region without descriptors"
 
+# What would kill the target, or spoil the file for all: a limit on file sizes
+# (SIGXFSZ), a umask that takes our own rights away.
+(ulimit -f 4; says "$own" $t/lazy hit 3)
+[ ! -e $R ] || die "a region larger than ulimit -f"
+(umask 0777; says "*gate 1, hits 3, *" $t/lazy hit 3)
+[ "$(stat -c %a $R)" = 600 ] || die "umask: mode $(stat -c %a $R)"
+(ulimit -f 4; says "*gate 1, hits 6, *" $t/lazy hit 3)
+rm $R
+
+# Killed while it makes the file: nothing stays behind.
+if command -v strace > /dev/null; then
+	strace -o /dev/null -e inject=fallocate:signal=SIGKILL \
+		$t/lazy hit 3 > $t/out 2>&1 && die "was not killed"
+	[ -z "$(find $t -name '.?*' -o -name region)" ] ||
+		die "left behind: $(ls -A $t)"
+	# Without unnamed files, or any way to name one, a temporary name serves.
+	strace -o /dev/null -e inject=linkat:error=ENOENT:when=1..2 \
+		$t/lazy hit 3 > $t/out
+	says "*gate 1, hits 3, *" cat $t/out
+	[ -e $R ] || die "a temporary name did not serve"
+	rm $R
+	strace -o /dev/null -e inject=linkat:error=ENOENT:when=1 \
+		$t/lazy hit 3 > $t/out
+	[ -e $R ] || die "a name by way of /proc did not serve"
+	[ "$(ls -A $t | grep -c '^\.')" = 0 ] || die "leftovers: $(ls -A $t)"
+	rm $R
+fi
+
 # Everybody at once: one file, no hit lost, nothing left over.
 for i in {1..12}; do
 	$t/lazy hit 1000 4 > /dev/null &
@@ -67,6 +95,15 @@ wait
 [ "$(od -An -tu8 -j384 -N8 $R | tr -d ' ')" = 48000 ] ||
 	die "hits: $(od -An -tu8 -j384 -N8 $R)"
 [ "$(ls -A $t | grep -c '^\.')" = 0 ] || die "leftovers: $(ls -A $t)"
+rm $R
+# Descriptors for some threads and not for others: they agree on one way, and
+# nobody fills what is shared (here .data, whose first byte is 1 when fresh).
+$t/lazy hit 1 > /dev/null
+printf '\377' | dd of=$R bs=1 seek=4096 conv=notrunc status=none
+for i in {1..150}; do
+	(ulimit -n $((5 + i % 2)); exec $t/lazy hit 10 16) > /dev/null
+	[ "$(od -An -tx1 -j4096 -N1 $R)" = " ff" ] || die "refilled a region"
+done
 rm $R
 for i in {1..30}; do
 	BPFWELD_REGION=private says "*hits 8000, *" $t/lazy hit 1000 8

@@ -27,6 +27,10 @@ rm -r $D
 
 # Somebody else's directory, one that others may write, a link.
 mkdir -m 777 $D; says "$shared" $t/lazy hit 3; unused $D/feed; rmdir $D
+mkdir -m 755 $D; says "$shared" $t/lazy hit 3; unused $D/feed; rmdir $D
+(umask 0777; says "$shared" $t/lazy hit 3)
+[ "$(stat -c %a $D)" = 700 ] || die "umask: mode $(stat -c %a $D)"
+rm -r $D
 mkdir -m 755 $D; chown 12345 $D
 says "$shared" $t/lazy hit 3; unused $D/feed; rmdir $D
 mkdir -m 700 /dev/shm/x; ln -s x $D

@@ -144,6 +144,31 @@ SITE jcc_carry
 2:	mov $2, %eax
 	ret
 END jcc_carry
+BEGIN trap_inside
+SITE trap_inside
+	mov %edi, %eax
+	int3
+	inc %eax
+	ret
+END trap_inside
+BEGIN trap_last
+	mov %edi, %eax
+SITE trap_last
+	inc %eax
+	inc %eax
+	int3
+	inc %eax
+	ret
+END trap_last
+BEGIN ud2_skipped
+	mov %edi, %eax
+SITE ud2_skipped
+	inc %eax
+	inc %eax
+	ud2
+	inc %eax
+	ret
+END ud2_skipped
 BEGIN jmp_long
 SITE jmp_long
 	.byte 0xe9

@@ -17,11 +17,13 @@
 #include "rewriter/patch/patch.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <cmocka.h>
 // clang-format on
 
@@ -197,6 +199,29 @@ static void image_make(void)
 			.type = STT_FUNC, .bind = STB_GLOBAL };
 }
 
+/* Back to behind the int3; an ud2 is skipped. */
+static void resume(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *u = context;
+
+	(void)info;
+	if (sig == SIGILL)
+		u->uc_mcontext.gregs[REG_RIP] += 2;
+}
+
+static void signals(void)
+{
+	struct sigaction sa = { .sa_sigaction = resume,
+				.sa_flags = SA_SIGINFO | SA_ONSTACK };
+	static uint8_t own[1 << 16];
+	stack_t alt = { .ss_sp = own, .ss_size = sizeof(own) };
+
+	sigaltstack(&alt, NULL);
+
+	sigaction(SIGTRAP, &sa, NULL);
+	sigaction(SIGILL, &sa, NULL);
+}
+
 static int group_setup(void **state)
 {
 	uint8_t *near = fixture_text_end + (64 << 20);
@@ -259,6 +284,7 @@ enum { SP_AT = STACK / 8 - 64, SEEN = SP_AT - 1 - RED / 8 };
 static void fixture_run(const struct fixture *f, unsigned seed,
 			struct cpu *cpu, uint64_t *seen)
 {
+	signals(); /* each test anew: cmocka wants SIGILL for itself */
 	cpu_random(cpu, seed);
 	run_fixture(f->fn, cpu, &stack[SP_AT]);
 	memcpy(seen, &stack[SEEN], STACK - SEEN * 8);

@@ -72,6 +72,7 @@ static uint8_t *edge(void)
 
 #define KERNEL_ADDRESS UINT64_C(0xffffffff81000000)
 #define NOT_CANONICAL UINT64_C(0x8000000000001000)
+#define LOWEST_GAP UINT64_C(0x800000000000) /* behind the user's half */
 
 static void reading_is_safe(void **state)
 {
@@ -95,7 +96,10 @@ static void reading_is_safe(void **state)
 	}
 	assert_int_equal(CALL3(probe_read, to, 8, NULL), -EFAULT);
 	assert_int_equal(CALL3(probe_read, to, 8, KERNEL_ADDRESS), -EFAULT);
+	assert_int_equal(CALL3(probe_read, to, 8, NOT_CANONICAL), -ERANGE);
+	assert_int_equal(CALL3(probe_read, to, 8, LOWEST_GAP), -ERANGE);
 	assert_int_equal(CALL3(probe_read_user, to, 8, NOT_CANONICAL), -EFAULT);
+	assert_int_equal(CALL3(probe_read_user, to, 8, LOWEST_GAP), -EFAULT);
 	assert_int_equal(CALL3(probe_read_user, to, 8, UINT64_MAX - 3),
 			 -EFAULT);
 	assert_int_equal(CALL3(probe_read_user, to, 8, INT64_MAX - 3), -EFAULT);
@@ -181,6 +185,9 @@ static void strings_at_the_edge(void **state)
 	assert_memory_equal(to, "map\0####", 8);
 	assert_int_equal(CALL3(probe_read_kernel_str, to, 2, weld_region), 2);
 	assert_memory_equal(to, "m\0p", 3);
+	memset(to, '#', 16);
+	assert_int_equal(CALL3(probe_read_str, to, 16, weld_region), 4);
+	assert_memory_equal(to, "map\0####", 8);
 	munmap(end - PAGE, 2 * PAGE);
 }
 
@@ -287,6 +294,9 @@ static void printing(void **state)
 		  { (uint64_t)name, (uint64_t)name, (uint64_t)name },
 		  "<name> <    name> <name  >" },
 		{ "%s!", { 16 }, "!" },
+		{ "%pus|%6pks", { (uint64_t)name, (uint64_t)name },
+		  "name|  name" },
+		{ "%pusx", { (uint64_t)name }, NULL },
 		{ "line\n\t%d", { 1 }, "line\n\t1" },
 		{ "%d %d %d %d", { 0 }, NULL },
 		{ "%f", { 0 }, NULL },
@@ -296,7 +306,9 @@ static void printing(void **state)
 		{ "%pZ", { 0 }, NULL },
 		{ "%", { 0 }, NULL },
 		{ "%#x", { 0 }, NULL },
-		{ "caf\xc3\xa9", { 0 }, NULL },
+		{ "caf\xc3\xa9 %d", { 1 }, "caf\xc3\xa9 1" },
+		{ "%\xc3\xa9", { 0 }, NULL },
+		{ "%p\xc3\xa9", { 0 }, NULL },
 		{ "bell\a", { 0 }, NULL },
 	};
 	struct region_trace *ring = (void *)(weld_region + TRACE);

@@ -218,6 +218,31 @@ SITE call_rsp
 	call *%rsp
 	ret
 END call_rsp, "a call to the stack pointer at", 0
+BEGIN call_red_zone
+SITE call_red_zone
+	mov %rdi, -8(%rsp)
+	call *-8(%rsp)
+	ret
+END call_red_zone, instruction, 5
+BEGIN call_red_zone_first
+	mov %rdi, -8(%rsp)
+SITE call_red_zone_first
+	nop
+	call *-8(%rsp)
+	ret
+END call_red_zone_first, "a call through the stack slot it overwrites at", 0
+BEGIN trap_inside
+SITE trap_inside
+	mov %edi, %eax
+	int3
+	inc %eax
+	ret
+END trap_inside, window, 5
+BEGIN trap_end
+SITE trap_end
+	int3
+END trap_end, "the function ends at", 0
+	.nops 8
 BEGIN endbr
 	.set ps_endbr, px_endbr
 	endbr64

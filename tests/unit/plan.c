@@ -149,6 +149,14 @@ static void test_exception_tables(void **state)
 	assert_int_equal(sites_find(&arena, &img, &with, &e), 0);
 	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
 	assert_int_equal(out.npatch, 1);
+	/* ... but do not hide a branch to the same place. */
+	l = link_at(place("target_inside")->site, 0, false);
+	at = l.addr + 2;
+	assert_int_equal(sites_find(&arena, &img, &with, &e), 0);
+	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
+	assert_int_equal(out.npatch, 0);
+	l = link_at(p->site, 0, false);
+	at = p->site + 1;
 	img.ncallsite = 0;
 	img.landing = &at;
 	img.nlanding = 1;

@@ -232,7 +232,10 @@ static void the_object_is_position_independent(void **state)
 {
 	const Elf64_Ehdr *eh = (const void *)stub_blob;
 	const Elf64_Shdr *sh = (const void *)(stub_blob + eh->e_shoff);
-	static const char *const allowed[] = { "", "weld_info", "weld_region",
+	static const char *const allowed[] = { "",
+					       "weld_info",
+					       "weld_region",
+					       "weld_own",
 					       "weld_orig_entry",
 					       "weld_orig_init" };
 
@@ -257,7 +260,8 @@ static void the_object_is_position_independent(void **state)
 					   s->st_name;
 			int ok = 0;
 
-			for (int w = 0; w < 5; w++)
+			for (size_t w = 0;
+			     w < sizeof(allowed) / sizeof(*allowed); w++)
 				ok |= !strcmp(name, allowed[w]);
 			if (s->st_shndx == SHN_UNDEF && !ok)
 				fail_msg("undefined: %s", name);

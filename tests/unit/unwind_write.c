@@ -103,9 +103,12 @@ static void check_program(struct fixture *f, const uint8_t *want, size_t n)
 	static const uint8_t insns[] = { __VA_ARGS__ };                        \
 	fixture_init(f, insns, sizeof(insns))
 
+#define DEPTH(a, b) { .at = a, .below = b }
+
 static void pushes_add_up(void **state)
 {
-	static const struct depth depth[] = { { 0, 0 }, { 8, 136 }, { 70, 0 } };
+	static const struct depth depth[] = { DEPTH(0, 0), DEPTH(8, 136),
+					      DEPTH(70, 0) };
 	struct fixture f;
 	FUNCTION(&f, 0x41, 0x0e, 16, 0x86, 2, /* push %rbp */
 		 0x41, 0x0e, 24, 0x83, 3,     /* push %rbx */
@@ -132,7 +135,7 @@ static void restored_state_is_forgotten(void **state)
 
 static void frame_pointer_needs_no_depth(void **state)
 {
-	static const struct depth depth[] = { { 4, 128 } };
+	static const struct depth depth[] = { DEPTH(4, 128) };
 	struct fixture f;
 	FUNCTION(&f, 0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6);
 
@@ -142,9 +145,90 @@ static void frame_pointer_needs_no_depth(void **state)
 	PROGRAM(&f, 0x0e, 16, 0x86, 2, 0x0d, 6);
 }
 
+/* push %rbp; mov %rsp, %rbp are the site; a cold path stands behind them. */
+static void displaced_moves_count(void **state)
+{
+	static const struct depth depth[] = {
+		DEPTH(5, 128),
+		DEPTH(20, 0),
+		{ .at = 21, .done = 1, .moved = 8 },
+		{ .at = 24, .done = 4, .moved = 8 },
+		DEPTH(29, 128),
+	};
+	struct fixture f;
+	FUNCTION(&f, 0x50, 0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6);
+
+	(void)state;
+	f.d.pc = 0x1010;
+	f.d.depth = depth;
+	f.d.ndepth = 5;
+	PROGRAM(&f, 0x45, 0x0e, 0x88, 1, 0x4f, 0x0e, 8, 0x0a, /* remember */
+		0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6, 0x45,
+		0x0b, /* restore */ 0x0e, 0x88, 1);
+}
+
+/* Nobody tells what the instructions of an unknown function do: we count. */
+static void moves_of_unknown_functions(void **state)
+{
+	static const struct depth depth[] = {
+		{ .at = 1, .done = 1, .moved = 8 },
+		{ .at = 6, .done = 5, .moved = 24 },
+		{ .at = 9 },
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f, NULL, 0);
+	f.d.of = NULL;
+	f.d.depth = depth;
+	f.d.ndepth = 3;
+	PROGRAM(&f, 0x0a, 0x41, 0x0e, 16, 0x45, 0x0e, 32, 0x43, 0x0b);
+}
+
+/* rbx is the function's own by then, rbp and r12 are still its caller's; rcx
+ * is of no interest. */
+static void kept_registers_are_found(void **state)
+{
+	static const struct kept kept[] = { { 2, 0 }, { 3, 8 }, { 6, 16 },
+					    { 12, 128 } };
+	static const struct depth depth[] = {
+		DEPTH(5, 160),
+		{ .at = 9, .below = 160, .kept = kept, .nkept = 4 },
+		DEPTH(40, 0),
+	};
+	struct fixture f;
+	FUNCTION(&f, 0x41, 0x0e, 16, 0x83, 2);
+
+	(void)state;
+	f.d.depth = depth;
+	f.d.ndepth = 3;
+	PROGRAM(&f, 0x0e, 16, 0x83, 2, 0x45, 0x0e, 0xb0, 1,
+		0x44, 0x10, 6, 2, 0x77, 16, 0x10, 12, 3, 0x77, 0x80, 1,
+		0x5f, 0x0e, 16, 0x08, 6, 0x08, 12);
+}
+
+/* The CFA is r10 + 0 and r10 is kept at rsp + 8. */
+static void kept_cfa_register_is_found(void **state)
+{
+	static const struct kept kept[] = { { 10, 8 } };
+	static const struct depth depth[] = {
+		DEPTH(5, 160),
+		{ .at = 9, .below = 160, .kept = kept, .nkept = 1 },
+		DEPTH(40, 0),
+	};
+	struct fixture f;
+	FUNCTION(&f, 0x45, 0x0c, 10, 0);
+
+	(void)state;
+	f.d.depth = depth;
+	f.d.ndepth = 3;
+	PROGRAM(&f, 0x0c, 10, 0, 0x49, 0x0f, 6, 0x77, 8, 0x06, 0x11, 0, 0x22,
+		0x5f, 0x0c, 10, 0);
+}
+
 static void entry_has_no_function(void **state)
 {
-	static const struct depth depth[] = { { 300, 16 } };
+	static const struct depth depth[] = { DEPTH(300, 16) };
 	struct fixture f;
 
 	(void)state;
@@ -287,7 +371,7 @@ static void weld_callback(const char *in, const char *out)
 	static const uint8_t tail[] = { 0x58, 0x48, 0x8d, 0xa4, 0x24, 0x80, 0,
 					0,    0,    0xb8, 7,    0,    0,    0 };
 	static const struct depth depth[] = {
-		{ 5, 128 }, { 6, 136 }, { 12, 128 }, { 20, 0 }
+		DEPTH(5, 128), DEPTH(6, 136), DEPTH(12, 128), DEPTH(20, 0)
 	};
 	struct arena a = { NULL };
 	struct err e;
@@ -390,6 +474,10 @@ int main(void)
 		cmocka_unit_test(pushes_add_up),
 		cmocka_unit_test(restored_state_is_forgotten),
 		cmocka_unit_test(frame_pointer_needs_no_depth),
+		cmocka_unit_test(displaced_moves_count),
+		cmocka_unit_test(moves_of_unknown_functions),
+		cmocka_unit_test(kept_registers_are_found),
+		cmocka_unit_test(kept_cfa_register_is_found),
 		cmocka_unit_test(entry_has_no_function),
 		cmocka_unit_test(computed_from_rsp_is_skipped),
 		cmocka_unit_test(unknown_is_skipped),

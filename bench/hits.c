@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* hits.c - what a hit costs: bare call, welded, kernel uprobe.
+ *
+ * Three copies of the target run at once and measure in turns, for a part of a
+ * millisecond each: bare, welded, and one with kernel uprobes (which belong to
+ * a file, hence a copy of its own).  All on one CPU, so that they see the same
+ * clock rate and the same neighbours.
+ *
+ * In the end every call must have been counted, in the weld's region and in
+ * the kernel's maps: nothing was measured that did not happen.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "rewriter/diff/diff.h"
+#include "runtime-stub/reader/reader.h"
+
+enum { CALLS = 100000, KERNEL_CALLS = 400 };
+enum { BARE, WELDED, KERNEL, NCOPY };
+static const char *const copy_name[NCOPY] = { "bare", "welded", "kernel" };
+
+struct row {
+	const char *title, *prog, *where;
+	struct series ns[NCOPY];
+};
+static struct row rows[] = {
+	{ .title = "empty", .prog = "empty" },
+	{ .title = "read arguments", .prog = "args" },
+	{ .title = "array counter", .prog = "array" },
+	{ .title = "hash counter", .prog = "hash" },
+	{ .title = "array, 2nd thread", .prog = "array", .where = "thread" },
+};
+enum { NROWS = sizeof(rows) / sizeof(*rows) };
+
+struct copy {
+	const char *path;  /* NULL: there is no such copy */
+	pid_t pid;
+	FILE *to, *from;
+	uint64_t calls[NROWS];
+};
+struct hits {
+	struct weld *w;
+	struct copy copy[NCOPY];
+	struct kernel *kernel;
+	const char *region;
+	struct err *e;
+};
+
+extern char **environ;
+
+static int copy_start(struct copy *c, struct err *e)
+{
+	char *argv[] = { (char *)c->path, NULL };
+	posix_spawn_file_actions_t fa;
+	int in[2], out[2], bad;
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return fail(e, NULL, NOWHERE, "pipe: %s", strerror(errno));
+	posix_spawn_file_actions_init(&fa);
+	posix_spawn_file_actions_adddup2(&fa, in[0], 0);
+	posix_spawn_file_actions_adddup2(&fa, out[1], 1);
+	bad = posix_spawn(&c->pid, c->path, &fa, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&fa);
+	close(in[0]);
+	close(out[1]);
+	c->to = fdopen(in[1], "w");
+	c->from = fdopen(out[0], "r");
+	return bad ? fail(e, c->path, NOWHERE, "%s", strerror(bad)) : 0;
+}
+
+static int copy_end(struct copy *c, struct err *e)
+{
+	int status;
+
+	fclose(c->to);
+	fclose(c->from);
+	if (waitpid(c->pid, &status, 0) < 0 || status)
+		return fail(e, c->path, NOWHERE, "did not end well");
+	return 0;
+}
+
+static int row_measure(struct copy *c, struct row *r, int which, struct err *e)
+{
+	unsigned long calls;
+	double ns;
+
+	fprintf(c->to, "%s %d %s\n", r->prog,
+		which == KERNEL ? KERNEL_CALLS : CALLS,
+		r->where ? r->where : "");
+	fflush(c->to);
+	if (fscanf(c->from, "%lf %lu", &ns, &calls) != 2)
+		return fail(e, c->path, NOWHERE, "does not answer");
+	c->calls[r - rows] += calls;
+	series_add(&r->ns[which], ns);
+	return 0;
+}
+
+static int rounds_run(struct hits *h, size_t rounds)
+{
+	for (size_t i = 0; i < rounds; i++)
+		for (struct row *r = rows; r < rows + NROWS; r++)
+			for (int k = 0; k < NCOPY; k++)
+				if (h->copy[k].path &&
+				    row_measure(&h->copy[k], r, k, h->e))
+					return -1;
+	return 0;
+}
+
+/* Calls of a program, over all rows that use it. */
+static uint64_t calls_of(const struct copy *c, const char *prog)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < NROWS; i++)
+		n += strcmp(rows[i].prog, prog) ? 0 : c->calls[i];
+	return n;
+}
+
+static int must_be(struct hits *h, int which, const char *what,
+		   const char *prog, uint64_t n)
+{
+	uint64_t calls = calls_of(&h->copy[which], prog);
+
+	if (n == calls)
+		return 0;
+	return fail(h->e, h->copy[which].path, NOWHERE,
+		    "%s of %s says %llu, but there were %llu calls", what, prog,
+		    (unsigned long long)n, (unsigned long long)calls);
+}
+
+/* The counting maps, whichever side they come from. */
+static int maps_check(struct hits *h, int which, const struct snapshot *s)
+{
+	for (uint32_t m = 0; m < h->w->set.nmap; m++) {
+		bool hash = h->w->set.map[m].type == BPF_MAP_TYPE_HASH;
+		const struct snap_map *map = &s->map[m];
+		size_t size = map->key_size + map->value_size;
+		uint64_t n = 0, one;
+
+		for (size_t i = 0; i < map->nelem; i++) {
+			memcpy(&one, map->elem + i * size + map->key_size,
+			       sizeof(one));
+			n += one;
+		}
+		if (must_be(h, which, "the map", hash ? "hash" : "array", n))
+			return -1;
+	}
+	return 0;
+}
+
+static int probes_check(struct hits *h)
+{
+	struct reader r;
+	int bad = 0;
+
+	if (reader_open(&h->w->arena, h->region, READER_READ, &r, h->e))
+		return -1;
+	for (size_t i = 0; i < h->w->links.nlink && !bad; i++) {
+		uint32_t prog = h->w->links.link[i].prog;
+
+		bad = must_be(h, WELDED, "the probe",
+			      h->w->set.prog[prog].name,
+			      reader_probe(&r, h->w->probe_of[i]).hits);
+	}
+	reader_close(&r);
+	return bad;
+}
+
+static int counts_check(struct hits *h)
+{
+	struct arena *a = &h->w->arena;
+	struct snapshot s;
+
+	if (probes_check(h) || welded_snapshot(a, h->w, h->region, &s, h->e) ||
+	    maps_check(h, WELDED, &s))
+		return -1;
+	if (!h->kernel)
+		return 0;
+	if (kernel_snapshot(a, h->w, h->kernel, &s, h->e))
+		return -1;
+	return maps_check(h, KERNEL, &s);
+}
+
+static void row_report(struct json *j, const struct row *r)
+{
+	static struct series diff;
+	struct stats s[NCOPY], cost, kernel;
+
+	json_object(j);
+	json_str_at(j, "row", r->title);
+	for (int k = 0; k < NCOPY; k++) {
+		if (!r->ns[k].n)
+			continue;
+		s[k] = series_stats(&r->ns[k]);
+		stats_report(j, copy_name[k], s[k]);
+	}
+	series_differences(&r->ns[WELDED], &r->ns[BARE], &diff);
+	cost = series_stats(&diff);
+	stats_report(j, "cost", cost);
+	fprintf(stderr, "%-18s %6.2f %6.2f  %6.2f %6.2f  %6.2f  %5.2f..%-5.2f",
+		r->title, s[BARE].min, s[BARE].median, s[WELDED].min,
+		s[WELDED].median, cost.median, cost.p25, cost.p75);
+	if (r->ns[KERNEL].n) {
+		series_differences(&r->ns[KERNEL], &r->ns[BARE], &diff);
+		kernel = series_stats(&diff);
+		stats_report(j, "kernel_cost", kernel);
+		json_key(j, "ratio");
+		json_double(j, kernel.median / cost.median);
+		fprintf(stderr, " %6.0f %5.0fx", kernel.median,
+			kernel.median / cost.median);
+	}
+	fputc('\n', stderr);
+	json_end(j);
+}
+
+static void report(struct json *j, bool kernel)
+{
+	fprintf(stderr,
+		"a hit, in ns         bare           welded           cost"
+		"%s\n"
+		"                      min median     min median  median"
+		"   p25..p75 %s\n",
+		kernel ? "          kernel" : "", kernel ? "   cost ratio" : "");
+	json_key(j, "hits_ns");
+	json_array(j);
+	for (int i = 0; i < NROWS; i++)
+		row_report(j, &rows[i]);
+	json_end(j);
+}
+
+static int copies_make(struct hits *h, const char *dir)
+{
+	struct weld *w = h->w;
+	const char *why;
+
+	for (int k = 0; k < NCOPY; k++) {
+		h->copy[k].path = arena_printf(&w->arena, "%s/%s", dir,
+					       copy_name[k]);
+		if (k == WELDED ? emit_write(&w->arena, &w->img, &w->room,
+					     &w->edits, h->copy[k].path, h->e)
+				: emit_file(h->copy[k].path, w->img.file, 0755,
+					    NULL, h->e))
+			return -1;
+	}
+	h->region = arena_printf(&w->arena, "%s/region", dir);
+	setenv("BPFWELD_REGION", h->region, 1);
+	if (kernel_usable(&why))
+		return kernel_attach(&w->arena, w, h->copy[KERNEL].path,
+				     &h->kernel, h->e);
+	fprintf(stderr, "no kernel column: %s\n", why);
+	h->copy[KERNEL].path = NULL;
+	return 0;
+}
+
+/* Everything on the CPU where we are; the old mask through *old. */
+static void stay_here(cpu_set_t *old)
+{
+	cpu_set_t one;
+
+	sched_getaffinity(0, sizeof(*old), old);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static int measure(struct hits *h, size_t rounds)
+{
+	int bad = 0;
+
+	for (int k = 0; k < NCOPY; k++)
+		if (h->copy[k].path && copy_start(&h->copy[k], h->e))
+			return -1;
+	bad = rounds_run(h, rounds);
+	for (int k = 0; k < NCOPY; k++)
+		if (h->copy[k].path && copy_end(&h->copy[k], h->e))
+			bad = -1;
+	return bad ? bad : counts_check(h);
+}
+
+int hits_bench(struct weld *w, const char *dir, size_t rounds, struct json *j,
+	       struct err *e)
+{
+	struct hits h = { .w = w, .e = e };
+	cpu_set_t old;
+	int bad;
+
+	stay_here(&old);
+	bad = copies_make(&h, dir) || measure(&h, rounds);
+	if (!bad)
+		report(j, h.kernel);
+	if (h.kernel)
+		kernel_detach(h.kernel);
+	sched_setaffinity(0, sizeof(old), &old);
+	return bad ? -1 : 0;
+}

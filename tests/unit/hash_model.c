@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: MIT */
+/* The stub's HASH maps under every schedule with few preemptions.
+ *
+ * hash.c is compiled here with a hook in front of each access to shared memory.
+ * Two or three threads, as coroutines, run short scripts; a run follows a plan
+ * that says before which accesses who goes on instead, and who is killed there.
+ * All plans are tried, up to a number of preemptions (a signal handler is one
+ * that comes back when the handler is done).  After each run
+ *
+ *   results   are those of the operations one after another, in some order in
+ *             which none comes before one that had ended when it began
+ *   table     is whole: links, keys, elements and count; what a killed thread
+ *             held is missing, and no more
+ *
+ * HASH_MODEL_DEPTH=3 tries one preemption more: for soak runs.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#include <cmocka.h>
+
+#include "runtime-stub/hash.h"
+#include "runtime-stub/stub.h"
+
+static void step(void);
+
+// clang-format off
+#define __atomic_load_n(p, order)      (step(), *(p))
+#define __atomic_store_n(p, v, order)  (step(), (void)(*(p) = (v)))
+#define __atomic_fetch_add(p, v, order) (step(), (*(p) += (v)) - (v))
+#define __atomic_fetch_sub(p, v, order) (step(), (*(p) -= (v)) + (v))
+#define __atomic_compare_exchange_n(p, was, v, weak, yes, no) \
+	(step(), *(p) == *(was) ? (*(p) = (v), true) : (*(was) = *(p), false))
+#define mem_copy(to, from, n)          (step(), (mem_copy)(to, from, n))
+#define load64(p)                      (step(), (load64)(p))
+// clang-format on
+#include "runtime-stub/hash.c"
+#undef load64
+
+enum {
+	THREADS = 3,
+	OPS = 3,
+	KEYS = 3,
+	PLAN = 4,
+	MAX = 3, /* max_entries, at most */
+	BUCKETS = 2,
+	STACK = 32 << 10,
+};
+uint8_t weld_region[4096] __attribute__((aligned(4096)));
+static struct region_map map;
+static uint32_t max_entries = 2;
+/* Keys 1 and 2 share a bucket, key 3 has one for itself. */
+static uint64_t real_key[KEYS + 1];
+
+enum verb { END, INSERT, UPDATE, EXIST, DELETE, LOOKUP };
+struct op {
+	enum verb verb;
+	uint64_t key;
+};
+struct done {
+	struct op op;
+	uint64_t begin, end; /* steps; end 0: killed in it */
+	int64_t result;      /* LOOKUP: 0 or -ENOENT */
+};
+
+static struct {
+	struct preempt {
+		uint64_t at; /* the step in front of which it happens */
+		uint32_t to; /* the how manieth of the others goes on */
+		bool kill;
+	} plan[PLAN];
+	uint32_t nplan, next, now, nthread, gone;
+	uint64_t steps;
+	bool running, finished[THREADS], dead;
+	struct op script[THREADS][OPS + 1];
+	struct done done[THREADS * OPS + 8];
+	uint32_t ndone;
+	ucontext_t thread[THREADS], back;
+} m;
+
+/* --- coroutines -------------------------------------------------------- */
+
+static uint32_t others(uint32_t *v)
+{
+	uint32_t n = 0;
+
+	for (uint32_t t = 0; t < m.nthread; t++)
+		if (t != m.now && !m.finished[t])
+			v[n++] = t;
+	return n;
+}
+
+static void go(uint32_t to)
+{
+	uint32_t from = m.now;
+
+	m.now = to;
+	swapcontext(&m.thread[from], &m.thread[to]);
+}
+
+static void leave(uint32_t to)
+{
+	uint32_t v[THREADS], n = others(v);
+
+	m.finished[m.now] = true;
+	if (!n)
+		setcontext(&m.back);
+	go(v[to < n ? to : 0]);
+}
+
+static void step(void)
+{
+	uint32_t v[THREADS], n;
+
+	if (!m.running || ++m.steps != m.plan[m.next].at)
+		return;
+	n = others(v);
+	if (m.plan[m.next].kill) {
+		m.dead = true;
+		leave(m.plan[m.next++].to);
+	}
+	if (n && m.plan[m.next].to < n)
+		go(v[m.plan[m.next++].to]);
+	else
+		m.next++;
+}
+
+static int64_t perform(struct op op)
+{
+	static const uint64_t flags[] = { [INSERT] = BPF_NOEXIST,
+					  [UPDATE] = BPF_ANY,
+					  [EXIST] = BPF_EXIST };
+	uint64_t key = real_key[op.key], value = op.key;
+
+	switch (op.verb) {
+	case DELETE:
+		return hash_delete(&map, &key);
+	case LOOKUP:
+		return hash_lookup(&map, &key) ? 0 : -ENOENT;
+	default:
+		return hash_update(&map, &key, &value, flags[op.verb]);
+	}
+}
+
+static void run_op(struct op op)
+{
+	struct done *d = &m.done[m.ndone++];
+
+	*d = (struct done){ .op = op, .begin = m.steps };
+	d->result = perform(op);
+	d->end = ++m.steps;
+}
+
+static void run_script(void)
+{
+	for (const struct op *o = m.script[m.now]; o->verb; o++)
+		run_op(*o);
+	leave(0);
+}
+
+/* --- one run ----------------------------------------------------------- */
+
+/* What is there when the threads start; deletions leave free elements. */
+static const struct op histories[][6] = {
+	{ { END, 0 } },
+	{ { INSERT, 1 } },
+	{ { INSERT, 1 }, { INSERT, 2 } },
+	{ { INSERT, 2 }, { INSERT, 1 }, { DELETE, 2 } },
+	{ { INSERT, 2 }, { INSERT, 1 }, { DELETE, 2 }, { DELETE, 1 } },
+};
+
+static void choose_keys(void)
+{
+	uint64_t k = 0;
+
+	for (int id = 1; id <= KEYS; id++) {
+		do
+			k++;
+		while ((hash_key(&k, 8) & (BUCKETS - 1)) != (id == 3));
+		real_key[id] = k;
+	}
+}
+
+static uint32_t elems_of(void)
+{
+	return map.max_entries + HASH_SPARE;
+}
+
+static void start(const struct op *history, uint32_t gone)
+{
+	struct hash_head *h = (struct hash_head *)weld_region;
+
+	map = (struct region_map){
+		.type = BPF_MAP_TYPE_HASH,
+		.key_size = 8,
+		.value_size = 8,
+		.max_entries = max_entries,
+		.stride = hash_stride(8, 8),
+		.buckets = BUCKETS,
+	};
+	memset(weld_region, 0, hash_pool(BUCKETS) + elems_of() * map.stride);
+	h->taken = m.gone = gone;
+	m.ndone = 0;
+	m.steps = 0;
+	m.running = false;
+	for (; history->verb; history++)
+		run_op(*history);
+	m.steps = 0;
+}
+
+static void run(const struct op *history, uint32_t gone)
+{
+	static uint8_t stack[THREADS][STACK] __attribute__((aligned(16)));
+
+	start(history, gone);
+	m.next = 0;
+	m.dead = false;
+	for (uint32_t t = 0; t < m.nthread; t++) {
+		m.finished[t] = false;
+		getcontext(&m.thread[t]);
+		m.thread[t].uc_stack.ss_sp = stack[t];
+		m.thread[t].uc_stack.ss_size = STACK;
+		m.thread[t].uc_link = NULL;
+		makecontext(&m.thread[t], run_script, 0);
+	}
+	m.now = 0;
+	m.running = true;
+	swapcontext(&m.back, &m.thread[0]);
+	m.running = false;
+}
+
+/* --- is it right ------------------------------------------------------- */
+
+/* How many keys others may be about to put in or have just taken out. */
+static uint32_t in_hands(const struct done *d)
+{
+	uint32_t n = m.dead;
+
+	for (const struct done *o = m.done; o < m.done + m.ndone; o++)
+		n += o != d && o->op.verb != LOOKUP &&
+		     (!o->end || o->end > d->begin) && o->begin < d->end;
+	return n;
+}
+
+/* An operation on the set of keys `have`: may it give d's result? */
+static bool follows(const struct done *d, uint32_t *have)
+{
+	uint32_t bit = 1u << d->op.key;
+	bool there = *have & bit;
+	int64_t want = 0;
+
+	switch (d->op.verb) {
+	case LOOKUP:
+		want = there ? 0 : -ENOENT;
+		break;
+	case DELETE:
+		want = there ? 0 : -ENOENT;
+		*have &= ~bit;
+		break;
+	default:
+		if (m.gone && d->result == -EBUSY)
+			return there && d->op.verb != INSERT;
+		if (there && d->op.verb == INSERT)
+			want = -EEXIST;
+		else if (!there && d->op.verb == EXIST)
+			want = -ENOENT;
+		else if (!there && d->result == -E2BIG)
+			return m.gone || (uint32_t)__builtin_popcount(*have) +
+						 in_hands(d) >=
+				       max_entries;
+		else
+			*have |= bit;
+		if ((uint32_t)__builtin_popcount(*have) > max_entries)
+			return false;
+	}
+	return !d->end || d->result == want;
+}
+
+/* Is there an order that explains all results and ends with `final`? */
+static bool explained(uint32_t left, uint32_t have, uint32_t final)
+{
+	if (!left)
+		return have == final;
+	for (uint32_t i = 0; i < m.ndone; i++) {
+		uint32_t now = have;
+		bool first = left >> i & 1;
+
+		for (uint32_t k = 0; k < m.ndone && first; k++)
+			first = !(left >> k & 1) || !m.done[k].end ||
+				m.done[k].end > m.done[i].begin;
+		if (!first)
+			continue;
+		if (!m.done[i].end && explained(left & ~(1u << i), have, final))
+			return true;
+		if (follows(&m.done[i], &now) &&
+		    explained(left & ~(1u << i), now, final))
+			return true;
+	}
+	return false;
+}
+
+static const char *elem_fault(const struct hash_elem *e, uint32_t bucket,
+			      uint32_t *keys)
+{
+	uint64_t key = *(const uint64_t *)e->key;
+	uint64_t id = *(const uint64_t *)(e->key + 8);
+
+	if (!(e->state & 1))
+		return "a free element is linked";
+	if (id > KEYS || key != real_key[id] || (id == 3) != bucket)
+		return "a value is another key's, or a key in another's list";
+	if (e->next & LINK_MARK)
+		return NULL;
+	if (*keys >> id & 1)
+		return "a key is there twice";
+	*keys |= 1u << id;
+	return NULL;
+}
+
+/* NULL, or what is wrong with the table; *keys: what is in it. */
+static const char *table_fault(uint32_t *keys, uint32_t *waste)
+{
+	struct hash_head *h = (struct hash_head *)weld_region;
+	uint64_t *bucket = (uint64_t *)(h + 1), w;
+	uint8_t *pool = weld_region + hash_pool(BUCKETS);
+	bool seen[MAX + HASH_SPARE + 1] = { false };
+	const char *bad;
+	struct hash_elem *e;
+	uint32_t live;
+
+	*keys = *waste = 0;
+	for (uint32_t b = 0; b < BUCKETS; b++)
+		for (w = bucket[b]; !link_ends(w); w = e->next) {
+			e = (void *)(pool + ((uint32_t)w - 1) * map.stride);
+			if ((uint32_t)w > elems_of() || seen[(uint32_t)w])
+				return "the list is a circle";
+			seen[(uint32_t)w] = true;
+			bad = elem_fault(e, b, keys);
+			if (bad)
+				return bad;
+			*waste += (e->next & LINK_MARK) != 0;
+		}
+	for (w = h->free; (uint32_t)w; w = e->next) {
+		e = (void *)(pool + ((uint32_t)w - 1) * map.stride);
+		if ((uint32_t)w > elems_of() || seen[(uint32_t)w])
+			return "a free element is there twice";
+		seen[(uint32_t)w] = true;
+	}
+	live = (uint32_t)__builtin_popcount(*keys);
+	if (h->count - live > (m.dead ? 1 : 0))
+		return "the count is wrong";
+	return live > max_entries ? "more keys than max_entries" : NULL;
+}
+
+static uint32_t lost(uint32_t gone)
+{
+	struct hash_head *h = (struct hash_head *)weld_region;
+	uint32_t in = 0, n = (uint32_t)h->taken;
+	uint64_t w;
+
+	if (n > elems_of())
+		n = elems_of();
+	for (uint32_t b = 0; b <= BUCKETS; b++) {
+		w = b < BUCKETS ? ((uint64_t *)(h + 1))[b] : h->free;
+		for (; !link_ends(w); in++)
+			w = *(uint64_t *)(weld_region + hash_pool(BUCKETS) +
+					  ((uint32_t)w - 1) * map.stride);
+	}
+	return n - gone - in;
+}
+
+static void tell(const char *what)
+{
+	static const char *const verb[] = { "",	      "insert", "update",
+					    "exist", "delete", "lookup" };
+
+	for (uint32_t i = 0; i < m.nplan; i++)
+		printf("before step %d: %s to other %u\n", (int)m.plan[i].at,
+		       m.plan[i].kill ? "killed;" : "switch", m.plan[i].to);
+	for (uint32_t i = 0; i < m.ndone; i++)
+		printf("%s %d: steps %d..%d, result %d\n",
+		       verb[m.done[i].op.verb], (int)m.done[i].op.key,
+		       (int)m.done[i].begin, (int)m.done[i].end,
+		       (int)m.done[i].result);
+	fail_msg("%s", what);
+}
+
+static uint64_t runs, most_waste;
+
+static void check(uint32_t gone)
+{
+	uint32_t keys, waste;
+	const char *bad = table_fault(&keys, &waste);
+
+	runs++;
+	if (waste > most_waste)
+		most_waste = waste;
+	if (bad)
+		tell(bad);
+	if (lost(gone) > (m.dead ? 1 : 0))
+		tell("an element is lost");
+	if (!explained((1u << m.ndone) - 1, 0, keys))
+		tell("no order explains the results");
+}
+
+/* All plans that continue the present one. */
+static void explore(const struct op *history, uint32_t gone, uint32_t depth,
+		    bool kill)
+{
+	struct preempt *p = &m.plan[m.nplan];
+	uint64_t from = m.nplan ? p[-1].at + 1 : 1, steps;
+
+	p->at = 0;
+	run(history, gone);
+	check(gone);
+	steps = m.steps;
+	if (!depth)
+		return;
+	m.nplan++;
+	for (uint64_t at = from; at <= steps; at++)
+		for (uint32_t to = 0; to + 1 < m.nthread; to++) {
+			*p = (struct preempt){ .at = at, .to = to };
+			explore(history, gone, depth - 1, kill);
+			if (!kill)
+				continue;
+			*p = (struct preempt){ .at = at, .to = to, .kill = 1 };
+			explore(history, gone, depth - 1, false);
+		}
+	m.nplan--;
+	*p = (struct preempt){ 0 };
+}
+
+static uint32_t depth_of(uint32_t usual)
+{
+	const char *more = getenv("HASH_MODEL_DEPTH");
+
+	return more ? (uint32_t)atoi(more) - 2 + usual : usual;
+}
+
+static const struct op scripts[][OPS + 1] = {
+	{ { INSERT, 1 } },
+	{ { DELETE, 1 } },
+	{ { UPDATE, 1 } },
+	{ { LOOKUP, 1 } },
+	{ { EXIST, 1 }, { LOOKUP, 1 } },
+	{ { INSERT, 2 }, { DELETE, 1 } },
+	{ { DELETE, 1 }, { INSERT, 1 } },
+	{ { UPDATE, 2 }, { LOOKUP, 1 } },
+	{ { DELETE, 2 }, { UPDATE, 1 } },
+	{ { UPDATE, 1 }, { DELETE, 1 } },
+	{ { INSERT, 3 } },
+	{ { DELETE, 1 }, { INSERT, 3 } },
+	{ { INSERT, 1 }, { INSERT, 2 }, { DELETE, 1 } },
+};
+enum { SCRIPTS = sizeof(scripts) / sizeof(*scripts) };
+enum { HISTORIES = sizeof(histories) / sizeof(*histories) };
+
+static void take_script(uint32_t thread, uint32_t script)
+{
+	memcpy(m.script[thread], scripts[script], sizeof(scripts[script]));
+}
+
+static void two_threads(uint32_t gone, uint32_t depth, bool kill)
+{
+	m.nthread = 2;
+	max_entries = 2 + !kill - (gone > 0);
+	for (uint32_t h = 0; h < HISTORIES; h++)
+		for (uint32_t a = 0; a < SCRIPTS; a++)
+			for (uint32_t b = kill ? 0 : a; b < SCRIPTS; b++) {
+				take_script(0, a);
+				take_script(1, b);
+				explore(histories[h], gone, depth, kill);
+			}
+}
+
+static void two_threads_agree(void **state)
+{
+	(void)state;
+	two_threads(0, depth_of(2), false);
+}
+
+static void a_killed_thread_takes_one_element(void **state)
+{
+	(void)state;
+	two_threads(0, depth_of(2), true);
+}
+
+/* As many elements as keys, as after many kills: an update may be refused. */
+static void without_spare_elements(void **state)
+{
+	(void)state;
+	two_threads(HASH_SPARE, depth_of(2), false);
+}
+
+static void three_threads_agree(void **state)
+{
+	(void)state;
+	m.nthread = 3;
+	max_entries = 2;
+	for (uint32_t h = 0; h < HISTORIES; h++)
+		for (uint32_t a = 0; a < 5; a++)
+			for (uint32_t b = a; b < SCRIPTS; b++)
+				for (uint32_t c = 0; c < 4; c++) {
+					take_script(0, a);
+					take_script(1, b);
+					take_script(2, c);
+					explore(histories[h], 0,
+						depth_of(1), false);
+				}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_threads_agree),
+		cmocka_unit_test(a_killed_thread_takes_one_element),
+		cmocka_unit_test(without_spare_elements),
+		cmocka_unit_test(three_threads_agree),
+	};
+	int ret;
+
+	choose_keys();
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	printf("%d runs, at most %d dead elements left linked\n", (int)runs,
+	       (int)most_waste);
+	return ret;
+}
