@@ -38,13 +38,17 @@ static void machine_report(struct json *j, size_t rounds)
 static int bench(char **argv, size_t rounds, const char *dir, struct err *e)
 {
 	const char *object[] = { argv[2] };
-	struct weld_options opt = { .target = argv[1], .object = object,
-				    .nobject = 1, .dry_run = true,
+	struct weld_options opt = { .target = argv[1],
+				    .object = object,
+				    .nobject = 1,
+				    .dry_run = true,
 				    .strict = true };
 	struct json j = json_to(stdout, true);
 	struct weld w = { 0 };
 	struct costs costs = {
-		.bpfweld = argv[3], .bash = argv[4], .object = argv[5],
+		.bpfweld = argv[3],
+		.bash = argv[4],
+		.object = argv[5],
 		.rounds = rounds,
 	};
 	int bad;
@@ -73,7 +77,8 @@ int main(int argc, char **argv)
 
 	if (argc < 6 || rounds == 0 || rounds > ROUNDS_MAX || !mkdtemp(dir)) {
 		fputs("usage: bench TARGET ROWS.bpf.o BPFWELD BASH "
-		      "BASH.bpf.o [ROUNDS]\n", stderr);
+		      "BASH.bpf.o [ROUNDS]\n",
+		      stderr);
 		return 2;
 	}
 	bad = bench(argv, rounds, dir, &e);

@@ -30,6 +30,7 @@ struct stats series_stats(const struct series *s);
 /* One by one: x - y. */
 void series_differences(const struct series *x, const struct series *y,
 			struct series *out);
+void number_report(struct json *j, const char *key, double v);
 /* "key": {"min": ..., "p25": ..., "median": ..., "p75": ...} */
 void stats_report(struct json *j, const char *key, struct stats s);
 double now_us(void);
@@ -40,7 +41,7 @@ int hits_bench(struct weld *w, const char *dir, size_t rounds, struct json *j,
 
 struct costs {
 	const char *bpfweld, *bash, *object; /* the command, its arguments */
-	const char *out, *region;            /* what it writes, what that uses */
+	const char *out, *region; /* what it writes, what that uses */
 	size_t rounds;
 };
 int costs_bench(const struct costs *c, struct json *j, struct err *e);

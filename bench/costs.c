@@ -62,8 +62,8 @@ static long file_size(const char *path)
 
 static int weld_bench(const struct costs *c, struct json *j, struct err *e)
 {
-	const char *argv[] = { c->bpfweld, "weld", c->bash, c->object, "-o",
-			       c->out, NULL };
+	const char *argv[] = { c->bpfweld, "weld", c->bash, c->object,
+			       "-o",       c->out, NULL };
 	static struct series ms;
 	struct stats s;
 	struct ran r;
@@ -93,8 +93,7 @@ static void starts_report(struct json *j, const char *title, const char *key,
 
 	series_differences(more, bare, &added);
 	s = series_stats(&added);
-	fprintf(stderr,
-		"%s %+6.0f us median, %.0f..%.0f, from %.0f\n", title,
+	fprintf(stderr, "%s %+6.0f us median, %.0f..%.0f, from %.0f\n", title,
 		s.median, s.p25, s.p75, b.median);
 	json_key(j, key);
 	json_object(j);

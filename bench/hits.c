@@ -39,7 +39,7 @@ static struct row rows[] = {
 enum { NROWS = sizeof(rows) / sizeof(*rows) };
 
 struct copy {
-	const char *path;  /* NULL: there is no such copy */
+	const char *path; /* NULL: there is no such copy */
 	pid_t pid;
 	FILE *to, *from;
 	uint64_t calls[NROWS];
@@ -164,8 +164,7 @@ static int probes_check(struct hits *h)
 	for (size_t i = 0; i < h->w->links.nlink && !bad; i++) {
 		uint32_t prog = h->w->links.link[i].prog;
 
-		bad = must_be(h, WELDED, "the probe",
-			      h->w->set.prog[prog].name,
+		bad = must_be(h, WELDED, "the probe", h->w->set.prog[prog].name,
 			      reader_probe(&r, h->w->probe_of[i]).hits);
 	}
 	reader_close(&r);
@@ -210,8 +209,7 @@ static void row_report(struct json *j, const struct row *r)
 		series_differences(&r->ns[KERNEL], &r->ns[BARE], &diff);
 		kernel = series_stats(&diff);
 		stats_report(j, "kernel_cost", kernel);
-		json_key(j, "ratio");
-		json_double(j, kernel.median / cost.median);
+		number_report(j, "ratio", kernel.median / cost.median);
 		fprintf(stderr, " %6.0f %5.0fx", kernel.median,
 			kernel.median / cost.median);
 	}
@@ -226,7 +224,8 @@ static void report(struct json *j, bool kernel)
 		"%s\n"
 		"                      min median     min median  median"
 		"   p25..p75 %s\n",
-		kernel ? "          kernel" : "", kernel ? "   cost ratio" : "");
+		kernel ? "          kernel" : "",
+		kernel ? "   cost ratio" : "");
 	json_key(j, "hits_ns");
 	json_array(j);
 	for (int i = 0; i < NROWS; i++)
@@ -240,8 +239,8 @@ static int copies_make(struct hits *h, const char *dir)
 	const char *why;
 
 	for (int k = 0; k < NCOPY; k++) {
-		h->copy[k].path = arena_printf(&w->arena, "%s/%s", dir,
-					       copy_name[k]);
+		h->copy[k].path =
+			arena_printf(&w->arena, "%s/%s", dir, copy_name[k]);
 		if (k == WELDED ? emit_write(&w->arena, &w->img, &w->room,
 					     &w->edits, h->copy[k].path, h->e)
 				: emit_file(h->copy[k].path, w->img.file, 0755,

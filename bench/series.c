@@ -39,14 +39,21 @@ void series_differences(const struct series *x, const struct series *y,
 		series_add(out, x->v[i] - y->v[i]);
 }
 
+/* More digits than four would be noise. */
+void number_report(struct json *j, const char *key, double v)
+{
+	json_key(j, key);
+	json_double(j, (double)(int64_t)(v * 1e4 + (v < 0 ? -.5 : .5)) / 1e4);
+}
+
 void stats_report(struct json *j, const char *key, struct stats s)
 {
 	json_key(j, key);
 	json_object(j);
-	json_key(j, "min"), json_double(j, s.min);
-	json_key(j, "p25"), json_double(j, s.p25);
-	json_key(j, "median"), json_double(j, s.median);
-	json_key(j, "p75"), json_double(j, s.p75);
+	number_report(j, "min", s.min);
+	number_report(j, "p25", s.p25);
+	number_report(j, "median", s.median);
+	number_report(j, "p75", s.p75);
 	json_end(j);
 }
 

@@ -16,6 +16,8 @@
  *   .eh_frame      stays the old one: gdb would use the last of that name only.
  *                  Ours needs another name and is reached by the table
  *   .debug_frame   says the same as ours, for gdb and libdw; not loaded
+ * A static program without PT_GNU_EH_FRAME gets the last alone: its .eh_frame is
+ * registered by crtbeginT.o, and what is not in it libgcc does not find.
  * Source: DWARF 5 §6.4, LSB 5.0 §10.6 (.eh_frame_hdr).
  */
 #ifndef BPFWELD_UNWIND_H
@@ -64,7 +66,7 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 		size_t stub_fdes, size_t *eh_frame, size_t *hdr);
 /* Write both.  `stub` is a finished .eh_frame that already stands at
  * stub_vaddr (its FDEs enter the table).  Old FDEs are referred to in place;
- * when the image has no PT_GNU_EH_FRAME, both results are empty. */
+ * when the image has no PT_GNU_EH_FRAME, there is only a .debug_frame. */
 int unwind_write(struct arena *a, const struct image *img,
 		 const struct frame_desc *d, size_t n, struct bytes stub,
 		 uint64_t stub_vaddr, uint64_t eh_frame_vaddr,

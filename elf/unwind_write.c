@@ -509,6 +509,33 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 	return 0;
 }
 
+/* The descriptions themselves, and where they are.  Returns how many there
+ * cannot be. */
+static size_t put_frames(const struct frame_desc *d, size_t n,
+			 struct frames *eh, struct frames *debug,
+			 struct table *t)
+{
+	struct writer w = { .out = { .a = t->a }, .r.prog = { .a = t->a } };
+	size_t skipped = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct bytes prog;
+		struct cie cie;
+		size_t at;
+
+		if (!describe(&w, &d[i], &cie)) {
+			skipped++;
+			continue;
+		}
+		prog = (struct bytes){ w.out.p, w.out.n };
+		at = put_fde(eh, &cie, d[i].start, d[i].size, prog);
+		add_entry(t, d[i].start, eh->vaddr + at);
+		put_fde(debug, &cie, d[i].start, d[i].size, prog);
+	}
+	buf_u32(&eh->b, 0); /* the end, for those who read it through */
+	return skipped;
+}
+
 int unwind_write(struct arena *a, const struct image *img,
 		 const struct frame_desc *d, size_t n, struct bytes stub,
 		 uint64_t stub_vaddr, uint64_t eh_frame_vaddr,
@@ -516,39 +543,24 @@ int unwind_write(struct arena *a, const struct image *img,
 {
 	struct frames eh = { .b = { .a = a }, .vaddr = eh_frame_vaddr };
 	struct frames debug = { .b = { .a = a }, .debug = true };
-	struct writer w = { .out = { .a = a }, .r.prog = { .a = a } };
 	struct table t = { .a = a };
 	struct buf hdr = { .a = a };
 	uint64_t old;
 
 	memset(out, 0, sizeof(*out));
-	if (!img->eh_frame_hdr)
-		return 0;
 	for (size_t i = 0; i < img->nfde; i++)
 		add_entry(&t, img->fde[i].start, img->fde[i].at);
 	if (add_stub(stub, stub_vaddr, &t, &debug, e))
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		struct bytes prog;
-		struct cie cie;
-		size_t at;
-
-		if (!describe(&w, &d[i], &cie)) {
-			out->skipped++;
-			continue;
-		}
-		prog = (struct bytes){ w.out.p, w.out.n };
-		at = put_fde(&eh, &cie, d[i].start, d[i].size, prog);
-		add_entry(&t, d[i].start, eh_frame_vaddr + at);
-		put_fde(&debug, &cie, d[i].start, d[i].size, prog);
-	}
-	buf_u32(&eh.b, 0); /* the end, for those who read it through */
+	out->skipped = put_frames(d, n, &eh, &debug, &t);
+	if (!image_section(img, ".debug_frame"))
+		out->debug_frame = (struct bytes){ debug.b.p, debug.b.n };
+	if (!img->eh_frame_hdr)
+		return 0;
 	old = old_eh_frame(img);
 	if (put_table(img, &t, hdr_vaddr, old ? old : eh_frame_vaddr, &hdr, e))
 		return -1;
 	out->eh_frame = (struct bytes){ eh.b.p, eh.b.n };
 	out->eh_frame_hdr = (struct bytes){ hdr.p, hdr.n };
-	if (!image_section(img, ".debug_frame"))
-		out->debug_frame = (struct bytes){ debug.b.p, debug.b.n };
 	return 0;
 }

@@ -12,6 +12,7 @@
  * RX is complete.
  */
 #include "elf/dynamic.h"
+#include "rewriter/code/x86.h"
 #include "rewriter/generate.h"
 
 static uint64_t image_init(const struct image *img)
@@ -181,7 +182,29 @@ static int trampolines_place(struct weld *w, const struct weld_options *opt,
 	return 0;
 }
 
-/* Trampolines', and function forms': those are frames of their own. */
+/* A function form is a frame of its own. */
+static struct frame_desc shape_frame(struct arena *a,
+				     const struct code_shape *s)
+{
+	struct depth *d = arena_alloc(a, 3 * sizeof(*d));
+	struct kept *kept = arena_alloc(a, NREG * sizeof(*kept));
+	size_t n = 0;
+
+	for (int r = 0; r < NREG; r++)
+		if (s->saved & REG_BIT(r)) {
+			kept[n].reg = x86_dwarf(r);
+			kept[n].at = (int32_t)s->below - 8 * (int32_t)(n + 1);
+			n++;
+		}
+	d[0] = (struct depth){ .at = s->enter, .below = s->below };
+	d[1] = (struct depth){ .at = s->kept, .below = s->below,
+			       .kept = n ? kept : NULL, .nkept = n };
+	d[2] = (struct depth){ .at = s->leave };
+	return (struct frame_desc){ .start = s->start, .size = s->size,
+				    .depth = d, .ndepth = 3 };
+}
+
+/* Trampolines', and function forms'. */
 static struct frame_desc *frames_all(struct weld *w, size_t *n)
 {
 	size_t nframe = w->built.nframe, nshape = w->shapes.n;
@@ -190,18 +213,8 @@ static struct frame_desc *frames_all(struct weld *w, size_t *n)
 
 	if (nframe)
 		memcpy(v, w->built.frame, nframe * sizeof(*v));
-	for (size_t i = 0; i < nshape; i++) {
-		const struct code_shape *s = &w->shapes.v[i];
-		struct depth *d = arena_alloc(&w->arena, 3 * sizeof(*d));
-
-		d[1] = (struct depth){ .at = s->enter,
-				      .below = s->below };
-		d[2] = (struct depth){ .at = s->leave };
-		v[nframe + i] = (struct frame_desc){ .start = s->start,
-						     .size = s->size,
-						     .depth = d,
-						     .ndepth = 3 };
-	}
+	for (size_t i = 0; i < nshape; i++)
+		v[nframe + i] = shape_frame(&w->arena, &w->shapes.v[i]);
 	*n = nframe + nshape;
 	return v;
 }

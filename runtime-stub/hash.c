@@ -25,7 +25,7 @@
  *
  * hash_head.count is taken before a new key is linked and given back after one
  * was marked: -E2BIG exactly when max_entries keys are there.  A process killed
- * in between leaves it off by one, and one element unused, at most;
+ * in between leaves it off by one, and two elements unused, at most;
  * HASH_SPARE elements make up for that and for those in writers' hands.  With
  * none left an update is refused, -EBUSY: the old element may be another key's
  * by the time one would write to it.

@@ -8,9 +8,9 @@
  *                      ARRAY                    HASH
  *   lookup, no key     NULL                     NULL
  *   update, bad flags  -EINVAL                  -EINVAL
- *     F_LOCK           -EINVAL (no spin lock)   -EINVAL
  *     no such index    -E2BIG                   full: -E2BIG
  *     NOEXIST          -EEXIST always           -EEXIST if there
+ *     F_LOCK           -EINVAL (no spin lock)   -EINVAL at once
  *     EXIST            0                        -ENOENT if not
  *   delete             -EINVAL                  -ENOENT if not there
  *
@@ -34,10 +34,14 @@ static long array_update(const struct region_map *m, uint32_t index,
 {
 	void *to = array_lookup(m, index);
 
+	if ((flags & ~(uint64_t)BPF_F_LOCK) > BPF_EXIST)
+		return -EINVAL;
 	if (!to)
 		return -E2BIG;
-	if (flags == BPF_NOEXIST)
+	if (flags & BPF_NOEXIST)
 		return -EEXIST;
+	if (flags & BPF_F_LOCK)
+		return -EINVAL;
 	mem_copy(to, value, m->value_size);
 	return 0;
 }
@@ -57,13 +61,12 @@ DEFINE_HELPER(map_update_elem)
 
 	if (m->flags & BPF_F_RDONLY_PROG)
 		return -EPERM;
+	if (m->type != BPF_MAP_TYPE_HASH)
+		return (uint64_t)array_update(m, load32((const void *)r2),
+					      (const void *)r3, r4);
 	if (r4 > BPF_EXIST)
 		return -EINVAL;
-	if (m->type == BPF_MAP_TYPE_HASH)
-		return hash_update(m, (const void *)r2, (const void *)r3,
-				   r4);
-	return array_update(m, load32((const void *)r2), (const void *)r3,
-			    r4);
+	return hash_update(m, (const void *)r2, (const void *)r3, r4);
 }
 
 DEFINE_HELPER(map_delete_elem)

@@ -130,7 +130,9 @@ static void start_stack(const char *const *envp)
 	if (aux.secure) /* or unsetenv() has moved the end of envp */
 		aux = aux_find();
 	arm(aux, env_want(envp));
-	if (region_is_armed())
+	/* A private one shall need no system call: `private` is for sandboxes
+	 * that kill. */
+	if (region_is_armed() && region_claim(BY_FILE))
 		own_take(envp);
 }
 

@@ -3,6 +3,8 @@
 #   $t  temporary directory, removed at exit    $W  the bpfweld binary
 #   $O  directory of compiled BPF objects       $CC  gcc
 set -euo pipefail
+# Whoever runs us may have left some open; tests of limits count descriptors.
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${SOURCE:=$(dirname "$here")}" "${BUILD:=$SOURCE/build/release}"
 W=$BUILD/bpfweld

@@ -5,7 +5,7 @@
  *   shape    opcodes and registers exist, reserved fields are zero, jumps stay
  *            in their function and out of an lddw's second half, the end is
  *            not fallen off, nothing is unreachable
- *   calls    of helpers that we have
+ *   calls    of helpers that we have; of subprograms, 8 frames at most
  *   ctx      read only, inside struct pt_regs, aligned, wherever the register
  *            provably holds ctx
  *   stack    accesses through r10 within 512 bytes
@@ -19,6 +19,7 @@
 
 enum {
 	STACK_MAX = 512,
+	FRAMES_MAX = 8,
 	MEMSX = 0x80,
 	BITS_SIZE = 0x18
 };
@@ -327,6 +328,44 @@ static int check_reached(struct check *c, uint32_t from, uint32_t to)
 	return 0;
 }
 
+static uint32_t sub_at(const struct bpf_prog *p, uint32_t insn)
+{
+	uint32_t k = p->nsub - 1;
+
+	while (p->sub[k] > insn)
+		k--;
+	return k;
+}
+
+/* Calls nest no deeper than the kernel allows; a recursion would.  height[k]:
+ * frames below that of subprogram k. */
+static int check_nesting(struct check *c)
+{
+	const struct bpf_prog *p = c->p;
+	uint32_t *height = arena_alloc(&c->a, p->nsub * sizeof(*height));
+	bool more = p->nsub > 1;
+
+	while (more) {
+		more = false;
+		for (uint32_t i = 0; i < p->ninsn; i++) {
+			const struct bpf_insn *insn = &p->insn[i];
+			uint32_t k, h;
+
+			if (!is_call(insn) || insn->src_reg != BPF_PSEUDO_CALL)
+				continue;
+			k = sub_at(p, i);
+			h = height[sub_at(p, i + 1 + (uint32_t)insn->imm)] + 1;
+			if (h <= height[k])
+				continue;
+			if (h >= FRAMES_MAX)
+				return wrong(c, i, "the call stack is too deep");
+			height[k] = h;
+			more = true;
+		}
+	}
+	return 0;
+}
+
 static int shape(struct check *c)
 {
 	static uint32_t whole[] = { 0 };
@@ -362,7 +401,7 @@ static int shape(struct check *c)
 		    check_reached(c, p.sub[i], to))
 			return -1;
 	}
-	return 0;
+	return check_nesting(c);
 }
 
 int check_shape(const struct bpf_prog *p, const char *file, struct err *e)

@@ -76,16 +76,16 @@ static int ctx_field(struct gen *g, uint32_t at)
 uint8_t gen_null_test(const struct gen *g, uint32_t at)
 {
 	const struct bpf_insn *i = gen_insn(g, at);
-	const struct insn_fact *k;
-	uint8_t op = BPF_OP(i->code);
+	const struct insn_fact *k = gen_fact(g, at);
+	uint8_t op;
 
-	if (at >= g->f->to || (op != BPF_JEQ && op != BPF_JNE))
+	if (at >= g->f->to || i->dst_reg || i->imm || k->target || k->gone)
 		return 0;
-	k = gen_fact(g, at);
-	return i->code == (BPF_JMP | op | BPF_K) && !i->dst_reg && !i->imm &&
-			       !k->target && !k->gone
-		       ? op
-		       : 0;
+	op = BPF_OP(i->code);
+	if (i->code == (BPF_JMP | op | BPF_K) &&
+	    (op == BPF_JEQ || op == BPF_JNE))
+		return op;
+	return 0;
 }
 
 /* r0 = values + key * stride */

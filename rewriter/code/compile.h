@@ -70,10 +70,13 @@ struct frame {
 
 /* Where function forms went, for unwinding through them: from `enter` up to
  * and including the instruction before `leave`, rsp is `below` bytes below
- * what it was at `start`. */
+ * what it was at `start`; from `kept` on, the registers `saved` are on the
+ * stack, the first of them uppermost. */
 struct code_shape {
 	uint64_t start, size;
-	uint32_t enter, leave, below; /* offsets from start; below may be 0 */
+	uint32_t enter, kept, leave, below; /* offsets from start; below may
+					       be 0 */
+	uint32_t saved;                     /* REG_BITs */
 };
 struct code_shapes {
 	struct code_shape *v;

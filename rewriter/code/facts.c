@@ -414,7 +414,8 @@ static int collect(struct known *f, struct err *e)
 		needs(f, i, k);
 		f->size += estimate(i, k);
 	}
-	if (f->fp_computed && f->stack)
+	/* Addresses that are not followed may lead deeper than those that are. */
+	if (f->fp_computed || f->fp_escapes)
 		f->stack = BPF_STACK;
 	f->stack = (uint32_t)align_up(f->stack, 8);
 	if (f->ctx && f->entry_live & bit(1))

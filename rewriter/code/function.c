@@ -66,12 +66,14 @@ static int function_body(struct gen *g, const struct regmap *m, size_t start)
 	struct code *c = g->c;
 	struct shape s = shape_of(g->f, m);
 	struct code_shape shape = { .start = c->vaddr + start,
-				    .below = s.size };
+				    .below = s.size,
+				    .saved = s.saved };
 
 	if (s.size)
 		x86_alu_imm(c, 8, ALU_SUB, RSP, (int32_t)s.size);
 	shape.enter = (uint32_t)(c->n - start);
 	saved_registers(c, s, false);
+	shape.kept = (uint32_t)(c->n - start);
 	if (gen_function(g))
 		return -1;
 	saved_registers(c, s, true);

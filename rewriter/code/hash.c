@@ -99,7 +99,8 @@ static void key_hash(struct lookup *l)
 static void first_elem(struct lookup *l, const struct region_map *m,
 		       const struct mem *buckets)
 {
-	struct mem bucket = { .base = RDI }, less_one = { .base = RAX, .disp = -1 };
+	struct mem bucket = { .base = RDI },
+		   less_one = { .base = RAX, .disp = -1 };
 	unsigned n;
 
 	x86_alu_imm(l->c, 4, ALU_AND, RAX, (int32_t)(m->buckets - 1));
@@ -125,8 +126,8 @@ static void key_compare(struct lookup *l)
 
 	for (uint32_t off = 0; off < l->key_size; off += size) {
 		struct mem want = key_at(l, off);
-		struct mem have = elem_at(l, offsetof(struct hash_elem, key) +
-						     off);
+		struct mem have =
+			elem_at(l, offsetof(struct hash_elem, key) + off);
 
 		x86_load(l->c, size, false, RAX, &want);
 		x86_alu_mem(l->c, size, 0x39, &have, RAX);
@@ -189,8 +190,9 @@ int gen_lookup_hash(struct gen *g, uint32_t at, uint32_t *done)
 	if (!g->env->region || k->map >= g->env->region->nmap)
 		return gen_fail(g, at, "there is no map %u", k->map);
 	m = &g->env->region->map[k->map];
-	buckets = gen_address(g, &(struct val){ .kind = V_VALUE, .map = k->map },
-			      sizeof(struct hash_head));
+	buckets =
+		gen_address(g, &(struct val){ .kind = V_VALUE, .map = k->map },
+			    sizeof(struct hash_head));
 	l.key = gen_memory(g, &k->key, 2, 0);
 	l.key_size = m->key_size;
 	l.elem = (struct mem){ .base = RDX, .disp = (int32_t)(8 * m->buckets) };

@@ -101,6 +101,16 @@ void x86_set(struct code *c, int dst, int64_t value)
 	}
 }
 
+uint8_t x86_dwarf(int reg)
+{
+	static const uint8_t number[] = {
+		[RAX] = 0, [RDX] = 1, [RCX] = 2, [RBX] = 3,
+		[RSI] = 4, [RDI] = 5, [RBP] = 6, [RSP] = 7,
+	};
+
+	return reg < R8 ? number[reg] : (uint8_t)reg;
+}
+
 void x86_lea(struct code *c, int dst, const struct mem *m)
 {
 	if (m->base >= 0 && !m->disp)

@@ -23,6 +23,9 @@ struct mem {
 	uint64_t to;  /* MEM_RW: offset in RW; MEM_RX: vaddr */
 };
 
+/* The register's number in DWARF (System V ABI, table 3.36). */
+uint8_t x86_dwarf(int reg);
+
 enum cond {
 	COND_B = 2, COND_AE = 3, COND_E = 4, COND_NE = 5, COND_BE = 6,
 	COND_A = 7, COND_S = 8, COND_L = 12, COND_GE = 13, COND_LE = 14,

@@ -71,7 +71,7 @@ static int run_kernel(struct job *j, const char *file, struct err *e)
 	struct kernel *k;
 	int bad;
 
-	if (kernel_attach(j->a, j->w, file, &k, e))
+	if (kernel_attach_many(j->a, j->w, file, &k, e))
 		return -1;
 	bad = sandbox_run(j->a, &j->box, file, 0, s, e) ||
 	      kernel_snapshot(j->a, j->w, k, s, e);

@@ -127,6 +127,9 @@ struct kernel;
 bool kernel_usable(const char **why);
 int kernel_attach(struct arena *a, const struct weld *w, const char *file,
 		  struct kernel **out, struct err *e);
+/* The same with fewer links, which are faster to remove. */
+int kernel_attach_many(struct arena *a, const struct weld *w, const char *file,
+		       struct kernel **out, struct err *e);
 int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		    struct snapshot *out, struct err *e);
 void kernel_detach(struct kernel *k);

@@ -175,21 +175,13 @@ void frame_hit_for(struct code *c, const struct keep *k)
 	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
 }
 
-/* System V ABI, table 3.36. */
-static const uint8_t dwarf[NREG] = {
-	[RAX] = 0, [RCX] = 2, [RDX] = 1, [RBX] = 3,
-	[RSP] = 7, [RBP] = 6, [RSI] = 4, [RDI] = 5,
-	[R8] = 8, [R9] = 9, [R10] = 10, [R11] = 11,
-	[R12] = 12, [R13] = 13, [R14] = 14, [R15] = 15,
-};
-
 uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at)
 {
 	const struct fde *fde = image_fde(img, at);
 	uint32_t needs = fde ? unwind_needs(a, fde, at) : 0, regs = 0;
 
 	for (int r = 0; r < NREG; r++)
-		if (needs >> dwarf[r] & 1)
+		if (needs >> x86_dwarf(r) & 1)
 			regs |= REG_BIT(r);
 	return regs;
 }
@@ -202,7 +194,8 @@ static void note_kept(struct code *c, const struct keep *k, struct depths *d)
 
 	for (int r = 0; r < NREG; r++)
 		if (k->restored & REG_BIT(r))
-			v[n++] = (struct kept){ dwarf[r], k->f.slot[r] };
+			v[n++] = (struct kept){ x86_dwarf(r),
+						 k->f.slot[r] };
 	d->now.kept = n ? v : NULL;
 	d->now.nkept = n;
 	depth_note(d, c);

@@ -3,16 +3,17 @@
  *
  * Two depths.  Most questions (how long, where does it go, what must change
  * when it moves) are answered by the encoding alone, so insn_decode() runs the
- * decoder in its minimal mode, without operands: some 40 ns.  Only liveness
- * needs to know what an instruction reads and writes; insn_effects() decodes
- * the operands, hidden ones too, at five times the price.
+ * decoder in its minimal mode, without operands: some 40 ns, and for common
+ * instructions quick.c stands in.  Only liveness needs to know what one reads
+ * and writes; insn_effects() decodes the operands, hidden ones too, at five
+ * times the price.
  *
  * The operand-size prefix on near branches is ignored, as Intel does; AMD
  * would take a 16-bit displacement, which no compiler emits.
  */
 #include <Zydis/Zydis.h>
 
-#include "rewriter/site/insn.h"
+#include "rewriter/site/quick.h"
 
 static const ZydisDecoder minimal = {
 	.machine_mode = ZYDIS_MACHINE_MODE_LONG_64,
@@ -121,7 +122,8 @@ static uint64_t rip_target(const ZydisDecodedInstruction *z, uint64_t next)
 	return t;
 }
 
-bool insn_decode(const uint8_t *p, size_t len, uint64_t at, struct insn *out)
+bool insn_decode_slow(const uint8_t *p, size_t len, uint64_t at,
+		      struct insn *out)
 {
 	ZydisDecodedInstruction z;
 	uint64_t next;
@@ -149,6 +151,12 @@ bool insn_decode(const uint8_t *p, size_t len, uint64_t at, struct insn *out)
 		out->target = rip_target(&z, next);
 	}
 	return true;
+}
+
+bool insn_decode(const uint8_t *p, size_t len, uint64_t at, struct insn *out)
+{
+	return insn_quick(p, len, at, out) ||
+	       insn_decode_slow(p, len, at, out);
 }
 
 /* A register's number, or -1 when it is not a general-purpose one. */

@@ -205,14 +205,21 @@ void json_s64(struct json *j, int64_t v)
 	fprintf(j->to, "%" PRId64, v);
 }
 
+/* As few digits as give the same number back. */
 void json_double(struct json *j, double v)
 {
+	char text[32];
+	int digits = 6;
+
 	if (!isfinite(v)) {
 		json_printf(j, "%f", v);
 		return;
 	}
 	before_value(j);
-	fprintf(j->to, "%.17g", v);
+	do
+		snprintf(text, sizeof(text), "%.*g", digits++, v);
+	while (digits <= 17 && strtod(text, NULL) != v);
+	fputs(text, j->to);
 }
 
 void json_bool(struct json *j, bool v)

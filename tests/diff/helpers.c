@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* helpers - the program that helpers.bpf.c and kinds.bpf.c probe.
+/* helpers - the program that helpers.bpf.c and places.bpf.c probe.
  *
  * Everything that the programs read has been touched before: the kernel does
  * not fault pages in (docs/limits.md). */

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Every sample, under the kernel and welded: equal maps, in both engines.
-. "$(dirname "$0")/../common.sh"
-unset BPFWELD_REGION
+. "$(dirname "$0")/common-diff.sh"
 S=$SOURCE/samples
 
 # A program of our own: NAME [WELD OPTIONS] -- ARGS
@@ -11,16 +10,6 @@ own() {
 	shift
 	$CC -O2 -pthread -o $t/$name $S/$name.c
 	judge $t/$name $O/$name.bpf.o "${opts[@]}" -- $t/$name "$@"
-}
-
-judge() {
-	local engine status
-	for engine in native vm; do
-		status=0
-		$W diff --engine=$engine "$@" || status=$?
-		[ $status != 77 ] || skip "kernel uprobes cannot be used here"
-		[ $status = 0 ] || die "differs ($engine): $1"
-	done
 }
 
 own count --
@@ -40,17 +29,17 @@ judge /bin/bash $O/bash_lines.bpf.o -- /bin/bash $t/script
 
 if command -v redis-server redis-cli >/dev/null; then
 	cat > $t/redis.sh <<'EOF'
-"$1" --port 0 --unixsocket "$2" --save '' --daemonize no >/dev/null &
+redis-server --port 0 --unixsocket "$1" --save '' --daemonize no >/dev/null &
 pid=$!
-for i in $(seq 100); do [ -S "$2" ] && break; sleep 0.05; done
+for i in $(seq 100); do [ -S "$1" ] && break; sleep 0.05; done
 for c in "set a 1" "get a" "incr a" "lpush l x y z" "lrange l 0 -1" "del a"; do
-	redis-cli -s "$2" $c
+	redis-cli -s "$1" $c
 done
 kill $pid
 wait $pid
 EOF
 	judge /usr/bin/redis-server $O/redis_commands.bpf.o -- \
-		bash $t/redis.sh /usr/bin/redis-server $t/redis.sock
+		bash $t/redis.sh $t/redis.sock
 else
 	echo "skipped: redis is not installed"
 fi

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unwind.bpf.c - one program for each shape of trampoline: without a frame,
- * with one, with helper calls and as many registers as a program can want, and
- * with a pt_regs in memory.  Where they go is said with -p.
+ * with one, with helper calls and as many registers as a program can want, with
+ * a pt_regs in memory, and with a subprogram.  Where they go is said with -p.
  */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
@@ -59,6 +59,25 @@ int whole(struct pt_regs *ctx)
 {
 	__sync_fetch_and_add(&calls, 1);
 	bpf_probe_read_kernel(&last, sizeof(last), ctx);
+	return 0;
+}
+
+/* A function form: a frame of its own, and registers kept over calls. */
+static __noinline __u64 mix(__u64 a, __u64 b, __u64 sp)
+{
+	__u64 word = 0, pid = bpf_get_current_pid_tgid();
+
+	bpf_probe_read_user(&word, sizeof(word), (void *)sp);
+	return (a * 3 ^ b) + word + pid + bpf_get_current_uid_gid() * a;
+}
+
+SEC("uprobe//nowhere:f")
+int sub(struct pt_regs *ctx)
+{
+	__u64 a = ctx->rdi, b = ctx->rsi;
+
+	__sync_fetch_and_add(&calls, 1);
+	sum += mix(a, b, ctx->rsp) + mix(b, a, ctx->rsp) + a;
 	return 0;
 }
 

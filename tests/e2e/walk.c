@@ -180,10 +180,9 @@ FUNC w_switch(long x)
 	switch (x) {
 	case 0: return w_leaf(9);
 	case 1: return 17;
-	case 2: return w_tail(2) + 1;
-	case 3: return w_indirect(1);
-	case 4: return x * x;
-	default: return w_recurse(2);
+	case 2: return w_leaf(2) + 1;
+	case 3: return x * x;
+	default: return w_leaf(x) * 3;
 	}
 }
 
@@ -191,11 +190,10 @@ FUNC all(void)
 {
 	long s = w_leaf(1);
 
-	s += w_saves(1, 2, 3) + w_frame(20) + w_pushes(3);
-	s += w_aligned(1, 2, 3, 4, 5, 6, 7) + w_recurse(3);
-	for (long i = 0; i < 3; i++)
-		s += w_indirect(i);
-	for (long i = 0; i < 7; i++)
+	s += w_saves(1, 2, 3) + w_pushes(3);
+	s += w_aligned(1, 2, 3, 4, 5, 6, 7) + w_recurse(1);
+	s += w_indirect(0) + w_indirect(2);
+	for (long i = 0; i < 5; i++)
 		s ^= w_switch(i);
 	return s;
 }

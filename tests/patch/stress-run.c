@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /* stress-run.c - call each function that stress.py made with random registers,
  * flags, xmm registers, stack and memory, and print a hash of all that it left:
- * a welded run has to print the same.  The red zone counts; flags do not, as a
- * call preserves none: functions show theirs in registers and memory.
+ * a welded run has to print the same.  A leaf's red zone counts; flags do not,
+ * as a call preserves none: functions show theirs in registers and memory.
  */
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { STACK = 16384, SP = STACK - 1024, RED = 128, ROUNDS = 3 };
+enum {
+	STACK = 16384,
+	SP = STACK - 1024,
+	RED = 128,
+	ROUNDS = 3
+};
 
 struct cpu {
 	uint64_t r[16]; /* in encoding order; rsp is not looked at */
 	uint64_t flags;
 	uint8_t xmm[256];
 };
-extern void (*const functions[])(void);
+extern const struct {
+	void (*fn)(void);
+	uint64_t leaf; /* what is below its return address counts */
+} functions[];
 extern const uint64_t nfunctions;
 uint8_t buf[4096] __attribute__((aligned(64)));
 int turns;
@@ -80,6 +88,7 @@ static uint64_t one(uint64_t i, int round)
 {
 	struct cpu cpu;
 	uint64_t h = 1;
+	size_t at;
 
 	seed = (i * 64 + (uint64_t)round + 1) * 0x9e3779b97f4a7c15;
 	fill(&cpu, sizeof(cpu));
@@ -89,12 +98,12 @@ static uint64_t one(uint64_t i, int round)
 	cpu.r[14] &= 3;
 	cpu.r[15] = (uint64_t)buf;
 	turns = 3;
-	run(functions[i], &cpu, stack + SP);
+	run(functions[i].fn, &cpu, stack + SP);
 	cpu.flags = 0;
 	h = hash(h, &cpu, sizeof(cpu));
 	h = hash(h, buf, sizeof(buf));
-	/* Up from the red zone below the return address. */
-	return hash(h, stack + SP - 8 - RED, STACK - SP + 8 + RED);
+	at = SP - 8 - (functions[i].leaf ? RED : 0);
+	return hash(h, stack + at, STACK - at);
 }
 
 static void go_on(int sig)

@@ -23,9 +23,9 @@ static __always_inline __u64 mix(__u64 h, __u64 v)
 
 static __always_inline void add_up(const struct pt_regs *r)
 {
-	/* rcx and r11 behind a moved syscall are the trampoline's. */
 	__u64 h = mix(1, r->rax);
 
+	h = mix(h, r->rcx);
 	h = mix(h, r->rdx);
 	h = mix(h, r->rbx);
 	h = mix(h, r->rbp);
@@ -34,6 +34,7 @@ static __always_inline void add_up(const struct pt_regs *r)
 	h = mix(h, r->r8);
 	h = mix(h, r->r9);
 	h = mix(h, r->r10);
+	h = mix(h, r->r11);
 	h = mix(h, r->r12);
 	h = mix(h, r->r13);
 	h = mix(h, r->r14);

@@ -57,7 +57,7 @@ class Func:
         self.keep = {"rsp", "r15", "r14"}
         self.depth = 0
         self.red = False
-        self.tail = []
+        self.leaves = False  # by a jump to another function
 
     def regs(self):
         return [r for r in NAMES if r not in self.keep]
@@ -73,9 +73,9 @@ class Func:
         kinds = [f"{d}(%r15)", f"{d}(%r15,%r14,8)", f"{d % 120}(%r15,%r14,4)",
                  f"buf+{d}(%rip)", f"buf+{d}(%rip)", f"{d % 64}(%r15,%r14)"]
         if self.red:
-            kinds += [f"-{R.randrange(1, 16) * 8}(%rsp)"] * 3
+            kinds += [f"-{R.randrange(2, 17) * 8}(%rsp)"] * 3
         if self.depth > 8:
-            kinds += [f"{R.randrange(0, self.depth // 8) * 8}(%rsp)"] * 2
+            kinds += [f"{R.randrange(0, self.depth // 8 - 1) * 8}(%rsp)"] * 2
         return R.choice(kinds)
 
 
@@ -147,7 +147,7 @@ def divide(f):
     w = R.choice([8, 16, 32, 64])
     emit(f"mov ${R.randrange(1, 99)}, %ecx")
     emit("movzbl %al, %eax" if w == 8 else "xor %edx, %edx")
-    emit(f"div{SUFFIX[w]} %{['cl', 'cx', 'ecx', 'rcx'][[8, 16, 32, 64].index(w)]}")
+    emit(f"div{SUFFIX[w]} %{ {8: 'cl', 16: 'cx', 32: 'ecx', 64: 'rcx'}[w]}")
 
 
 def exchange(f):
@@ -418,6 +418,7 @@ def function(i):
     if R.random() < .3:
         emit("decl turns(%rip)", f"jg .Lentry{i}")
     if R.random() < .1 and i:
+        f.leaves = True
         emit(f"jmp f{R.randrange(i)}")
     elif R.random() < .15:
         emit(f"jmp {R.choice(['leaf0', 'leaf1'])}")
@@ -426,6 +427,7 @@ def function(i):
     else:
         emit(R.choice(["ret", "ret", "repz ret"]))
     raw("\t.cfi_endproc", f"\t.size {f.name}, . - {f.name}")
+    return f.red and not f.leaves
 
 
 raw("\t.text")
@@ -434,12 +436,11 @@ raw(""
     "leaf1:\tadd (%rsp), %rdx\n\tmov %edi, %r11d\n\tret\n"
     "leaf2:\tpush %rbx\n\txor %ebx, %ebx\n\tadd %rbx, %rsi\n\tpop %rbx\n\tret\n"
     "leaf_ret16:\tmov 8(%rsp), %r10\n\tadd %r10, 8(%r15)\n\tret $16")
-for i in range(N):
-    function(i)
+leaves = [function(i) for i in range(N)]
 raw("\t.section .data.rel.ro, \"aw\"", "\t.balign 8")
 raw(*[f"{n}_ptr: .quad {n}" for n in ("leaf0", "leaf1", "leaf2")])
 raw("\t.globl functions, nfunctions", "functions:")
-raw(*[f"\t.quad f{i}" for i in range(N)])
+raw(*[f"\t.quad f{i}, {int(red)}" for i, red in enumerate(leaves)])
 raw(f"nfunctions: .quad {N}")
 raw("\t.section .note.GNU-stack, \"\", @progbits")
 print("\n".join(out))

@@ -5,7 +5,7 @@
 # without them, and programs that see the target in different ways see the same.
 #   stress.sh [SEED [ROUNDS [FUNCTIONS]]]
 . "$(dirname "$0")/../common.sh"
-seed=${1:-1} rounds=${2:-4} functions=${3:-120}
+seed=${1:-1} rounds=${2:-2} functions=${3:-120}
 need python3
 setarch -R true 2>/dev/null || skip "the address layout cannot be fixed"
 bpf "$here/patch/stress.bpf.c"
@@ -13,8 +13,8 @@ bpf "$here/patch/stress.bpf.c"
 # What is compared holds addresses; the same layout for all runs.
 run() { setarch -R timeout 60 "$@"; }
 
-# app ROUND: functions, linked in another way each round, and their places.
-app() {
+# asm_app ROUND: functions, linked in another way each round, and their places.
+asm_app() {
 	local how=("-static -no-pie" "-pie" "-no-pie"
 		"-pie -Wl,-z,pack-relative-relocs")
 
@@ -27,6 +27,26 @@ app() {
 		--set-section-flags .marks=alloc "$t/app" "$t/marks"
 	od -An -v -t x8 -w8 "$t/marks" | tr -d ' ' > "$t/places"
 	run "$t/app" > "$t/want" || die "round $1: app: exit $?"
+}
+
+# cxx_app ROUND: the same in C++, by another compiler and with other options.
+cxx_app() {
+	local cc=("g++ -O2" "clang++ -O2" "g++ -O0" "clang++ -O1" "g++ -O3"
+		"clang++ -O3" "g++ -Os -fno-plt" "clang++ -Os")
+	local link=("-no-pie -fno-pie" "-pie -fPIE" "-static -no-pie -fno-pie"
+		"-pie -fPIE -fcf-protection")
+
+	python3 "$here/patch/stress-cxx.py" $((seed * 1000 + $1)) \
+		$((functions / 3)) > "$t/made.cc"
+	# shellcheck disable=SC2086
+	${cc[$1 % 8]} -w ${link[$1 % 4]} -o "$t/app" "$t/made.cc"
+	objdump -d --no-show-raw-insn "$t/app" | awk '
+		/^[0-9a-f]+ <.*>:$/ { on = $2 ~ /^<g[0-9]+(\.cold)?>:$/ }
+		on && /^ +[0-9a-f]+:\t/ && $2 !~ /nop|xchg|data16|^cs$/ { sub(":", "", $1)
+			print $1 }' > "$t/places"
+	run "$t/app" > "$t/want" || die "round $1: C++ app: exit $?"
+	run env "PUSHED=$(seq 99)" "$t/app" | cmp -s - "$t/want" ||
+		die "round $1, seed $seed: the C++ app depends on garbage"
 }
 
 # sites SALT: random places at least 19 bytes apart, no window being longer
@@ -72,7 +92,7 @@ sum() {
 
 sites=0
 for ((r = 0; r < rounds; r++)); do
-	app $r
+	asm_app $r
 	sites $((seed + r)) > "$t/sites"
 	weld "$t/mixed" $r native count busy calls sum_direct sum_copied
 	same "round $r, mixed" "$t/mixed"
@@ -91,5 +111,12 @@ for ((r = 0; r < rounds; r++)); do
 			die "round $r, seed $seed: $how sees $now, not $first"
 	done
 	[ -n "$first" ] && [ "$first" != 0 ] || die "no sum"
+
+	cxx_app $r
+	sites $((seed + r)) > "$t/sites"
+	weld "$t/mixed" $r native count busy calls sum_direct sum_copied
+	same "C++ round $r, mixed" "$t/mixed"
+	weld "$t/busy" $r native busy
+	same "C++ round $r, busy" "$t/busy"
 done
 echo "$sites sites welded and run, in $rounds programs"

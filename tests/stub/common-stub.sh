@@ -6,15 +6,19 @@
 #   NAME init              call weld_init with nonsense for arguments
 #   NAME cost              nanoseconds that arming took
 #   NAME fork              hits in a child and its parent
+#   NAME storm             threads hit while children, forked and vforked, do
+#   NAME alarm             a signal handler hits from the first moment on
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 STUB=$BUILD/runtime-stub/stub.o
 [ -f "$STUB" ] || skip "no $STUB"
 
 cat > $t/target.c <<'EOF'
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,6 +108,45 @@ static int regs(void)
 	return 0;
 }
 
+static void storm(void)
+{
+	pthread_t th[4];
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&th[i], NULL, many, (void *)1000);
+	for (int i = 0; i < 8; i++)
+		if (i & 1 ? !fork() : !vfork()) {
+			many((void *)100);
+			_exit(0);
+		}
+	for (int i = 0; i < 4; i++)
+		pthread_join(th[i], NULL);
+	while (wait(NULL) > 0)
+		;
+	printf("%d %lu\n", *gate, *hits);
+}
+
+static volatile uint64_t handled;
+static void on_alarm(int n)
+{
+	(void)n;
+	hit();
+	handled++;
+}
+
+static void alarms(void)
+{
+	struct itimerval every = { { 0, 20 }, { 0, 20 } }, none = { 0 };
+	uint64_t n = 0;
+
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &every, NULL);
+	for (; n < 100 || handled < 5; n++)
+		hit();
+	setitimer(ITIMER_REAL, &none, NULL);
+	printf("%d %ld\n", *gate, (long)(*hits - n - handled));
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t th[64];
@@ -122,6 +165,14 @@ int main(int argc, char **argv)
 		uint64_t t = now();
 		hit();
 		printf("%lu\n", now() - t);
+		return 0;
+	}
+	if (!strcmp(argv[1], "storm")) {
+		storm();
+		return 0;
+	}
+	if (!strcmp(argv[1], "alarm")) {
+		alarms();
 		return 0;
 	}
 	if (!strcmp(argv[1], "fork")) {

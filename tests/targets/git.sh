@@ -2,6 +2,7 @@
 # A workload for git: a repository with branches, merges, a conflict, tags,
 # packs and a clone.  All children are the same git.
 # bash git.sh DIRECTORY [TIMES]
+# Run it with steady.so preloaded.
 set -e
 rm -rf "$1/work"
 mkdir -p "$1/work/bin"

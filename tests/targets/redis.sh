@@ -9,13 +9,15 @@ cd "$1/work"
 times=${2:-1}
 
 start() {
+	rm -f sock log
 	redis-server --port 0 --unixsocket "$PWD/sock" --dir "$PWD" \
-		--save '' --daemonize no --logfile log --io-threads 1 \
+		--save '' --daemonize no --logfile "$PWD/log" --io-threads 1 \
 		--enable-debug-command local \
 		"$@" >/dev/null &
-	for ((i = 0; i < 500; i++)); do
-		[ -S sock ] && break
-		sleep 0.02
+	server=$!
+	for ((i = 0; i < 1000; i++)); do
+		grep -sq 'Ready to accept' log && break
+		sleep 0.01
 	done
 }
 cli() { command redis-cli -s sock "$@"; }
@@ -94,7 +96,7 @@ for ((k = 0; k < times; k++)); do
 		GET other
 		SWAPDB 0 1
 	EOF
-	for ((i = 0; i < 300; i++)); do
+	for ((i = 0; i < 30; i++)); do
 		echo "SET key:$i value$i"
 		echo "LPUSH biglist item$i"
 		echo "ZADD bigset $((i * 7 % 101)) member$i"
@@ -106,20 +108,18 @@ cli DEBUG DIGEST
 cli DEBUG RELOAD
 cli SAVE
 cli SHUTDOWN NOSAVE || true
-wait
-rm -f sock
+wait $server
 start --appendonly no
 cli DBSIZE
 cli LRANGE biglist 0 2
 cli SHUTDOWN NOSAVE || true
-wait
+wait $server
 mkdir aof
 for i in 1 2; do
-	rm -f sock
 	start --appendonly yes --appendfsync no --dir "$PWD/aof"
 	cli DBSIZE
 	cli SET "run$i" x
 	cli RPUSH list "$i"
 	cli SHUTDOWN NOSAVE || true
-	wait
+	wait $server
 done

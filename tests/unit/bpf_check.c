@@ -138,10 +138,44 @@ static void depth(void **state)
 	}
 }
 
+/* n functions, each calling the next one, the last one `last`. */
+static int check_chain(uint32_t n, int32_t last, struct err *e)
+{
+	struct bpf_insn insn[32];
+	uint32_t sub[16];
+	struct bpf_prog p = { .name = "p", .insn = insn, .ninsn = 2 * n,
+			      .sub = sub, .nsub = n };
+
+	for (uint32_t k = 0; k < n; k++) {
+		sub[k] = 2 * k;
+		insn[2 * k] = (struct bpf_insn)I(0x85, 0, 1, 0, 1);
+		insn[2 * k + 1] = (struct bpf_insn)EXIT;
+	}
+	insn[2 * n - 2] = last < 0 ? (struct bpf_insn)MOV(0, 0)
+				   : (struct bpf_insn)I(0x85, 0, 1, 0,
+							2 * last -
+								(2 * (int)n - 1));
+	return bpf_check(&p, "x", e);
+}
+
+static void nesting(void **state)
+{
+	struct err e = { .what = "" };
+
+	(void)state;
+	assert_int_equal(check_chain(8, -1, &e), 0);
+	assert_int_equal(check_chain(9, -1, &e), -1);
+	assert_non_null(strstr(e.what, "too deep"));
+	assert_int_equal(check_chain(3, 1, &e), -1); /* recursion */
+	assert_non_null(strstr(e.what, "too deep"));
+	assert_int_equal(check_chain(2, 1, &e), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(nesting),
 		cmocka_unit_test(depth),
 	};
 

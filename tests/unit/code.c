@@ -159,7 +159,7 @@ static void key_that_may_change_is_read(void **state)
 
 	(void)state;
 	MAKE(&t, insn, ALL_REGS & ~REG_BIT(RSP));
-	assert_int_equal(t.f.stack, 16);
+	assert_int_equal(t.f.stack, 512);
 	assert_int_equal(t.c.nfix, 1);
 	assert_int_equal(t.c.fix[0].rw, REGION_RW + 0x100); /* key to come */
 	arena_free(&t.a);
@@ -336,6 +336,32 @@ static void subprograms_have_shapes(void **state)
 	arena_free(&t.a);
 }
 
+/* Where a stack address is computed with, or comes back out of memory, its
+ * accesses may be as deep as the stack may be. */
+static void stack_that_is_not_seen_is_there(void **state)
+{
+	static const struct bpf_insn computed[] = {
+		INSN(BPF_LDX | BPF_MEM | BPF_DW, 2, 1, 0, 0),
+		INSN(BPF_ALU64 | BPF_OR | BPF_K, 2, 0, 0, -8), MOV(1, 10),
+		ALU(BPF_ADD, 1, 2), STI(1, 0, 7), EXIT,
+	};
+	static const struct bpf_insn spilled[] = {
+		MOV(1, 10), ADDI(1, -8),
+		INSN(BPF_STX | BPF_MEM | BPF_DW, 10, 1, -16, 0),
+		INSN(BPF_LDX | BPF_MEM | BPF_DW, 2, 10, -16, 0),
+		STI(2, -100, 7), EXIT,
+	};
+	struct made t;
+
+	(void)state;
+	assert_int_equal(FACTS(&t, computed), 0);
+	assert_int_equal(t.f.stack, 512);
+	arena_free(&t.a);
+	assert_int_equal(FACTS(&t, spilled), 0);
+	assert_int_equal(t.f.stack, 512);
+	arena_free(&t.a);
+}
+
 static void unknown_instructions_are_refused(void **state)
 {
 	static const struct bpf_insn callx[] = {
@@ -422,6 +448,7 @@ int main(void)
 		cmocka_unit_test(fixed_registers_stay_out_of_the_way),
 		cmocka_unit_test(calls_use_the_calling_convention),
 		cmocka_unit_test(subprograms_have_shapes),
+		cmocka_unit_test(stack_that_is_not_seen_is_there),
 		cmocka_unit_test(unknown_instructions_are_refused),
 		cmocka_unit_test(awkward_bases_are_encoded),
 		cmocka_unit_test(references_that_do_not_reach_are_noticed),

@@ -82,11 +82,10 @@ static uint8_t *near_region(void)
 	uint64_t hint = ((uint64_t)weld_region & ~UINT64_C(0xfff)) + (1 << 28);
 
 	for (int i = 0; i < 16; i++, hint += 1 << 26) {
-		void *p = mmap((void *)hint, CODE,
-			       PROT_READ | PROT_WRITE | PROT_EXEC,
-			       MAP_PRIVATE | MAP_ANONYMOUS |
-				       MAP_FIXED_NOREPLACE,
-			       -1, 0);
+		void *p = mmap(
+			(void *)hint, CODE, PROT_READ | PROT_WRITE | PROT_EXEC,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			0);
 
 		if (p != MAP_FAILED)
 			return p;
@@ -104,7 +103,8 @@ static void programs_make(void)
 	struct bpf_set set = { .map = &def, .nmap = 1 };
 	struct region region = { .map = &map, .nmap = 1 };
 	/* The map's description is where a program finds it in RX. */
-	struct code_env env = { .set = &set, .region = &region,
+	struct code_env env = { .set = &set,
+				.region = &region,
 				.helper = helper_at };
 	struct arena a = { 0 };
 	struct code c = { .a = &a };
@@ -116,9 +116,12 @@ static void programs_make(void)
 	c.vaddr = (uint64_t)to;
 	env.info_vaddr = (uint64_t)&map;
 	for (int i = 0; i < PROGRAMS; i++) {
-		struct bpf_prog p = { .name = "p", .section = "p", .sub = sub,
+		struct bpf_prog p = { .name = "p",
+				      .section = "p",
+				      .sub = sub,
 				      .insn = (void *)programs[i].insn,
-				      .ninsn = programs[i].n, .nsub = 1 };
+				      .ninsn = programs[i].n,
+				      .nsub = 1 };
 		uint64_t at;
 
 		if (code_function(&c, &env, 0, &p, 0, &at, &e))
@@ -158,8 +161,8 @@ static void key_of(uint32_t i, uint64_t key[2])
 
 static bool is_first(const void *key, const void *value)
 {
-	uint64_t *bucket = (uint64_t *)(weld_region + DATA +
-					sizeof(struct hash_head));
+	uint64_t *bucket =
+		(uint64_t *)(weld_region + DATA + sizeof(struct hash_head));
 	uint64_t w = bucket[hash_key(key, map.key_size) & (map.buckets - 1)];
 	const uint8_t *elem = weld_region + DATA + hash_pool(map.buckets) +
 			      ((uint32_t)w - 1) * map.stride;
@@ -237,8 +240,8 @@ static void marked_elements_are_not_found(void **state)
 /* Others may have written anything to the region. */
 static void wild_links_lead_nowhere(void **state)
 {
-	uint64_t *bucket = (uint64_t *)(weld_region + DATA +
-					sizeof(struct hash_head));
+	uint64_t *bucket =
+		(uint64_t *)(weld_region + DATA + sizeof(struct hash_head));
 	uint64_t key[2];
 
 	(void)state;

@@ -34,8 +34,16 @@
 
 #include <cmocka.h>
 
-enum { DATA_SIZE = 1 << 15, CODE_SIZE = 4096, LONGEST = 15 };
-enum { SIX = 0x8d5, RESERVED = 0x202, STEPS = 8 };
+enum {
+	DATA_SIZE = 1 << 15,
+	CODE_SIZE = 4096,
+	LONGEST = 15
+};
+enum {
+	SIX = 0x8d5,
+	RESERVED = 0x202,
+	STEPS = 8
+};
 #define DATA UINT64_C(0x20000000)
 #define CODE UINT64_C(0x10000000)
 
@@ -69,14 +77,14 @@ static void child_start(void)
 
 	child = fork();
 	if (!child) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0) == 0)
+			raise(SIGSTOP);
 		_exit(1);
 	}
 	assert_true(waitpid(child, &st, 0) == child);
 	if (!WIFSTOPPED(st)) {
 		print_message("skipped: processes cannot be traced here\n");
-		exit(77);
+		skip();
 	}
 }
 
@@ -165,11 +173,11 @@ static void make(uint8_t *p)
  * the hypervisor; memory that is not ours. */
 static bool fickle(const uint8_t *p, unsigned len)
 {
-	static const char *const names[] = { "rdtsc",  "rdrand", "rdseed",
-					     "rdpid",  "cpuid",  "rdpmc",
-					     "xgetbv", "pushf",  "popf",
-					     "clzero", "vmmcall",
-					     "vmcall", "%fs:",   "%gs:" };
+	static const char *const names[] = { "rdtsc",  "rdrand",  "rdseed",
+					     "rdpid",  "cpuid",   "rdpmc",
+					     "xgetbv", "pushf",   "popf",
+					     "clzero", "vmmcall", "vmcall",
+					     "%fs:",   "%gs:" };
 	char text[96];
 
 	insn_print(p, len, CODE, text, sizeof(text));
@@ -251,8 +259,7 @@ static void one(const struct user_regs_struct *base,
 
 	make(p);
 	if (!insn_decode(p, LONGEST, CODE, &x) || x.flow != FLOW_NEXT ||
-	    x.rip_off ||
-	    !insn_effects(p, x.len, &fx) || fickle(p, x.len))
+	    x.rip_off || !insn_effects(p, x.len, &fx) || fickle(p, x.len))
 		return;
 	memcpy(code, p, x.len);
 	for (int round = 0; round < 2; round++) {

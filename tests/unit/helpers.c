@@ -213,6 +213,10 @@ static void arrays_answer_as_the_kernels(void **state)
 	assert_int_equal(UPDATE(out, BPF_ANY), -E2BIG);
 	assert_int_equal(UPDATE(k, 3), -EINVAL);
 	assert_int_equal(UPDATE(k, BPF_F_LOCK), -EINVAL);
+	assert_int_equal(UPDATE(out, BPF_F_LOCK), -E2BIG);
+	assert_int_equal(UPDATE(k, BPF_F_LOCK | BPF_NOEXIST), -EEXIST);
+	assert_int_equal(UPDATE(out, BPF_F_LOCK | 3), -EINVAL);
+	assert_int_equal(UPDATE(k, 3), -EINVAL);
 	assert_int_equal(helper_map_lookup_elem(map, (uint64_t)&out, 0, 0, 0),
 			 0);
 	assert_int_equal(CALL3(map_delete_elem, map, &k, 0), -EINVAL);
