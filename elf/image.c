@@ -25,6 +25,8 @@ static int parse(struct arena *a, struct image *img, bool seek_debug,
 		return -1;
 	if (seek_debug)
 		debugfile_read(a, img);
+	if (!img->sym) /* so that &sym[0] is a pointer, too */
+		img->sym = arena_alloc(a, sizeof(*img->sym));
 	symbols_sort(img);
 	/* Beyond this point addresses can be looked up. */
 	if (fdes_read(a, img, &d, e) || lsdas_read(a, img, e) ||

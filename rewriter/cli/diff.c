@@ -69,7 +69,7 @@ static int diff(const struct args *a, struct weld *w, struct err *e)
 	if (!a->json) {
 		left_out(w->ndropped,
 			 "the kernel cannot probe the instruction");
-		left_out(w->plan.nrefusal, "they cannot be placed (see check)");
+		left_out(w->plan.nrefusal, "not placed (see check)");
 	}
 	if (diff_run(&w->arena, w, &opt, &r, e))
 		return -1;

@@ -144,7 +144,7 @@ int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
 
 /* --- sandbox.c: where the command finds our file in the target's place. */
 struct sandbox {
-	char dir[64];         /* private; empty when it is closed */
+	const char *dir;      /* private; NULL when it is closed */
 	const char *target;   /* absolute path without links */
 	char **command;
 	sigset_t old, wait;   /* signals before, and those that we wait for */

@@ -4,8 +4,10 @@
  * Where they cannot, attaching succeeds and the probe never fires: the target
  * does not run yet, and uprobe_mmap() drops the error.  So links to such
  * instructions have to be left out of the comparison beforehand.
- * Source: arch/x86/kernel/uprobes.c, uprobe_init_insn() and good_insns_64;
- * pushf and syscall pass there, and crash the target.
+ * Source: arch/x86/kernel/uprobes.c, uprobe_init_insn() and good_insns_64.
+ * What passes there can still break the target: pushf and syscall crash it, and
+ * a VEX or EVEX instruction that has the opcode byte of a branch (vpshufd,
+ * vpbroadcastb) is emulated as that branch, by branch_setup_xol_ops().
  */
 #include "rewriter/diff/diff.h"
 #include "rewriter/site/insn.h"
@@ -16,6 +18,7 @@ enum {
 	EVEX = 0x62,
 	VEX3 = 0xc4,
 	VEX2 = 0xc5,
+	NOP = 0x90,
 	INSN_MAX = 15,
 };
 
@@ -33,6 +36,13 @@ static bool refused(uint8_t op)
 	};
 
 	return memchr(bad, op, sizeof(bad)) != NULL;
+}
+
+/* Opcodes that are emulated and not stepped: branches and nop. */
+static bool emulated(uint8_t op)
+{
+	return op == 0xe8 || op == 0xe9 || op == 0xeb || op == NOP ||
+	       (op & 0xf0) == 0x70;
 }
 
 /* Prefixes: es cs ss ds and lock are refused, the others are skipped. */
@@ -66,14 +76,14 @@ static bool opcode_probes(const uint8_t *p, size_t len, bool narrow)
 	size_t vex = p[0] == VEX2 ? 2 : p[0] == VEX3 ? 3 : 0;
 
 	vex = p[0] == EVEX ? 4 : vex;
-	if (vex) /* the kernel looks at the opcode behind it, in one map */
-		return len > vex && !refused(p[vex]);
+	if (vex) /* the opcode behind it is taken for one of the first map */
+		return len > vex && !refused(p[vex]) && !emulated(p[vex]);
 	if (p[0] == 0x0f)
-		return len > 1 && p[1] != SYSCALL && p[1] != SYSENTER;
+		return len > 1 && p[1] != SYSCALL && p[1] != SYSENTER &&
+		       !(narrow && (p[1] & 0xf0) == 0x80);
 	if (p[0] == MOV_SEG && len > 1 && (p[1] >> 3 & 7) == SS)
 		return false;
-	if (narrow && (p[0] == 0xe8 || p[0] == 0xe9 || p[0] == 0xeb ||
-		       (p[0] & 0xf0) == 0x70))
+	if (narrow && emulated(p[0]) && p[0] != NOP)
 		return false;
 	return !refused(p[0]);
 }

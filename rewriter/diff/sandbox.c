@@ -87,20 +87,18 @@ int sandbox_open(struct arena *a, const char *target, char **command,
 		 struct sandbox *out, struct err *e)
 {
 	const char *tmp = getenv("TMPDIR");
-	char path[PATH_MAX];
+	char path[PATH_MAX], *dir;
 
 	*out = (struct sandbox){ .command = command };
 	signals_hold(out);
 	if (!realpath(target, path))
 		return fail(e, target, NOWHERE, "%s", strerror(errno));
 	out->target = arena_strdup(a, path);
-	snprintf(out->dir, sizeof(out->dir), "%.40s/bpfweld-diff.XXXXXX",
-		 tmp && *tmp ? tmp : "/tmp");
-	if (!mkdtemp(out->dir)) {
-		fail(e, out->dir, NOWHERE, "%s", strerror(errno));
-		out->dir[0] = 0;
-		return -1;
-	}
+	dir = arena_printf(a, "%s/bpfweld-diff.XXXXXX",
+			   tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(dir))
+		return fail(e, dir, NOWHERE, "%s", strerror(errno));
+	out->dir = dir;
 	/* Readable for all: the command may change its user. */
 	if (mount("bpfweld", out->dir, "tmpfs", 0, "mode=0755"))
 		return fail(e, out->dir, NOWHERE, "cannot mount a tmpfs: %s",
@@ -114,10 +112,10 @@ void sandbox_close(struct sandbox *s)
 {
 	if (s->mounted)
 		umount2(s->dir, MNT_DETACH);
-	if (s->dir[0] && rmdir(s->dir))
+	if (s->dir && rmdir(s->dir))
 		fprintf(stderr, "bpfweld: %s: not removed: %s\n", s->dir,
 			strerror(errno));
-	s->dir[0] = 0;
+	s->dir = NULL;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	sigprocmask(SIG_SETMASK, &s->old, NULL);
 	if (s->stopped_by) /* now that all is clean, as without us */

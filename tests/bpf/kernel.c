@@ -118,8 +118,9 @@ static struct bpf_insn *for_kernel(const struct bpf_insn *insn, uint32_t n)
 	for (uint32_t i = 0; i < n + END; i++) {
 		if (i == end)
 			i += END;
-		if (i < n + END)
-			translate(&out[i], end, i);
+		if (i == n + END) /* nothing stands behind the tail */
+			break;
+		translate(&out[i], end, i);
 		i += insn_is_lddw(&out[i]);
 	}
 	return out;

@@ -152,8 +152,13 @@ function never_vex
 	vmovq	%xmm0, %rax
 	ret
 end never_vex
-function odd_vex /* the kernel knows this opcode's number as another one */
-	vzeroupper
+function never_vex_jump /* vpshufd has the opcode byte of jo */
+	vpshufd	$0, %xmm0, %xmm0
+	mov	%rdi, %rax
+	ret
+end never_vex_jump
+function odd_vex
+	vmovaps	%xmm0, %xmm1
 	mov	%rdi, %rax
 	ret
 end odd_vex

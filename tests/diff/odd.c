@@ -9,7 +9,8 @@
 	F(odd_stack_pointer) F(odd_loop) F(odd_jrcxz) F(odd_jcc) \
 	F(odd_flags) F(odd_narrow) F(odd_nop5) F(odd_fs) F(odd_popcnt) \
 	F(odd_xmm) F(odd_endbr) F(odd_vex) \
-	F(never_lock) F(never_cs) F(never_pushf) F(never_vex)
+	F(never_lock) F(never_cs) F(never_pushf) F(never_vex) \
+	F(never_vex_jump)
 /* clang-format on */
 #define DECLARE(name) long name(long x);
 #define ENTRY(name) { #name, name },

@@ -3,7 +3,8 @@
 #
 #   program NAME MAIN.c [WORK.c] builds, of main() and of work(), which
 #   busy.bpf.c counts,
-#       $t/pie, $t/static      one file of both, NAME and NAME.weld
+#       $t/pie, $t/static      one file of both, NAME and NAME.weld; the
+#                              static one has the interpreter in it
 #       $t/lib, $t/lib.weld    NAME, and work() in a libwork.so beside it,
 #                              welded in the second
 #   each KIND.../NAME is run as `same KIND NAME ARGUMENTS`.
@@ -24,9 +25,8 @@ program() {
 	local name=$1 main=$2 work=${3:-$t/work.c} cc="$CC -D_GNU_SOURCE -O2 -pthread"
 	$cc -Wl,-z,now -o $t/pie/$name $main $work
 	$cc -DSTATIC -static -o $t/static/$name $main $work
-	for kind in pie static; do
-		welds_busy $t/$kind/$name $t/$kind/$name.weld
-	done
+	welds_busy $t/pie/$name $t/pie/$name.weld
+	welds_busy $t/static/$name $t/static/$name.weld --engine=vm
 	$cc -shared -fPIC -Wl,-soname,libwork.so -o $t/lib/libwork.so $work
 	welds_busy $t/lib/libwork.so $t/lib.weld/libwork.so
 	$cc -Wl,-z,now,-rpath,'$ORIGIN' -o $t/lib/$name $main $t/lib/libwork.so

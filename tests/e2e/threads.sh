@@ -99,6 +99,21 @@ static void tree(int depth)
 		reap(2);
 }
 
+/* All of them at the same time, and we too. */
+static void brood(int n, int each)
+{
+	for (int i = 0; i < n; i++) {
+		pid_t pid = fork();
+		check(pid < 0, "fork");
+		if (!pid) {
+			calls(each);
+			exit(0);
+		}
+	}
+	calls(each);
+	reap(n);
+}
+
 /* All other ways to a new process: the child calls, or becomes us again. */
 static int clone_child(void *n)
 {
@@ -234,6 +249,8 @@ int main(int argc, char **argv)
 		churn(n);
 	else if (!strcmp(what, "tree"))
 		tree(n);
+	else if (!strcmp(what, "brood"))
+		brood(n, m);
 	else if (!strcmp(what, "ways"))
 		ways(argv[0]);
 	else if (!strcmp(what, "bomb"))
@@ -268,6 +285,22 @@ for kind in $kinds; do
 		counted $kind main $n "a storm of signals"
 	done
 done
+
+# With a program that does nothing a hit is short enough for two to meet, and
+# the probe's own counter is all there is.
+echo '#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+SEC("uprobe/main:work") int nothing(void *ctx) { return 0; }
+char LICENSE[] SEC("license") = "GPL";' > $t/nothing.bpf.c
+bpf $t/nothing.bpf.c
+f=$t/nothing.weld
+$W weld $t/pie/main $t/nothing.bpf.o -o $f >/dev/null
+for i in {1..4}; do $f calls 4000000 & done; wait
+$f brood 3 4000000
+$f threads 8 2000000
+hits=$($W info $f | awk '/ nothing .* window|insn / { print $(NF - 1) }')
+[ "$hits" = 48000000 ] || die "short hits: $hits, not 48000000"
+rm $BPFWELD_REGION
 
 # Killed anywhere, 160 times: what is there is whole, and counting goes on.
 for kind in pie lib; do

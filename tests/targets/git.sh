@@ -2,7 +2,8 @@
 # A workload for git: a repository with branches, merges, a conflict, tags,
 # packs and a clone.  All children are the same git.
 # bash git.sh DIRECTORY [TIMES]
-# Run it with steady.so preloaded.
+# Run it with steady.so preloaded.  SERIAL=1 leaves out what does not run the
+# same way each time.
 set -e
 rm -rf "$1/work"
 mkdir -p "$1/work/bin"
@@ -96,25 +97,31 @@ git stash drop -q
 git describe --tags
 git archive --format=tar HEAD | git hash-object --stdin
 git rev-parse HEAD HEAD^{tree} main@{0}
-git bundle create -q ../all.bundle --all
-git bundle verify -q ../all.bundle 2>&1
 git repack -q -a -d
-git fsck --no-progress
 git count-objects -v | grep -v size
 cd ..
 git clone -q --no-hardlinks ./repo copy 2>&1
 git -C copy log --oneline | head -3
+[ -z "${SERIAL-}" ] || exit 0
 cd copy
-git checkout -q -b moved origin/topic
+git checkout -q -b moved main~2
 echo moved >moved.txt
 git add -A
 commit -m moved
 GIT_COMMITTER_DATE="$now +0000" git rebase -q main
 git log --oneline | head -2
-git fetch -q ../all.bundle main:fetched
-git range-diff fetched~2..fetched main~2..main
+git range-diff moved~1..moved main~2..main
 git format-patch -1 --stdout >../patch
 git apply --stat ../patch
 git reset -q --hard HEAD~1
 GIT_COMMITTER_DATE="$now +0000" git am -q ../patch
 git rev-list --bisect HEAD~8..HEAD
+git bundle create -q ../all.bundle --all
+git bundle verify -q ../all.bundle 2>&1
+git fsck --no-progress
+cd ..
+git init -q third
+cd third
+git fetch -q ../all.bundle main:fetched
+git pull -q ../copy main
+git log --oneline | head -2

@@ -72,7 +72,7 @@ struct done {
 static struct {
 	struct preempt {
 		uint64_t at; /* the step in front of which it happens */
-		uint32_t to; /* the how manieth of the others goes on */
+		uint32_t to; /* which of the others goes on */
 		bool kill;
 	} plan[PLAN];
 	uint32_t nplan, next, now, nthread, gone;
