@@ -54,6 +54,9 @@ static int put_edits(struct output *o, struct err *e)
 				    "displace");
 		put(o, off, d->bytes, d->len);
 	}
+	for (size_t i = 0; i < o->ed->nraw; i++)
+		put(o, o->ed->raw[i].off, o->ed->raw[i].bytes,
+		    o->ed->raw[i].len);
 	return 0;
 }
 

@@ -43,6 +43,11 @@ struct edit {            /* bytes replaced in the original, at their vaddr */
 	const uint8_t *bytes;
 	size_t len;
 };
+struct raw_edit {        /* the same by file offset, in what is not loaded */
+	uint64_t off;
+	const uint8_t *bytes;
+	size_t len;
+};
 enum new_in { IN_RX, IN_RW, IN_BSS, NOT_LOADED };
 struct new_section {
 	const char *name;
@@ -68,6 +73,8 @@ struct edits {
 	uint64_t rw_size, rw_memsz;
 	const struct edit *edit;     /* sorted by vaddr, no overlap */
 	size_t nedit;
+	const struct raw_edit *raw;
+	size_t nraw;
 	const struct new_section *sec;
 	size_t nsec;
 	const struct new_symbol *sym;

@@ -11,16 +11,26 @@
  *
  * A special opcode holds both advances in one byte, an advance_pc holds any
  * number in as many bytes as it had; so nothing changes its length, and no
- * offset into the section has to change.  Where the bytes do not suffice, the
- * rows of that patch are left as they are.
+ * offset into the section has to change.  Where the next row has no room for
+ * more, rows move to the end of the patch instead; where neither can be, they
+ * are left alone.
  * Source: DWARF 5 §6.2.
  */
+#include <assert.h>
+
 #include "elf/lines.h"
 
-enum { LNS_COPY = 1, LNS_ADVANCE_PC, LNS_ADVANCE_LINE, LNS_SET_FILE,
-       LNS_SET_COLUMN, LNS_NEGATE_STMT, LNS_SET_BASIC_BLOCK,
-       LNS_CONST_ADD_PC, LNS_FIXED_ADVANCE_PC };
-enum { LNE_END_SEQUENCE = 1, LNE_SET_ADDRESS };
+/* DW_LNS_*, DW_LNE_*, those that matter. */
+enum {
+	LNS_COPY = 1,
+	LNS_ADVANCE_PC = 2,
+	LNS_CONST_ADD_PC = 8,
+	LNS_FIXED_ADVANCE_PC = 9,
+};
+enum {
+	LNE_END_SEQUENCE = 1,
+	LNE_SET_ADDRESS = 2,
+};
 
 /* An advance that can be changed. */
 struct op {
@@ -30,7 +40,6 @@ struct op {
 };
 
 struct unit {
-	int8_t line_base;
 	uint8_t line_range, opcode_base;
 	const uint8_t *operands; /* how many LEB128s, by opcode from 1 on */
 };
@@ -44,16 +53,24 @@ struct mover {
 	struct raw_edit *edit;
 	size_t nedit;
 
-	/* One sequence: */
+	uint8_t *place;     /* where the rows of a range go */
+
+	/* One program: */
 	struct unit u;
+	struct cursor c;
 	uint64_t address;
-	bool any;           /* there was a row */
+	bool any;           /* there was a row in this sequence */
 	uint64_t row, moved; /* the last one, and where it is now */
 	struct op op[4];    /* since then */
 	size_t nop;
-	size_t settled;     /* edits, when a row last was where it had been */
-	uint64_t given_up;  /* ranges that begin before stay as they are */
+	struct {            /* when a row last was where it had been */
+		struct cursor c;
+		uint64_t address;
+		bool any;
+		size_t nedit;
+	} settled;
 };
+enum { TO_START, TO_END, NOWHERE_ELSE };
 
 /* --- changing an advance -------------------------------------------------- */
 
@@ -116,8 +133,10 @@ static bool stretch(struct mover *m, int64_t by)
 
 /* --- rows ------------------------------------------------------------------ */
 
-/* The range that has the address inside, not at its start; or NULL. */
-static const struct line_range *range_of(const struct mover *m, uint64_t addr)
+enum { NONE = -1 };
+
+/* The range that has the address inside, not at its start. */
+static int64_t range_of(const struct mover *m, uint64_t addr)
 {
 	size_t lo = 0, hi = m->nrange;
 
@@ -129,25 +148,40 @@ static const struct line_range *range_of(const struct mover *m, uint64_t addr)
 		else
 			hi = mid;
 	}
-	if (!lo || addr >= m->range[lo - 1].end ||
-	    m->range[lo - 1].at < m->given_up)
-		return NULL;
-	return &m->range[lo - 1];
+	return lo && addr < m->range[lo - 1].end ? (int64_t)(lo - 1) : NONE;
 }
 
 static uint64_t place_of(const struct mover *m, uint64_t addr)
 {
-	const struct line_range *r = m->any ? range_of(m, addr) : NULL;
+	int64_t r = m->any ? range_of(m, addr) : NONE;
 
-	return r ? r->at : addr;
+	if (r == NONE || m->place[r] == NOWHERE_ELSE)
+		return addr;
+	return m->place[r] == TO_START ? m->range[r].at : m->range[r].end;
 }
 
-/* Back to where all rows were right; their ranges are not tried again. */
-static void give_up(struct mover *m)
+static void settle(struct mover *m)
 {
-	m->nedit = m->settled;
-	m->moved = m->row;
-	m->given_up = m->address + 1;
+	m->settled.c = m->c;
+	m->settled.address = m->address;
+	m->settled.any = m->any;
+	m->settled.nedit = m->nedit;
+}
+
+/* From the last settled row again, with another place for those behind it. */
+static void try_again(struct mover *m)
+{
+	int64_t r = range_of(m, m->row);
+
+	if (r == NONE || m->place[r] == NOWHERE_ELSE)
+		r = range_of(m, m->address);
+	assert(r != NONE && m->place[r] != NOWHERE_ELSE);
+	m->place[r]++;
+	m->c = m->settled.c;
+	m->address = m->row = m->moved = m->settled.address;
+	m->any = m->settled.any;
+	m->nedit = m->settled.nedit;
+	m->nop = 0;
 }
 
 static void row(struct mover *m, bool end)
@@ -155,18 +189,16 @@ static void row(struct mover *m, bool end)
 	uint64_t to = end ? m->address : place_of(m, m->address);
 	int64_t by = (int64_t)((to - m->moved) - (m->address - m->row));
 
-	if (!m->any)
-		by = 0;
-	if (by && !stretch(m, by)) {
-		give_up(m);
-		to = m->address;
+	if (m->any && by && !stretch(m, by)) {
+		try_again(m);
+		return;
 	}
 	m->any = !end;
 	m->row = m->address;
 	m->moved = to;
-	if (to == m->address)
-		m->settled = m->nedit;
 	m->nop = 0;
+	if (to == m->address)
+		settle(m);
 }
 
 static void advance(struct mover *m, int kind, uint64_t at, uint64_t len,
@@ -179,30 +211,34 @@ static void advance(struct mover *m, int kind, uint64_t at, uint64_t len,
 
 /* --- programs -------------------------------------------------------------- */
 
-static void extended(struct mover *m, struct cursor *c)
+/* A new sequence, or a part of one that knows nothing of what was before. */
+static void start_at(struct mover *m, uint64_t address)
 {
-	uint64_t len = cur_uleb(c), end = c->at + len;
-	uint8_t op = len ? cur_u8(c) : 0;
-
-	if (op == LNE_END_SEQUENCE) {
-		row(m, true);
-		m->address = m->given_up = 0;
-	} else if (op == LNE_SET_ADDRESS && len == 9) {
-		m->address = cur_u64(c);
-		/* Rows before it cannot be made up for by those behind. */
-		if (m->moved != m->row)
-			give_up(m);
-		m->any = false;
-		m->nop = 0;
-	}
-	if (end < c->at)
-		c->bad = true;
-	else
-		cur_take(c, end - c->at);
+	m->address = m->row = m->moved = address;
+	m->any = false;
+	m->nop = 0;
+	settle(m);
 }
 
-static void standard(struct mover *m, struct cursor *c, uint8_t op)
+static void extended(struct mover *m)
 {
+	struct cursor *c = &m->c;
+	uint64_t len = cur_uleb(c), end = c->at + len;
+	struct cursor operand = *c;
+	uint8_t op = len ? cur_u8(&operand) : 0;
+
+	if (end < c->at)
+		c->bad = true;
+	cur_take(c, len);
+	if (op == LNE_END_SEQUENCE)
+		row(m, true);
+	else if (op == LNE_SET_ADDRESS && len == 9)
+		start_at(m, cur_u64(&operand));
+}
+
+static void standard(struct mover *m, uint8_t op)
+{
+	struct cursor *c = &m->c;
 	uint64_t at = c->at, by;
 
 	switch (op) {
@@ -226,16 +262,14 @@ static void standard(struct mover *m, struct cursor *c, uint8_t op)
 	}
 }
 
-static void program(struct mover *m, struct cursor c)
+static void program(struct mover *m)
 {
-	m->address = m->given_up = 0;
-	m->row = m->moved = 0;
-	m->any = false;
-	m->nop = 0;
-	m->settled = m->nedit;
-	while (c.at < c.b.n && !c.bad) {
-		uint64_t at = c.at;
-		uint8_t op = cur_u8(&c);
+	struct cursor *c = &m->c;
+
+	start_at(m, 0);
+	while (c->at < c->b.n && !c->bad) {
+		uint64_t at = c->at;
+		uint8_t op = cur_u8(c);
 
 		if (op >= m->u.opcode_base) {
 			advance(m, SPECIAL, at, 1,
@@ -243,12 +277,12 @@ static void program(struct mover *m, struct cursor c)
 					m->u.line_range);
 			row(m, false);
 		} else if (op) {
-			standard(m, &c, op);
+			standard(m, op);
 		} else {
-			extended(m, &c);
+			extended(m);
 		}
 	}
-	m->nedit = m->settled;
+	m->nedit = m->settled.nedit;
 }
 
 /* Reads a unit's header; the program is what is left of *c.  False: not one
@@ -270,7 +304,7 @@ static bool header(struct cursor *c, bool is64, struct unit *u)
 	if (version >= 4)
 		cur_u8(&h); /* maximum_operations_per_instruction */
 	cur_u8(&h);         /* default_is_stmt */
-	u->line_base = (int8_t)cur_u8(&h);
+	cur_u8(&h);         /* line_base */
 	u->line_range = cur_u8(&h);
 	u->opcode_base = cur_u8(&h);
 	if (!u->line_range || u->opcode_base <= LNS_FIXED_ADVANCE_PC)
@@ -284,7 +318,8 @@ void lines_move(struct arena *a, const struct image *img,
 		size_t *nedit)
 {
 	const struct section *s = image_section(img, ".debug_line");
-	struct mover m = { .a = a, .s = s, .range = r, .nrange = n };
+	struct mover m = { .a = a, .s = s, .range = r, .nrange = n,
+			   .place = arena_alloc(a, n + 1) };
 	struct cursor c = { { NULL, 0 }, 0, false };
 
 	if (s && s->type == SHT_PROGBITS &&
@@ -301,8 +336,10 @@ void lines_move(struct arena *a, const struct image *img,
 		if (!cur_take(&c, len))
 			break;
 		unit.b.n = c.at;
-		if (header(&unit, is64, &m.u))
-			program(&m, unit);
+		if (!header(&unit, is64, &m.u))
+			continue;
+		m.c = unit;
+		program(&m);
 	}
 	*edit = m.edit;
 	*nedit = m.nedit;

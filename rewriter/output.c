@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <bpf/btf.h>
 
+#include "elf/lines.h"
 #include "rewriter/output.h"
 #include "runtime-stub/reader/manifest.h"
 
@@ -232,6 +233,23 @@ static void rw_fill(struct weld *w)
 	w->edits.rw_size = w->stub.data.n ? w->stub.data.n : sizeof(zeroes);
 }
 
+/* What debuggers know of patched addresses. */
+static void lines_edit(struct weld *w)
+{
+	size_t n = w->plan.npatch, nedit;
+	struct line_range *r = arena_alloc(&w->arena, (n + 1) * sizeof(*r));
+	struct raw_edit *edit;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct patch *p = &w->plan.patch[i];
+
+		r[i] = (struct line_range){ p->at, p->at + p->len };
+	}
+	lines_move(&w->arena, &w->img, r, n, &edit, &nedit);
+	w->edits.raw = edit;
+	w->edits.nraw = nedit;
+}
+
 int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
 {
 	rw_fill(w);
@@ -243,6 +261,7 @@ int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
 	w->edits.allow_setuid = opt->allow_setuid;
 	loaded_sections(w);
 	code_symbols(w);
+	lines_edit(w);
 	if (manifest_place(w, opt, e))
 		return -1;
 	w->edits.rx = w->rx.p;

@@ -27,8 +27,10 @@
  * was marked: -E2BIG exactly when max_entries keys are there.  A process killed
  * in between leaves it off by one, and two elements unused, at most;
  * HASH_SPARE elements make up for that and for those in writers' hands.  With
- * none left an update is refused, -EBUSY: the old element may be another key's
- * by the time one would write to it.
+ * none left an update writes over the old value: readers may see half of it,
+ * and when just then the key is deleted and another one put in its place, that
+ * one gets a word of the value.  So it is in programs that write to what
+ * bpf_map_lookup_elem() gave them, under the kernel as well.
  *
  * tests/unit/hash_model.c tries all schedules of two or three threads.
  */
@@ -315,6 +317,21 @@ static struct hash_elem *prepare(struct table *t, const void *key,
 	return e;
 }
 
+/* Write over the value of the element found, where it is.  False: the element
+ * was freed meanwhile. */
+static bool overwrite(struct table *t, const struct place *p,
+		      const uint8_t *value, uint32_t size)
+{
+	uint8_t *to = value_of(t, p->elem);
+
+	for (uint32_t at = 0; at < size; at += 8) {
+		if (load(&p->elem->state) != p->state)
+			return false;
+		mem_copy(to + at, value + at, size - at < 8 ? size - at : 8);
+	}
+	return true;
+}
+
 /* Link e in front of the bucket, whose word was `first`. */
 static bool insert(struct table *t, struct hash_elem *e, uint64_t first)
 {
@@ -363,8 +380,14 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 		}
 		if (!e)
 			e = prepare(&t, key, value, m->value_size);
-		if (!e)
+		if (!e && f == NOT_FOUND)
 			break;
+		if (!e && !overwrite(&t, &p, value, m->value_size))
+			continue;
+		if (!e) {
+			ret = 0;
+			break;
+		}
 		if (f == NOT_FOUND && insert(&t, e, p.first))
 			return 0;
 		if (f == FOUND && replace(&t, e, &p, key)) {

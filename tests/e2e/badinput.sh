@@ -86,7 +86,7 @@ welds 3 "packed by UPX" packed $B
 $W weld count $B -o welded >/dev/null
 welds 3 "already welded" welded $B
 strip -o welded.strip welded; welds 3 "already welded" welded.strip $B
-objcopy -R .note.bpfweld welded welded.bare
+llvm-objcopy --strip-sections welded welded.bare
 welds 3 "already welded" welded.bare $B
 for mode in 4755 2755; do
 	cp count set$mode; chmod $mode set$mode
@@ -147,7 +147,7 @@ prog() { # NAME SECTION BODY [MAPS] [FLAGS]: NAME.o, one program
 	char LICENSE[] SEC("license") = "GPL";
 	X
 	# shellcheck disable=SC2086
-	clang-14 -target ${TARGET:-bpf} -O2 ${5--g} -isystem \
+	clang -target ${TARGET:-bpf} -O2 ${5--g} -isystem \
 		/usr/include/x86_64-linux-gnu -c $t/$1.c -o $1.o
 }
 work=uprobe/count:work
@@ -156,7 +156,8 @@ TARGET=bpfeb prog eb $work ""; welds 3 "big-endian" count eb.o
 for type in RINGBUF LRU_HASH PERCPU_ARRAY STACK_TRACE; do
 	prog map $work 'bpf_map_delete_elem(&odd, &ctx)' "struct {
 		__uint(type, BPF_MAP_TYPE_$type); __uint(max_entries, 4096);
-		__uint(key_size, 8); __uint(value_size, 8); } odd SEC(\".maps\");"
+		__uint(key_size, 8); __uint(value_size, 8);
+		} odd SEC(\".maps\");"
 	welds 3 "odd" count map.o
 done
 prog helper $work 'bpf_get_current_task()'
@@ -274,7 +275,8 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	chmod 755 $t $t/d; mkdir open; chmod 777 open
 	cp count locked; chmod 600 locked
 	cp $B locked.o; chmod 600 locked.o
-	chmod 755 count; chmod 644 $(find . -maxdepth 1 -name '*.o' ! -name 'l*')
+	chmod 755 count
+	find . -maxdepth 1 -name '*.o' ! -name 'l*' -exec chmod 644 {} +
 	AS=$nobody bad 1 "Permission denied" weld count $B -o out
 	AS=$nobody bad 1 "Permission denied" weld locked $B -o open/out
 	AS=$nobody bad 1 "Permission denied" weld count locked.o -o open/out
@@ -330,7 +332,8 @@ for n in 100 1000 5000 $(($(stat -c %s welded) - 1)); do
 	bad 1 "" info cut
 done
 cp welded hurt
-printf '\xcc' | dd of=hurt bs=1 seek=$(($(section welded '^.text$'))) conv=notrunc status=none
+at=$(($(section welded '^.text$')))
+printf '\xcc' | dd of=hurt bs=1 seek=$at conv=notrunc status=none
 bad 1 "was changed after welding" unweld hurt -o out
 if [ -w /dev/full ]; then
 	exits 1 sh -c "$W list count > /dev/full 2> $t/stderr"

@@ -22,7 +22,8 @@ welds_busy() { # FILE OUT ARGUMENTS...
 		>/dev/null
 }
 program() {
-	local name=$1 main=$2 work=${3:-$t/work.c} cc="$CC -D_GNU_SOURCE -O2 -pthread"
+	local name=$1 main=$2 work=${3:-$t/work.c}
+	local cc="$CC -D_GNU_SOURCE -O2 -pthread"
 	$cc -Wl,-z,now -o $t/pie/$name $main $work
 	$cc -DSTATIC -static -o $t/static/$name $main $work
 	welds_busy $t/pie/$name $t/pie/$name.weld

@@ -25,8 +25,8 @@ static void jail(const char *how)
 {
 	static const int nr[] = { SYS_openat, SYS_open, SYS_mkdirat, SYS_mmap,
 		SYS_fallocate, SYS_linkat, SYS_unlinkat, SYS_geteuid, SYS_read,
-		SYS_pread64, SYS_mkdir, SYS_fchmod, SYS_fchmodat, SYS_newfstatat,
-		SYS_fstat, SYS_madvise, SYS_kill, SYS_prctl };
+		SYS_pread64, SYS_mkdir, SYS_fchmod, SYS_fchmodat, SYS_fstat,
+		SYS_newfstatat, SYS_madvise, SYS_kill, SYS_prctl };
 	enum { N = sizeof(nr) / sizeof(*nr) };
 	struct sock_filter f[2 * N + 2] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0) };
@@ -72,7 +72,8 @@ static int run(int n)
 
 int main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "", *arg = argc > 2 ? argv[2] : "";
+	const char *what = argc > 1 ? argv[1] : "";
+	const char *arg = argc > 2 ? argv[2] : "";
 
 	if (!strcmp(what, "jail") || !strcmp(what, "none")) {
 		if (!strcmp(what, "jail"))
@@ -185,12 +186,13 @@ for kind in $kinds; do
 	same $kind main 100
 	cp $BPFWELD_REGION $t/good
 	for harm in "truncate -s 0" "truncate -s 100" "truncate -s 4096" \
-		"truncate -s +1" "chmod 000" "dd conv=notrunc bs=1 count=1 of="; do
+		"truncate -s +1" "chmod 000" magic; do
 		cp $t/good $BPFWELD_REGION
-		case $harm in
-		dd*) echo X | $harm$BPFWELD_REGION status=none ;;
-		*) $harm $BPFWELD_REGION ;;
-		esac
+		if [ "$harm" = magic ]; then
+			echo X | dd of=$BPFWELD_REGION conv=notrunc status=none
+		else
+			$harm $BPFWELD_REGION
+		fi
 		sum=$(cksum < $BPFWELD_REGION)
 		if [ "$harm" != "chmod 000" ] || [ "$(id -u)" != 0 ]; then
 			same $kind main 100

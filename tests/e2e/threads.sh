@@ -134,12 +134,13 @@ static void ways(char *self)
 	}
 	check(posix_spawn(&pid, self, NULL, NULL, argv, environ), "spawn");
 	reap(2);
-	check(clone(clone_child, stack + sizeof(stack), CLONE_VM | SIGCHLD,
-		    (void *)5L) < 0, "clone");
+	pid = clone(clone_child, stack + sizeof(stack), CLONE_VM | SIGCHLD,
+		    (void *)5L);
+	check(pid < 0, "clone");
 	calls(5);
 	reap(1);
-	check(clone(clone_child, stack + sizeof(stack), SIGCHLD, (void *)5L) < 0,
-	      "clone");
+	pid = clone(clone_child, stack + sizeof(stack), SIGCHLD, (void *)5L);
+	check(pid < 0, "clone");
 	reap(1);
 	calls(5);
 }
@@ -317,6 +318,43 @@ $((from + 5000)) $((hits + 5000))"
 	[ "$(counts $f)" = "$want" ] || die "$kind: $(counts $f), not $want"
 	rm $BPFWELD_REGION
 done
+
+# Updates need spare elements, of which each death may cost one.  After more
+# deaths than there are, updates still work.
+echo '#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u64);
+	__type(value, __u64);
+} last SEC(".maps");
+__u64 updated, refused;
+SEC("uprobe/main:work") int update(struct pt_regs *ctx)
+{
+	__u64 value = PT_REGS_PARM1(ctx), key = value & 7;
+
+	if (bpf_map_update_elem(&last, &key, &value, BPF_ANY))
+		__sync_fetch_and_add(&refused, 1);
+	else
+		__sync_fetch_and_add(&updated, 1);
+	return 0;
+}
+char LICENSE[] SEC("license") = "GPL";' > $t/update.bpf.c
+bpf $t/update.bpf.c
+f=$t/update.weld
+$W weld $t/pie/main $t/update.bpf.o -o $f >/dev/null
+for i in {1..3}; do $f kills 20; done
+$f calls 1000
+refused=$($W map dump $f update.bss | awk '/"refused":/ { print $2 }')
+[ "$refused" = 0 ] || die "$refused updates refused after 480 kills"
+for key in {0..7}; do
+	$W map lookup $f last $key | grep -q "\"value\": $((992 + key))" ||
+		die "key $key: $($W map lookup $f last $key)"
+done
+rm $BPFWELD_REGION
 
 # A library without DT_INIT is armed by its first hit: by 1000 at once, from
 # every thread and from 20 processes; with a private region, too.

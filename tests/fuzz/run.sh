@@ -60,7 +60,7 @@ seed() {
 seeds_image() {
 	local n="-nostdlib -ffreestanding"
 	local s="-Wl,-z,noseparate-code,-z,max-page-size=4096"
-	for cc in gcc clang-14; do
+	for cc in gcc clang; do
 		seed $cc-tiny $cc -O2 -static $n $s $t/tiny.c
 		seed $cc-pie $cc -O2 -fPIE -pie $n $s $t/tiny.c
 		seed $cc-so $cc -O2 -fPIC -shared $n $s $t/tiny.c
@@ -73,7 +73,7 @@ seeds_image() {
 	seed libc gcc -O2 $s "$SOURCE/samples/count.c"
 	seed cet gcc -O2 -fcf-protection=full -no-pie $s \
 		"$SOURCE/samples/words.c"
-	seed lld clang-14 -O2 -fuse-ld=lld $s "$SOURCE/samples/filter.c"
+	seed lld clang -O2 -fuse-ld=lld $s "$SOURCE/samples/filter.c"
 	seed musl musl-gcc -O2 $s "$SOURCE/samples/count.c"
 	seed throw g++ -O2 -fcf-protection=none $s $t/throw.cc
 	seed musl-static musl-gcc -O2 -static -s "$SOURCE/samples/count.c"
@@ -86,7 +86,7 @@ seeds_object() {
 	for f in "$SOURCE"/samples/*.bpf.c; do
 		for flags in "-mcpu=v1" "-mcpu=v3 -g0" "-mbig-endian"; do
 			# shellcheck disable=SC2086
-			clang-14 -target bpf -O2 -g -D__TARGET_ARCH_x86 $flags \
+			clang -target bpf -O2 -g -D__TARGET_ARCH_x86 $flags \
 				-isystem /usr/include/x86_64-linux-gnu -c "$f" \
 				-o "$o/$(basename "$f")${flags// /}" \
 				2>/dev/null || true
@@ -106,7 +106,10 @@ seeds_window() {
 	done
 }
 
-# The note's descriptor: behind 12 bytes of header and 8 of name.
+seeds_weld() {
+	cp "$CORPUS"/image/seed-* "$CORPUS/weld/"
+}
+
 seeds_manifest() {
 	local o=$CORPUS/manifest
 	gcc -O2 -o $t/count "$SOURCE/samples/count.c"
@@ -115,8 +118,8 @@ seeds_manifest() {
 		for engine in native vm; do
 			"$BUILD/bpfweld" weld $t/$n "$BUILD/obj/$n.bpf.o" \
 				--engine=$engine -o $t/weld >/dev/null
-			objcopy --dump-section .bpfweld.manifest=$t/note $t/weld
-			tail -c +21 $t/note > "$o/$n-$engine"
+			objcopy --dump-section \
+				.bpfweld.manifest="$o/$n-$engine" $t/weld
 		done
 	done
 }
@@ -137,7 +140,7 @@ done
 # A long file is slow and finds no more than a short one does.
 most() {
 	case $1 in
-	image) echo 65536 ;;
+	image | weld) echo 65536 ;;
 	window) echo 2100 ;;
 	*) echo 16384 ;;
 	esac

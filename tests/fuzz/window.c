@@ -166,7 +166,12 @@ static bool covered(const struct sites *s, uint64_t at)
 
 /* Which bytes of the gaps are code for sure is the window proof's own word:
  * what runs there is then decoded, and nothing else of them is a branch. */
-enum gap { COVERED, UNKNOWN, FOLLOWED, STARTS };
+enum gap {
+	COVERED,
+	UNKNOWN,
+	FOLLOWED,
+	STARTS
+};
 
 static enum gap gap_at(const struct sites *settled, uint64_t at)
 {

@@ -2,8 +2,7 @@
 # A workload for git: a repository with branches, merges, a conflict, tags,
 # packs and a clone.  All children are the same git.
 # bash git.sh DIRECTORY [TIMES]
-# Run it with steady.so preloaded.  SERIAL=1 leaves out what does not run the
-# same way each time.
+# Run it with steady.so preloaded.  SHORT=1 leaves out the second half.
 set -e
 rm -rf "$1/work"
 mkdir -p "$1/work/bin"
@@ -47,8 +46,8 @@ EOF
 
 git init -q repo
 cd repo
-for i in $(seq 1 $((8 + 2 * times))); do
-	for f in a b c; do
+for i in $(seq 1 $((2 + 3 * times))); do
+	for f in a b; do
 		mkdir -p "dir$((i % 3))"
 		seq "$i" 3 $((i + 60)) >"dir$((i % 3))/$f$((i % 7)).txt"
 	done
@@ -58,7 +57,7 @@ for i in $(seq 1 $((8 + 2 * times))); do
 
 	with a body of several words, number $i"
 done
-git checkout -q -b topic HEAD~4
+git checkout -q -b topic HEAD~2
 echo "topic" >>dir1/a1.txt
 echo "topic" >topic.txt
 git add -A
@@ -67,7 +66,7 @@ git checkout -q main
 now=$((now + 10))
 GIT_COMMITTER_DATE="$now +0000" GIT_AUTHOR_DATE="$now +0000" \
 	git merge -q --no-ff -m "merge topic" topic
-git checkout -q -b clash HEAD~3
+git checkout -q -b clash HEAD~2
 echo "clash" >log.txt
 commit -a -m "clash"
 git checkout -q main
@@ -79,7 +78,7 @@ git log --stat -3
 git log -p -2 --word-diff
 git log --format='%h %an %ad %s' --date=iso -- log.txt
 git diff HEAD~3 --stat -M -C
-git diff HEAD~5 HEAD --patience -- dir0
+git diff HEAD~2 HEAD --patience -- dir0
 git blame -s log.txt
 git grep -n 'line 1'
 git shortlog -s -n HEAD
@@ -97,12 +96,12 @@ git stash drop -q
 git describe --tags
 git archive --format=tar HEAD | git hash-object --stdin
 git rev-parse HEAD HEAD^{tree} main@{0}
+[ -z "${SHORT-}" ] || exit 0
 git repack -q -a -d
 git count-objects -v | grep -v size
 cd ..
 git clone -q --no-hardlinks ./repo copy 2>&1
 git -C copy log --oneline | head -3
-[ -z "${SERIAL-}" ] || exit 0
 cd copy
 git checkout -q -b moved main~2
 echo moved >moved.txt
@@ -115,7 +114,7 @@ git format-patch -1 --stdout >../patch
 git apply --stat ../patch
 git reset -q --hard HEAD~1
 GIT_COMMITTER_DATE="$now +0000" git am -q ../patch
-git rev-list --bisect HEAD~8..HEAD
+git rev-list --bisect HEAD~3..HEAD
 git bundle create -q ../all.bundle --all
 git bundle verify -q ../all.bundle 2>&1
 git fsck --no-progress

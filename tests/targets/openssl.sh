@@ -4,7 +4,8 @@
 # bash openssl.sh DIRECTORY [TIMES]
 #
 # What is random does not reach the output; how often the arithmetic ran does
-# vary, so a judge has to mask it.  QUIET=1 leaves out all that is random.
+# vary, so a judge has to mask it.  SHORT=1 leaves out nearly everything: each
+# start of openssl runs 100,000 functions.
 set -e
 rm -rf "$1/work"
 mkdir -p "$1/work"
@@ -12,6 +13,13 @@ cd "$1/work"
 times=${2:-1}
 export HOME=$PWD OPENSSL_CONF=/dev/null
 seq 1 500 >data
+if [ -n "${SHORT-}" ]; then
+	openssl dgst -sha256 data
+	openssl enc -aes-128-cbc -K 00112233445566778899aabbccddeeff \
+		-iv 0011223344556677 -in data 2>/dev/null | cksum
+	openssl ciphers -v ECDHE | cksum
+	exit 0
+fi
 for ((i = 0; i < times; i++)); do
 	for d in md5 sha1 sha256 sha384 sha512 sha3-256 blake2b512 ripemd160 \
 		sm3 shake128; do
@@ -57,7 +65,6 @@ openssl x509 -in cert.pem -noout -subject -issuer -serial -purpose
 openssl verify -CAfile cert.pem cert.pem 2>&1
 openssl crl2pkcs7 -nocrl -certfile cert.pem |
 	openssl pkcs7 -print_certs -noout
-[ -z "${QUIET-}" ] || exit 0
 
 # Random keys and signatures
 openssl rand -hex 16 | wc -c

@@ -2,6 +2,7 @@
 /* bpf_load: what comes out of objects, and the sentences that come out of bad
  * ones.  Objects are tests/bpf/NAME.bpf.c, compiled into obj/.
  */
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -289,6 +290,46 @@ static void not_objects(void **state)
 	bytes_bad(copy, n, "not a BPF object");
 }
 
+static Elf64_Shdr header_of(const uint8_t *p, unsigned section)
+{
+	Elf64_Shdr sh;
+	Elf64_Ehdr h;
+
+	memcpy(&h, p, sizeof(h));
+	if (section >= h.e_shnum)
+		return (Elf64_Shdr){ 0 };
+	memcpy(&sh, p + h.e_shoff + section * sizeof(sh), sizeof(sh));
+	return sh;
+}
+
+/* Data sections' symbols as far away as can be: no sum of theirs overflows. */
+static void far_symbols(void **state)
+{
+	Elf64_Shdr table = { 0 };
+	Elf64_Sym y;
+	uint8_t *p;
+	size_t n;
+
+	(void)state;
+	load_ok("load", NULL);
+	n = set.object[0].bytes.n;
+	p = arena_dup(&arena, set.object[0].bytes.p, n);
+	bpf_unload(&set);
+	for (unsigned i = 1; table.sh_type != SHT_SYMTAB; i++)
+		table = header_of(p, i);
+	for (uint64_t at = 0; at < table.sh_size; at += sizeof(y)) {
+		uint8_t *to = p + table.sh_offset + at;
+
+		memcpy(&y, to, sizeof(y));
+		if (ELF64_ST_TYPE(y.st_info) != STT_SECTION ||
+		    header_of(p, y.st_shndx).sh_flags & SHF_EXECINSTR)
+			continue;
+		y.st_value = INT64_MAX;
+		memcpy(to, &y, sizeof(y));
+	}
+	bytes_bad(p, n, "reference outside");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +343,7 @@ int main(void)
 		cmocka_unit_test_teardown(set_refused, done),
 		cmocka_unit_test_teardown(refused, done),
 		cmocka_unit_test_teardown(not_objects, done),
+		cmocka_unit_test_teardown(far_symbols, done),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

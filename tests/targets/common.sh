@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: MIT
+# Sourced behind tests/common.sh by tests/diff/entries.sh and tests/soak.sh:
+# the development targets, and what is done to each of them.
+S=$(dirname "${BASH_SOURCE[0]}")
+
+# NAME WORKLOAD FILE
+table="
+bash         bash     /bin/bash
+git          git      /usr/bin/git
+sqlite3      sqlite3  /usr/bin/sqlite3
+libsqlite3   sqlite3  /usr/lib/x86_64-linux-gnu/libsqlite3.so.0
+curl         curl     /usr/bin/curl
+libcurl      curl     /usr/lib/x86_64-linux-gnu/libcurl.so.4
+nginx        nginx    /usr/sbin/nginx
+redis-server redis    /usr/bin/redis-server
+openssl      openssl  /usr/bin/openssl
+libssl       openssl  /usr/lib/x86_64-linux-gnu/libssl.so.3
+libcrypto    openssl  /usr/lib/x86_64-linux-gnu/libcrypto.so.3
+"
+
+targets() { awk 'NF { print $1 }' <<<"$table"; }
+
+entries_begin() {
+	every=("$O/entries.bpf.o" -p 'entry=uprobe:*')
+	$CC -O2 -shared -fPIC -o "$t/steady.so" "$S/steady.c"
+	mkdir "$t/w"
+}
+
+# Sets name, workload and file; false when it is not installed.
+target_find() {
+	read -r name workload file <<<"$(awk -v n="$1" '$1 == n' <<<"$table")"
+	[ -e "$file" ] && return
+	echo "skipped: $name is not installed"
+	return 1
+}
+
+# coverage PERCENT: so many of the entries at least
+coverage() {
+	local line
+	line=$($W check "$file" "${every[@]}" | tail -1)
+	echo "$name: $line"
+	awk -v min="$1" -F'[(%]' '{ exit !($2 >= min) }' <<<"$line" ||
+		die "$name: less than $1% of the entries"
+}
+
+# The workload as a command, with everything steady that can be.
+run() { LD_PRELOAD=$t/steady.so "$@" </dev/null; }
+
+# How often a server waits, or how many pieces its data come in, depends on
+# the speed.  So a difference counts when it shows in each of three diffs.
+judge() {
+	local try status=0 left=
+	for try in 1 2 3; do
+		status=0
+		run $W diff "$file" "${every[@]}" -- \
+			bash "$S/$workload.sh" "$t/w" "${times:-1}" \
+			>"$t/diff" 2>"$t/diff.err" || status=$?
+		tail -1 "$t/diff"
+		case $status in
+		0) return ;;
+		77) skip "$(tail -1 "$t/diff.err")" ;;
+		1) ;;
+		*) die "$name: diff: $(tail -1 "$t/diff.err")" ;;
+		esac
+		sed '$d; s/:.*//' "$t/diff" | sort >"$t/differs"
+		[ $try = 1 ] || comm -12 "$t/differs" "$t/left" >"$t/differs+"
+		[ $try = 1 ] || mv "$t/differs+" "$t/differs"
+		mv "$t/differs" "$t/left"
+		[ -s "$t/left" ] || return 0
+	done
+	cat "$t/diff"
+	die "$name: differs from the kernel"
+}
