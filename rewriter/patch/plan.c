@@ -223,7 +223,9 @@ static const char *endbr_skip(const struct planner *pl, struct patch *p)
 
 static const char *tactic_choose(const struct planner *pl, struct patch *p)
 {
-	const char *why = window_read(pl, p);
+	const char *why = p->func->copied ? WHY(pl, "V8 runs a copy of %s",
+						p->func->name)
+					  : window_read(pl, p);
 
 	if (why)
 		return why;

@@ -259,6 +259,22 @@ static void edges_find(struct arena *a, const struct image *img,
 	qsort(t->edge, t->nedge, sizeof(*t->edge), by_value);
 }
 
+/* A jump out of code that is run from a copy leads nowhere.  V8 does so with
+ * the builtins behind this symbol; nothing but their names tells. */
+static void mark_copied(const struct image *img, struct sites *out)
+{
+	static const char blob[] = "v8_Default_embedded_blob_code_";
+	uint64_t from = UINT64_MAX;
+
+	for (size_t i = 0; i < img->nsym; i++)
+		if (strcmp(img->sym[i].name, blob) == 0)
+			from = img->sym[i].addr;
+	for (size_t i = 0; i < out->nfunc; i++)
+		out->func[i].copied =
+			out->func[i].addr >= from &&
+			strncmp(out->func[i].name, "Builtins_", 9) == 0;
+}
+
 int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	       struct err *e)
 {
@@ -271,6 +287,7 @@ int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	spans_find(a, img, t);
 	edges_find(a, img, t);
 	merge(a, img, out);
+	mark_copied(img, out);
 	t->reach = arena_alloc(a, (out->nfunc + 1) * sizeof(*t->reach));
 	for (size_t i = 0; i < out->nfunc; i++) {
 		uint64_t end = func_end(out, &out->func[i]);

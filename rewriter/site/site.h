@@ -23,6 +23,8 @@ struct func {
 	bool fragment;        /* a .cold part or a nameless signal frame:
 				 not an entry */
 	bool named;           /* by a symbol, not fn_HEX */
+	bool copied;          /* V8's embedded builtins, which it copies to
+				 another address to run them there */
 };
 
 struct sites {
