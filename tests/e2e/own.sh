@@ -105,7 +105,7 @@ exec 3>&-
 $t/w 10 here; counted "after the owner's death" 10 20
 
 # In another pid namespace its pid says nothing.
-if unshare -pf true 2> $t/log; then
+if unshare -pf --mount-proc true 2> $t/log; then
 	unshare -pf --mount-proc $t/w 10 here
 	counted "another pid namespace" 20 20
 fi
