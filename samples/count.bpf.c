@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* count - how often is a function called?
  *
- *     clang -target bpf -O2 -g -c count.bpf.c     # or: ./dev build
+ *     clang -target bpf -O2 -g -D__TARGET_ARCH_x86 \
+ *         -I/usr/include/x86_64-linux-gnu -c count.bpf.c
+ *     cc -O2 -pthread -o count count.c
  *     bpfweld weld ./count count.bpf.o -o count.weld
  *     ./count.weld
  *     bpfweld map dump count.weld calls

@@ -3,7 +3,7 @@
  *
  *     lib=/usr/lib/x86_64-linux-gnu/libcrypto.so.3
  *     mkdir -p lib && bpfweld weld $lib digests.bpf.o -o lib/libcrypto.so.3
- *     LD_LIBRARY_PATH=$PWD/lib openssl dgst -sha256 README.md
+ *     LD_LIBRARY_PATH=$PWD/lib openssl dgst -sha256 digests.bpf.c
  *     bpfweld map dump lib/libcrypto.so.3 .bss
  */
 #include <linux/bpf.h>

@@ -2,6 +2,7 @@
 /* filter - settings chosen at weld time, one program at several places told
  * apart by cookies, a probe in the middle of a function, a shared subprogram.
  *
+ *     cc -O2 -pthread -o filter filter.c
  *     bpfweld weld ./filter filter.bpf.o -o filter.weld --set min_size=64 \
  *         -p note=uprobe:give,cookie=1 -p note=uprobe:take,cookie=2
  *     ./filter.weld

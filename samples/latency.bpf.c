@@ -2,6 +2,7 @@
 /* latency - time between two points of a program, as a log2 histogram, for
  * each thread apart.
  *
+ *     cc -O2 -pthread -o latency latency.c
  *     bpfweld weld ./latency latency.bpf.o -o latency.weld
  *     ./latency.weld
  *     bpfweld map dump latency.weld .bss

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* words - arguments and strings: which words are looked up, and how often?
  *
+ *     cc -O2 -pthread -o words words.c
  *     bpfweld weld ./words words.bpf.o -o words.weld
  *     ./words.weld to be or not to be
  *     bpfweld map dump words.weld seen
