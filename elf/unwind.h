@@ -60,6 +60,9 @@ struct unwind {
  * and those that are its caller's still.  They may be dead to the function: rbp
  * before it is popped; rbx when it was pushed, but the FDE says so later. */
 uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc);
+/* Is a frame at px found the way one at py is? */
+bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
+		 const struct fde *y, uint64_t py);
 /* How large both will be, at most; sizes depend on no address, so neither
  * start nor size of a frame is looked at. */
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,

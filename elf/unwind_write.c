@@ -340,6 +340,24 @@ uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc)
 	return r.now.needs | (CALLEE_SAVED & ~r.now.saved);
 }
 
+static bool same_bytes(struct bytes x, struct bytes y)
+{
+	return x.n == y.n && (!x.n || memcmp(x.p, y.p, x.n) == 0);
+}
+
+bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
+		 const struct fde *y, uint64_t py)
+{
+	struct cfa rx = { .prog = { .a = a } }, ry = { .prog = { .a = a } };
+
+	return x->data_align == y->data_align && x->ra_reg == y->ra_reg &&
+	       x->signal_frame == y->signal_frame &&
+	       same_bytes(x->cie_insns, y->cie_insns) && cfa_at(&rx, x, px) &&
+	       cfa_at(&ry, y, py) &&
+	       same_bytes((struct bytes){ rx.prog.p, rx.prog.n },
+			  (struct bytes){ ry.prog.p, ry.prog.n });
+}
+
 /* --- the stub's .eh_frame --------------------------------------------------
  */
 

@@ -112,7 +112,7 @@ static void coverage_print(const struct weld *w)
 		by[w->plan.patch[i].tactic] += w->plan.patch[i].nlink;
 	printf("%u of %zu probes placed (%.2f%%)", w->nprobe, all,
 	       all ? 100.0 * w->nprobe / (double)all : 0.0);
-	for (uint8_t t = TACTIC_NOP_RUN; t <= TACTIC_PADDING; t++)
+	for (uint8_t t = TACTIC_NOP_RUN; t <= TACTIC_HOP; t++)
 		if (by[t])
 			printf(", %zu %s", by[t], tactic_name(t));
 	putchar('\n');

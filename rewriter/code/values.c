@@ -57,10 +57,15 @@ static struct val join(struct val a, struct val b)
 	return v;
 }
 
+/* An address farther off could not be a displacement any more, once where the
+ * stack or the map begins is added. */
+enum { REACH = 1 << 30 };
+
 static struct val shifted(struct val v, int64_t by)
 {
 	v.n = (int64_t)((uint64_t)v.n + (uint64_t)by);
-	if (v.kind == V_CONST || (val_address(&v) && v.n == (int32_t)v.n))
+	if (v.kind == V_CONST ||
+	    (val_address(&v) && v.n > -REACH && v.n < REACH))
 		return v;
 	return (struct val){ .may_ctx = val_ctx(&v), .may_fp = val_fp(&v) };
 }

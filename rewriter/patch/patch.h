@@ -20,6 +20,8 @@ enum tactic {
 	TACTIC_INSN,     /* one instruction of 5 bytes or more */
 	TACTIC_WINDOW,   /* whole instructions that nothing jumps into */
 	TACTIC_PADDING,  /* the same, and padding behind the function */
+	TACTIC_HOP,      /* two bytes, which jump to five nearby */
+	TACTIC_HOST,     /* no probe: moved for the room it leaves to a hop */
 };
 const char *tactic_name(uint8_t tactic);
 
@@ -29,6 +31,9 @@ struct patch {
 	uint8_t len;        /* bytes replaced; padding counts */
 	uint8_t ninsn;      /* whole instructions displaced */
 	uint8_t tactic;
+	bool lends;         /* a hop stands in its bytes */
+	uint64_t hop;       /* where the jump to the trampoline stands, when
+			       the site has only one to there; or 0 */
 	uint64_t site;      /* the probed address (the endbr64 itself) */
 	uint32_t link, nlink; /* links[link .. link+nlink), in running order */
 	struct insn insn[PATCH_INSNS];
@@ -56,9 +61,9 @@ int plan_make(struct arena *a, const struct sites *s,
 
 enum engine { ENGINE_NATIVE, ENGINE_VM };
 struct built {
-	struct edit *edit;         /* one per patch, sorted */
+	struct edit *edit;         /* sites and hops, sorted */
 	size_t nedit;
-	struct frame_desc *frame;  /* one per trampoline */
+	struct frame_desc *frame;  /* trampolines and hops in padding */
 	size_t nframe;
 };
 /* `probe_of[link]` is the probe's number in the region (gates, counts).

@@ -29,6 +29,7 @@
  */
 #include <assert.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rewriter/code/x86.h"
@@ -313,7 +314,7 @@ static int tramp_build(struct tramp *t)
 	code_align(t->c, 16, 0xcc);
 	p->tramp = code_here(t->c);
 	t->depths.start = p->tramp;
-	t->called = displace_by_call(t->img, p);
+	t->called = !p->hop && !p->lends && displace_by_call(t->img, p);
 	t->map = arena_alloc(t->c->a, p->nlink * sizeof(*t->map));
 	t->cold = arena_alloc(t->c->a, p->nlink * sizeof(*t->cold));
 	needs_gather(t);
@@ -350,27 +351,115 @@ static void frame_describe(struct built *out, const struct tramp *t)
 	};
 }
 
+enum { CALL = 0xe8, JMP = 0xe9, JMP8 = 0xeb, INT3 = 0xcc, CS = 0x2e, SIZE = 5 };
+
+static int jump_put(const struct tramp *t, uint8_t *b, uint8_t op,
+		    uint64_t from)
+{
+	int64_t rel = (int64_t)(t->p->tramp - (from + SIZE));
+
+	if (!fits32(rel))
+		return refuse(t->e, t->img->path, t->p->site,
+			      "the new code is over 2 GiB away");
+	b[0] = op;
+	memcpy(b + 1, &(int32_t){ (int32_t)rel }, 4);
+	return 0;
+}
+
+static uint8_t *edit_add(const struct tramp *t, struct built *out, uint64_t at,
+			 size_t len)
+{
+	uint8_t *b = arena_alloc(t->c->a, len);
+
+	out->edit[out->nedit++] = (struct edit){ at, b, len };
+	return b;
+}
+
 /* The site's new bytes: a jump at its start, or a call that ends where the
  * displaced call did.  Prefixes without a meaning make it begin at the start:
  * behind nops, it would stand where frame descriptions take the displaced
  * instructions for executed. */
 static int site_edit(const struct tramp *t, struct built *out)
 {
-	enum { CALL = 0xe8, JMP = 0xe9, INT3 = 0xcc, CS = 0x2e, SIZE = 5 };
 	const struct patch *p = t->p;
 	size_t at = t->called ? p->len - (size_t)SIZE : 0;
-	int64_t rel = (int64_t)(p->tramp - (p->at + at + SIZE));
-	uint8_t *b = arena_alloc(t->c->a, p->len);
+	uint8_t *b = edit_add(t, out, p->at, p->len);
 
-	if (!fits32(rel))
-		return refuse(t->e, t->img->path, p->site,
-			      "the new code is over 2 GiB away");
 	memset(b, INT3, p->len);
 	memset(b, CS, at);
-	b[at] = t->called ? CALL : JMP;
-	memcpy(b + at + 1, &(int32_t){ (int32_t)rel }, 4);
-	out->edit[out->nedit++] =
-		(struct edit){ .vaddr = p->at, .bytes = b, .len = p->len };
+	if (!p->hop)
+		return jump_put(t, b + at, t->called ? CALL : JMP, p->at + at);
+	b[0] = JMP8;
+	b[1] = (uint8_t)(p->hop - (p->at + 2));
+	return 0;
+}
+
+/* The patch whose bytes hold addr; patches are sorted. */
+static const struct patch *lender(const struct plan *plan, uint64_t addr)
+{
+	size_t lo = 0, hi = plan->npatch;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (plan->patch[mid].at <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && addr < plan->patch[lo - 1].at + plan->patch[lo - 1].len
+		       ? &plan->patch[lo - 1]
+		       : NULL;
+}
+
+/* Into another patch's edit, or one of its own. */
+static int hop_edit(const struct tramp *t, const struct plan *plan,
+		    struct built *out)
+{
+	const struct patch *p = t->p, *q = lender(plan, p->hop);
+	uint8_t *b = q ? (uint8_t *)out->edit[q - plan->patch].bytes +
+				 (p->hop - q->at)
+		       : edit_add(t, out, p->hop, SIZE);
+
+	return jump_put(t, b, JMP, p->hop);
+}
+
+static void hop_describe(struct built *out, const struct tramp *t)
+{
+	const struct patch *p = t->p;
+	const struct fde *fde = image_fde(t->img, p->at);
+
+	if (image_fde(t->img, p->hop) || (!fde && p->site != p->func->addr))
+		return;
+	out->frame = arena_push(t->c->a, out->frame, out->nframe,
+				sizeof(*out->frame));
+	out->frame[out->nframe++] = (struct frame_desc){
+		.start = p->hop, .size = SIZE, .of = fde, .pc = p->at
+	};
+}
+
+static int by_vaddr(const void *x, const void *y)
+{
+	const struct edit *p = x, *q = y;
+
+	return (p->vaddr > q->vaddr) - (p->vaddr < q->vaddr);
+}
+
+/* When all sites have theirs. */
+static int hops_build(struct tramp *t, struct plan *plan, struct built *out)
+{
+	size_t n = out->nedit;
+
+	for (size_t i = 0; i < plan->npatch; i++) {
+		t->p = &plan->patch[i];
+		if (!t->p->hop)
+			continue;
+		if (hop_edit(t, plan, out))
+			return -1;
+		hop_describe(out, t);
+	}
+	if (out->nedit > n)
+		qsort(out->edit, out->nedit, sizeof(*out->edit), by_vaddr);
 	return 0;
 }
 
@@ -378,25 +467,26 @@ int patch_build(struct code *rx, const struct sites *s,
 		const struct links *links, struct plan *plan,
 		const struct build_env *env, struct built *out, struct err *e)
 {
-	uint32_t seen = seen_by_programs(links, env->facts);
+	const struct tramp blank = {
+		.c = rx,
+		.img = s->img,
+		.links = links,
+		.env = env,
+		.seen = seen_by_programs(links, env->facts),
+		.depths = { .a = rx->a },
+		.e = e,
+	};
+	struct tramp t = blank;
 
 	*out = (struct built){ 0 };
-	out->edit = arena_alloc(rx->a, (plan->npatch + 1) * sizeof(*out->edit));
+	out->edit = arena_alloc(rx->a,
+				(2 * plan->npatch + 1) * sizeof(*out->edit));
 	for (size_t i = 0; i < plan->npatch; i++) {
-		struct tramp t = {
-			.c = rx,
-			.img = s->img,
-			.links = links,
-			.env = env,
-			.p = &plan->patch[i],
-			.seen = seen,
-			.depths = { .a = rx->a },
-			.e = e,
-		};
-
+		t = blank;
+		t.p = &plan->patch[i];
 		if (tramp_build(&t) || site_edit(&t, out))
 			return -1;
 		frame_describe(out, &t);
 	}
-	return 0;
+	return hops_build(&t, plan, out);
 }

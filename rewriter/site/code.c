@@ -70,3 +70,24 @@ bool code_is_padding(const struct sites *s, uint64_t from, uint64_t to)
 	}
 	return true;
 }
+
+static bool ends_flow(const struct insn *in)
+{
+	return in->flow == FLOW_JMP || in->flow == FLOW_JMP_IND ||
+	       in->flow == FLOW_RET || in->flow == FLOW_STOP;
+}
+
+bool code_is_dead(const struct sites *s, uint64_t from, uint64_t to)
+{
+	const struct func *f = func_before(s, from);
+	uint64_t end = f ? f->addr + f->size : 0, where;
+	struct walked c;
+
+	if (!f || !f->size || from < end || to > func_limit(s, f) ||
+	    func_around(s, from) ||
+	    !code_is_padding(s, end, func_limit(s, f)))
+		return false;
+	if (!code_walk(s, f, end, &c) || c.pos != end || !ends_flow(&c.last))
+		return false;
+	return target_in(s, end - 1, to, &where) == TARGET_NONE;
+}

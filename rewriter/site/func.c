@@ -322,11 +322,18 @@ static size_t funcs_to(const struct sites *s, uint64_t addr)
 	return lo;
 }
 
-const struct func *func_at(const struct sites *s, uint64_t addr)
+const struct func *func_before(const struct sites *s, uint64_t addr)
 {
 	size_t n = funcs_to(s, addr);
 
-	return n && s->func[n - 1].addr == addr ? &s->func[n - 1] : NULL;
+	return n ? &s->func[n - 1] : NULL;
+}
+
+const struct func *func_at(const struct sites *s, uint64_t addr)
+{
+	const struct func *f = func_before(s, addr);
+
+	return f && f->addr == addr ? f : NULL;
 }
 
 uint64_t func_end(const struct sites *s, const struct func *f)

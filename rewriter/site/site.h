@@ -46,6 +46,9 @@ const struct func *func_around(const struct sites *s, uint64_t addr);
  * end and this are padding when code_is_padding() says so. */
 uint64_t func_limit(const struct sites *s, const struct func *f);
 bool code_is_padding(const struct sites *s, uint64_t from, uint64_t to);
+/* Padding behind a function, and nothing gets there: the function does not go
+ * on behind its end, and nothing leads in. */
+bool code_is_dead(const struct sites *s, uint64_t from, uint64_t to);
 
 /* Is `at` an instruction boundary?  1 yes, 0 no, -1 cannot be known (no
  * function covers it).  *before and *after get the boundaries on either side

@@ -50,6 +50,8 @@ struct targets {
 
 /* func.c */
 struct span *span_of(const struct targets *t, uint64_t addr);
+/* The last function that starts at or before addr, or NULL. */
+const struct func *func_before(const struct sites *s, uint64_t addr);
 uint64_t func_end(const struct sites *s, const struct func *f);
 /* The first address not below `from` in an array of n elements that is sorted
  * by address, or UINT64_MAX.  `v` is the address of the first element. */

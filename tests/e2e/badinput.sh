@@ -209,9 +209,9 @@ cat > tight.s <<'X'
 	.section .note.GNU-stack, ""
 	.text
 	.globl main, tight
-tight:	jmp 1f
-1:	nop
-	nop
+tight:	cld
+1:	dec %edi
+	jns 1b
 	ret
 main:	call tight
 	xor %eax, %eax

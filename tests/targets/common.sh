@@ -43,19 +43,18 @@ coverage() {
 		die "$name: less than $1% of the entries"
 }
 
-# The workload as a command, with everything steady that can be.
-run() { LD_PRELOAD=$t/steady.so "$@" </dev/null; }
-
-# How often a server waits, or how many pieces its data come in, depends on
-# the speed.  So a difference counts when it shows in each of three diffs.
+# The workload under the kernel and welded.  Two processes may still run side by
+# side, and what they do then depends on the scheduler.  So a difference counts
+# when it shows in each of three diffs.
 judge() {
 	local try status=0 left=
 	for try in 1 2 3; do
 		status=0
-		run $W diff "$file" "${every[@]}" -- \
+		$W diff "$file" "${every[@]}" "$@" -- \
+			env "LD_PRELOAD=$t/steady.so" \
 			bash "$S/$workload.sh" "$t/w" "${times:-1}" \
 			>"$t/diff" 2>"$t/diff.err" || status=$?
-		tail -1 "$t/diff"
+		echo "$name: $(tail -1 "$t/diff")"
 		case $status in
 		0) return ;;
 		77) skip "$(tail -1 "$t/diff.err")" ;;

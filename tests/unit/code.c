@@ -247,6 +247,29 @@ static void ctx_that_is_dead_does_not_escape(void **state)
 	arena_free(&t.a);
 }
 
+/* ctx and the stack's end, moved as far as a constant can: computed at run
+ * time, as no displacement has room for it and the frame's own. */
+static void far_pointers_are_computed(void **state)
+{
+	static const struct bpf_insn ctx[] = {
+		MOV(3, 1), ADDI(3, 0x7fffffe8), MOV(1, 10), ADDI(1, -8),
+		MOVI(2, 8), CALL(112), EXIT,
+	};
+	static const struct bpf_insn stack[] = {
+		MOV(3, 10), ADDI(3, 0x7fffffe8), MOV(1, 10), ADDI(1, -8),
+		MOVI(2, 8), CALL(112), EXIT,
+	};
+	struct made t;
+
+	(void)state;
+	MAKE(&t, ctx, 0);
+	assert_non_null(memmem(t.c.p, t.c.n, "\xe8\xff\xff\x7f", 4));
+	arena_free(&t.a);
+	MAKE(&t, stack, 0);
+	assert_non_null(memmem(t.c.p, t.c.n, "\xe8\xff\xff\x7f", 4));
+	arena_free(&t.a);
+}
+
 static void ctx_outside_is_refused(void **state)
 {
 	static const struct bpf_insn insn[] = {
@@ -444,6 +467,7 @@ int main(void)
 		cmocka_unit_test(ctx_word_is_its_register),
 		cmocka_unit_test(ctx_passed_on_escapes),
 		cmocka_unit_test(ctx_that_is_dead_does_not_escape),
+		cmocka_unit_test(far_pointers_are_computed),
 		cmocka_unit_test(ctx_outside_is_refused),
 		cmocka_unit_test(fixed_registers_stay_out_of_the_way),
 		cmocka_unit_test(calls_use_the_calling_convention),

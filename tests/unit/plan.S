@@ -241,8 +241,29 @@ END trap_inside, window, 5
 BEGIN trap_end
 SITE trap_end
 	int3
-END trap_end, "the function ends at", 0
+END trap_end, window, 9
 	.nops 8
+BEGIN hop_to_padding
+SITE hop_to_padding
+	xor %eax, %eax
+	ret
+END hop_to_padding, hop, 2
+BEGIN padded
+	ret
+END padded, padding, 5
+	.set ps_padded, px_padded
+	.nops 12
+BEGIN hop_to_host
+	test %edi, %edi
+	jne 1f
+	mov $2, %eax
+SITE hop_to_host
+	inc %eax
+1:	inc %ecx
+	mov $3, %eax
+	mov $4, %edx
+	ret
+END hop_to_host, hop, 2
 BEGIN endbr
 	.set ps_endbr, px_endbr
 	endbr64

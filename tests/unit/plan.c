@@ -41,28 +41,38 @@ static const struct place *place(const char *name)
 	return NULL;
 }
 
-static int group_setup(void **state)
+/* The image is places[first .. first+n). */
+static void image_of(size_t first, size_t n)
 {
-	size_t size = (size_t)(place_text_end - place_text);
+	uint64_t lo = places[first].fn;
+	uint64_t hi = first + n < place_count() ? places[first + n].fn
+						: (uint64_t)place_text_end;
 	struct err e;
 
-	(void)state;
 	seg = (struct segment){ .type = PT_LOAD, .flags = PF_R | PF_X,
-				.vaddr = (uint64_t)place_text,
-				.filesz = size, .memsz = size };
+				.vaddr = lo, .filesz = hi - lo,
+				.memsz = hi - lo };
 	img = (struct image){ .path = "self", .type = ET_DYN, .seg = &seg,
-			      .nseg = 1, .nsym = place_count(),
-			      .file = { place_text, size },
+			      .nseg = 1, .nsym = n,
+			      .file = { (const uint8_t *)lo, hi - lo },
 			      .codeptr = (uint64_t *)place_ptrs,
 			      .ncodeptr = (size_t)(place_ptrs_end -
 						   place_ptrs) };
-	img.sym = arena_alloc(&arena, img.nsym * sizeof(*img.sym));
-	for (size_t i = 0; i < img.nsym; i++)
+	img.sym = arena_alloc(&arena, n * sizeof(*img.sym));
+	for (size_t i = 0; i < n; i++)
 		img.sym[i] = (struct symbol){
-			.name = places[i].name, .addr = places[i].fn,
-			.size = places[i].end - places[i].fn,
+			.name = places[first + i].name,
+			.addr = places[first + i].fn,
+			.size = places[first + i].end - places[first + i].fn,
 			.type = STT_FUNC, .bind = STB_GLOBAL };
-	return sites_find(&arena, &img, &sites, &e);
+	assert_int_equal(sites_find(&arena, &img, &sites, &e), 0);
+}
+
+static int all_places(void **state)
+{
+	(void)state;
+	image_of(0, place_count());
+	return 0;
 }
 
 static int group_teardown(void **state)
@@ -111,11 +121,31 @@ static void check_place(const struct place *p)
 	assert_int_equal(out.patch[0].site, p->site);
 }
 
+/* Each for itself: no other has room for its jump. */
 static void test_places(void **state)
 {
 	(void)state;
-	for (const struct place *p = places; p < places_end; p++)
+	for (size_t i = 0; i < place_count(); i++) {
+		if (strcmp(places[i].want, "hop") == 0)
+			continue;
+		image_of(i, 1);
+		check_place(&places[i]);
+	}
+}
+
+/* With neighbours: these have it. */
+static void test_hops(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (const struct place *p = places; p < places_end; p++) {
+		if (strcmp(p->want, "hop"))
+			continue;
 		check_place(p);
+		n++;
+	}
+	assert_true(n >= 2);
 }
 
 static void test_refusal_names_address(void **state)
@@ -126,6 +156,8 @@ static void test_refusal_names_address(void **state)
 	char want[64];
 
 	(void)state;
+	image_of((size_t)(p - places), 1);
+	l = link_at(p->site, 0, false);
 	plan(&l, 1, &out);
 	snprintf(want, sizeof(want), "not weldable: jump target at 0x%llx ",
 		 (unsigned long long)p->site + 2);
@@ -150,20 +182,22 @@ static void test_exception_tables(void **state)
 	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
 	assert_int_equal(out.npatch, 1);
 	/* ... but do not hide a branch to the same place. */
+	image_of((size_t)(place("target_inside") - places), 1);
 	l = link_at(place("target_inside")->site, 0, false);
 	at = l.addr + 2;
+	img.callsite = &at;
+	img.ncallsite = 1;
 	assert_int_equal(sites_find(&arena, &img, &with, &e), 0);
 	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
 	assert_int_equal(out.npatch, 0);
+	image_of((size_t)(p - places), 1);
 	l = link_at(p->site, 0, false);
 	at = p->site + 1;
-	img.ncallsite = 0;
 	img.landing = &at;
 	img.nlanding = 1;
 	assert_int_equal(sites_find(&arena, &img, &with, &e), 0);
 	assert_int_equal(plan_make(&arena, &with, &links, &out, &e), 0);
 	assert_int_equal(out.npatch, 0);
-	img.nlanding = 0;
 }
 
 static void test_endbr_stays(void **state)
@@ -241,14 +275,15 @@ static void test_neighbours(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_places),
-		cmocka_unit_test(test_refusal_names_address),
-		cmocka_unit_test(test_exception_tables),
-		cmocka_unit_test(test_endbr_stays),
-		cmocka_unit_test(test_behind_entered_endbr),
-		cmocka_unit_test(test_overlap),
-		cmocka_unit_test(test_neighbours),
+		cmocka_unit_test_setup(test_places, all_places),
+		cmocka_unit_test_setup(test_hops, all_places),
+		cmocka_unit_test_setup(test_refusal_names_address, all_places),
+		cmocka_unit_test_setup(test_exception_tables, all_places),
+		cmocka_unit_test_setup(test_endbr_stays, all_places),
+		cmocka_unit_test_setup(test_behind_entered_endbr, all_places),
+		cmocka_unit_test_setup(test_overlap, all_places),
+		cmocka_unit_test_setup(test_neighbours, all_places),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(tests, NULL, group_teardown);
 }
