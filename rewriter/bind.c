@@ -206,6 +206,8 @@ static void add_link(struct bind *b, uint32_t prog, const struct spec *sp,
 	l->link = arena_push(b->a, l->link, l->nlink, sizeof(*l->link));
 	l->link[l->nlink++] = (struct link){
 		.prog = prog,
+		.when = sp->kind == SPEC_URETPROBE ? WHEN_RETURNED
+						   : WHEN_REACHED,
 		.addr = addr,
 		.func = f,
 		.offset = addr - f->addr,
@@ -233,6 +235,11 @@ static int link_at(struct bind *b, uint32_t prog, const struct spec *sp,
 	if (!f)
 		return fail(b->e, b->img->path, addr,
 			    "no function is known at this address");
+	if (addr != f->addr && sp->kind == SPEC_URETPROBE)
+		return fail(b->e, b->img->path, addr,
+			    "a return probe needs a function's entry; '%s' "
+			    "begins at 0x%" PRIx64,
+			    f->name, f->addr);
 	if (addr != f->addr) {
 		int ok = code_boundary(b->s, addr, &before, &after);
 
@@ -435,6 +442,8 @@ static int by_addr(const void *x, const void *y)
 
 	if (a->addr != b->addr)
 		return a->addr < b->addr ? -1 : 1;
+	if (a->when != b->when)
+		return a->when < b->when ? -1 : 1;
 	return a->order > b->order ? -1 : a->order < b->order;
 }
 

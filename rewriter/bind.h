@@ -2,8 +2,8 @@
 /* bind.h - connect programs to sites: SEC() names and -p options.
  *
  * In:   programs and functions.
- * Out:  links, sorted by address; links on one address in the order in which
- *       they run: last attached first, as the kernel does (uprobes'
+ * Out:  links, sorted by address, then by when they run; the rest in the order
+ *       in which they run: last attached first, as the kernel does (uprobes'
  *       consumer_add(); programs are attached in object order).
  * Then: every link's address is an instruction boundary of the image.
  */
@@ -13,7 +13,12 @@
 #include "rewriter/bpf/bpf.h"
 #include "rewriter/site/site.h"
 
-enum spec_kind { SPEC_UPROBE }; /* uretprobe, usdt, tracepoint: refused yet */
+enum spec_kind {
+	SPEC_UPROBE,    /* an instruction is reached */
+	SPEC_URETPROBE, /* a function returns */
+	SPEC_SESSION,   /* both, for one program: uprobe.session */
+	SPEC_USDT,
+};
 
 struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB */
 	enum spec_kind kind;
@@ -25,9 +30,15 @@ struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB */
 	uint64_t cookie;
 };
 
+enum link_when {
+	WHEN_REACHED,  /* before the instruction at addr */
+	WHEN_RETURNED, /* when the function that begins at addr has returned */
+};
+
 struct link {
 	uint32_t prog;            /* index into bpf_set.prog */
-	uint64_t addr;            /* the probed instruction */
+	uint8_t when;             /* enum link_when */
+	uint64_t addr;            /* the probed instruction, or function */
 	const struct func *func;  /* around it; never NULL */
 	uint64_t offset;          /* addr - func->addr */
 	uint64_t cookie;          /* bpf_get_attach_cookie() */

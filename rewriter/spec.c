@@ -3,9 +3,11 @@
  *
  *   SEC()  libbpf's:  uprobe/BINARY:FUNC[@VER][+OFF]     also uprobe.s
  *                     uprobe.multi/BINARY:GLOB           also uprobe.multi.s
+ *                     uretprobe/..., uretprobe.multi/... the same, no +OFF
  *                     uprobe                             no target: needs -p
  *   -p     bpftrace's: uprobe:FUNC[@VER][+OFF]  uprobe:0xADDR  uprobe:GLOB
  *                     uprobe:BINARY:FUNC...              then ",cookie=N"
+ *                     uretprobe:...                      the same, no +OFF
  *
  * As in libbpf, +OFF is what follows the last '+' if that is a number up to
  * the end; otherwise the '+' belongs to the name.
@@ -16,34 +18,42 @@
 
 #include "rewriter/bind.h"
 
-enum sec_meaning {
-	SEC_UPROBE,
-	SEC_MULTI,
-	SEC_LATER,
-	SEC_KERNEL
-};
-
 /* First matching row; `exact` rows do not match NAME.suffix. */
 // clang-format off
 static const struct {
 	const char *type;
-	bool exact;
-	enum sec_meaning meaning;
+	bool exact, pattern, later;
+	enum spec_kind kind;
 } sections[] = {
-	/* type              exact  meaning */
-	{ "uprobe",          true,  SEC_UPROBE },
-	{ "uprobe.s",        true,  SEC_UPROBE },
-	{ "uprobe.multi",    true,  SEC_MULTI },
-	{ "uprobe.multi.s",  true,  SEC_MULTI },
-	{ "uprobe",          false, SEC_LATER }, /* uprobe.session */
-	{ "uretprobe",       false, SEC_LATER },
-	{ "usdt",            false, SEC_LATER },
-	{ "tp",              false, SEC_LATER },
-	{ "tracepoint",      false, SEC_LATER },
-	{ "raw_tp",          false, SEC_LATER },
-	{ "raw_tracepoint",  false, SEC_LATER },
-	{ "ksyscall",        false, SEC_LATER },
-	{ "kretsyscall",     false, SEC_LATER },
+	/* type                exact  pattern later  kind */
+	{ "uprobe",            true,  false,  false, SPEC_UPROBE },
+	{ "uprobe.s",          true,  false,  false, SPEC_UPROBE },
+	{ "uprobe.multi",      true,  true,   false, SPEC_UPROBE },
+	{ "uprobe.multi.s",    true,  true,   false, SPEC_UPROBE },
+	{ "uretprobe",         true,  false,  true,  SPEC_URETPROBE },
+	{ "uretprobe.s",       true,  false,  true,  SPEC_URETPROBE },
+	{ "uretprobe.multi",   true,  true,   true,  SPEC_URETPROBE },
+	{ "uretprobe.multi.s", true,  true,   true,  SPEC_URETPROBE },
+	{ "uprobe",            false, false,  true,  0 }, /* uprobe.session */
+	{ "usdt",              false, false,  true,  0 },
+	{ "tp",                false, false,  true,  0 },
+	{ "tracepoint",        false, false,  true,  0 },
+	{ "raw_tp",            false, false,  true,  0 },
+	{ "raw_tracepoint",    false, false,  true,  0 },
+	{ "ksyscall",          false, false,  true,  0 },
+	{ "kretsyscall",       false, false,  true,  0 },
+};
+
+/* Kinds of -p, with bpftrace's short forms. */
+static const struct {
+	const char *name, *brief;
+	bool later;
+	enum spec_kind kind;
+} kinds[] = {
+	{ "uprobe",     "u",  false, SPEC_UPROBE },
+	{ "uretprobe",  "ur", true,  SPEC_URETPROBE },
+	{ "usdt",       "U",  true,  SPEC_USDT },
+	{ "tracepoint", "t",  true,  0 },
 };
 // clang-format on
 
@@ -103,7 +113,7 @@ static void function(char *text, struct spec *s)
 }
 
 static int sec_target(struct arena *a, const char *sec, const char *target,
-		      enum sec_meaning meaning, struct spec *out, struct err *e)
+		      bool pattern, struct spec *out, struct err *e)
 {
 	char *text = arena_strdup(a, target), *colon = strchr(text, ':');
 
@@ -112,7 +122,7 @@ static int sec_target(struct arena *a, const char *sec, const char *target,
 			    "SEC(\"%s\") is not TYPE/BINARY:FUNCTION", sec);
 	*colon = 0;
 	out->binary = text;
-	if (meaning == SEC_MULTI) {
+	if (pattern) {
 		out->func = colon + 1;
 		out->glob = strpbrk(out->func, "*?");
 		return 0;
@@ -122,6 +132,9 @@ static int sec_target(struct arena *a, const char *sec, const char *target,
 		return fail(e, NULL, NOWHERE,
 			    "SEC(\"%s\"): only uprobe.multi takes a pattern",
 			    sec);
+	if (out->kind == SPEC_URETPROBE && out->offset)
+		return fail(e, NULL, NOWHERE,
+			    "SEC(\"%s\"): a return probe takes no offset", sec);
 	return 0;
 }
 
@@ -139,12 +152,12 @@ int spec_parse_sec(struct arena *a, const char *sec, struct spec *out,
 	if (i == n)
 		return refuse(e, NULL, NOWHERE,
 			      "SEC(\"%s\") has no meaning in user space", sec);
-	if (sections[i].meaning == SEC_LATER)
+	if (sections[i].later)
 		return refuse(e, NULL, NOWHERE,
 			      "SEC(\"%s\") is not supported yet: only uprobe",
 			      sec);
-	out->kind = SPEC_UPROBE;
-	return slash ? sec_target(a, sec, slash + 1, sections[i].meaning, out,
+	out->kind = sections[i].kind;
+	return slash ? sec_target(a, sec, slash + 1, sections[i].pattern, out,
 				  e)
 		     : 0;
 }
@@ -163,6 +176,26 @@ static int cookie(char *text, struct spec *out, struct err *e)
 	return 0;
 }
 
+/* The kind of probe that a -p option begins with. */
+static int kind_of(const char *text, const char *word, enum spec_kind *out,
+		   struct err *e)
+{
+	size_t i, n = sizeof(kinds) / sizeof(*kinds);
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(word, kinds[i].name) ||
+		    !strcmp(word, kinds[i].brief))
+			break;
+	if (i == n)
+		return misuse(e, "'%s': unknown kind of probe '%s'", text,
+			      word);
+	if (kinds[i].later)
+		return refuse(e, NULL, NOWHERE,
+			      "'%s' is not supported yet: only uprobe", text);
+	*out = kinds[i].kind;
+	return 0;
+}
+
 int spec_parse(struct arena *a, const char *text, struct spec *out,
 	       struct err *e)
 {
@@ -175,17 +208,11 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 	if (!colon || colon == s)
 		return misuse(e,
 			      "'%s' is not a probe: uprobe:FUNCTION, "
-			      "uprobe:0xADDRESS",
+			      "uretprobe:FUNCTION, uprobe:0xADDRESS",
 			      text);
 	*colon = 0;
-	if (strcmp(s, "uprobe") && strcmp(s, "u")) {
-		if (!strcmp(s, "uretprobe") || !strcmp(s, "usdt") ||
-		    !strcmp(s, "tracepoint"))
-			return refuse(e, NULL, NOWHERE,
-				      "'%s' is not supported yet: only uprobe",
-				      text);
-		return misuse(e, "'%s': unknown kind of probe '%s'", text, s);
-	}
+	if (kind_of(text, s, &out->kind, e))
+		return -1;
 	s = colon + 1;
 	colon = strrchr(s, ':');
 	if (colon) {
@@ -201,5 +228,7 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 	function(s, out);
 	if (out->glob && out->offset)
 		return misuse(e, "'%s': a pattern takes no offset", text);
+	if (out->kind == SPEC_URETPROBE && out->offset)
+		return misuse(e, "'%s': a return probe takes no offset", text);
 	return 0;
 }
