@@ -114,7 +114,8 @@ static int interp_read(struct image *img, const struct segment *s,
 	return 0;
 }
 
-struct bytes build_id_in(struct bytes b, uint64_t align)
+/* The content of the first GNU note of this type. */
+static struct bytes note_in(struct bytes b, uint64_t align, uint32_t type)
 {
 	uint64_t at = 0, to = align == 8 ? 8 : 4;
 	Elf64_Nhdr h;
@@ -129,12 +130,47 @@ struct bytes build_id_in(struct bytes b, uint64_t align)
 
 		if (!p || !n)
 			break;
-		if (h.n_type == NT_GNU_BUILD_ID && h.n_namesz == 4 &&
+		if (h.n_type == type && h.n_namesz == 4 &&
 		    !memcmp(n, "GNU", 4))
 			return (struct bytes){ p, h.n_descsz };
 		at = align_up(desc + h.n_descsz, to);
 	}
 	return (struct bytes){ 0 };
+}
+
+struct bytes build_id_in(struct bytes b, uint64_t align)
+{
+	return note_in(b, align, NT_GNU_BUILD_ID);
+}
+
+/* A bit of GNU_PROPERTY_X86_FEATURE_1_AND (x86-64 psABI, program properties). */
+static bool has_property(struct bytes desc, uint32_t bit)
+{
+	struct cursor c = cursor_at(desc, 0);
+
+	while (!c.bad && c.at < desc.n) {
+		uint32_t type = cur_u32(&c), size = cur_u32(&c);
+		struct cursor value = c;
+
+		cur_take(&c, align_up(size, 8));
+		if (type == GNU_PROPERTY_X86_FEATURE_1_AND && size == 4)
+			return cur_u32(&value) & bit;
+	}
+	return false;
+}
+
+static void properties_read(struct image *img)
+{
+	for (size_t i = 0; i < img->nseg; i++) {
+		const struct segment *s = &img->seg[i];
+		const uint8_t *p = bytes_at(img->file, s->off, s->filesz);
+		struct bytes note = { p, s->filesz };
+
+		if (p && s->type == PT_GNU_PROPERTY)
+			img->shadow_stack = has_property(
+				note_in(note, 8, NT_GNU_PROPERTY_TYPE_0),
+				GNU_PROPERTY_X86_FEATURE_1_SHSTK);
+	}
 }
 
 static void build_id_read(struct image *img)
@@ -173,6 +209,7 @@ int dynamic_read(struct image *img, struct dynamic *d, struct err *e)
 	if (strings_read(img, d, e))
 		return -1;
 	build_id_read(img);
+	properties_read(img);
 	/* Linkers have set DF_1_PIE since 2015; an older program is told by its
 	 * interpreter.  A library that can also be run has a soname too. */
 	img->dso = img->type == ET_DYN && !(d->flags_1 & DF_1_PIE) &&

@@ -67,6 +67,7 @@ struct image {
 				  and no PT_INTERP or a soname beside it (so
 				  libc.so.6 is a DSO) */
 	bool dynamic;          /* has PT_DYNAMIC */
+	bool shadow_stack;     /* marked as able to run with one (CET) */
 	uint64_t entry;
 	const char *soname;    /* DT_SONAME or NULL */
 	const char *interp;    /* or NULL */
@@ -100,6 +101,12 @@ struct image {
 	size_t nlanding;
 	uint64_t *callsite;
 	size_t ncallsite;
+	/* Landing pads that stand outside the function whose exceptions they
+	 * catch: in a fragment of it. */
+	struct away {
+		uint64_t pad, func;
+	} *away;
+	size_t naway;
 };
 
 /* Read PATH.  Refused (exit 3): not ELF, 32-bit, other machine, not an

@@ -19,6 +19,8 @@ struct pads {
 	struct arena *a;
 	const struct image *img;
 	struct addrs landing, callsite;
+	struct away *away;
+	size_t naway;
 	uint64_t budget; /* bytes of tables that may still be read */
 };
 
@@ -52,6 +54,15 @@ static void enter(struct pads *p, struct call_site *last,
 	*last = *s;
 }
 
+static void pad_add(struct pads *p, const struct fde *f, uint64_t pad)
+{
+	addrs_add(p->a, &p->landing, pad);
+	if (pad - f->start < f->size)
+		return;
+	p->away = arena_push(p->a, p->away, p->naway, sizeof(*p->away));
+	p->away[p->naway++] = (struct away){ pad, f->start };
+}
+
 static int call_sites(struct pads *p, const struct fde *f, uint8_t enc,
 		      uint64_t base, struct bytes table, struct err *e)
 {
@@ -70,7 +81,7 @@ static int call_sites(struct pads *p, const struct fde *f, uint8_t enc,
 		if (pad && !image_is_code(p->img, base + pad))
 			return damaged(p, f, e);
 		if (pad)
-			addrs_add(p->a, &p->landing, base + pad);
+			pad_add(p, f, base + pad);
 		s.start = f->start + start;
 		s.end = s.start + len;
 		s.pad = pad;
@@ -118,5 +129,7 @@ int lsdas_read(struct arena *a, struct image *img, struct err *e)
 	img->nlanding = p.landing.n;
 	img->callsite = p.callsite.v;
 	img->ncallsite = p.callsite.n;
+	img->away = p.away;
+	img->naway = p.naway;
 	return 0;
 }

@@ -46,6 +46,7 @@ struct frame_desc {
 	uint64_t pc;              /* the site */
 	const struct depth *depth; /* sorted by at */
 	size_t ndepth;
+	struct bytes raw;         /* or all of the CFA program, if n > 0 */
 };
 
 struct unwind {
@@ -60,6 +61,9 @@ struct unwind {
  * and those that are its caller's still.  They may be dead to the function: rbp
  * before it is popped; rbx when it was pushed, but the FDE says so later. */
 uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc);
+/* Is the stack pointer at pc where the function was entered: at the return
+ * address? */
+bool unwind_at_return(const struct fde *of, uint64_t pc);
 /* Is a frame at px found the way one at py is? */
 bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
 		 const struct fde *y, uint64_t py);

@@ -311,6 +311,12 @@ static bool describe(struct writer *w, const struct frame_desc *d,
 	const struct fde *of = d->of ? d->of : &entry_fde;
 	uint32_t done = 0;
 
+	*cie = (struct cie){ of->cie_insns, 1, of->data_align, of->ra_reg };
+	if (d->raw.n) {
+		w->out.n = 0;
+		buf_put(&w->out, d->raw.p, d->raw.n);
+		return true;
+	}
 	if (!put_start(w, d))
 		return false;
 	for (size_t i = 0; i < d->ndepth; i++) {
@@ -319,16 +325,17 @@ static bool describe(struct writer *w, const struct frame_desc *d,
 
 		if (x->done && !done)
 			put_remember(w);
-		if (x->done < done)
+		if (x->done < done) {
 			put_restore(w);
-		else if (!put_done(w, d, done, x->done))
+			done = 0;
+		}
+		if (!put_done(w, d, done, x->done))
 			return false;
 		done = x->done;
 		put_cfa(w, x, (int32_t)below);
 		put_kept(w, x);
 		flush(w, x->at);
 	}
-	*cie = (struct cie){ of->cie_insns, 1, of->data_align, of->ra_reg };
 	return true;
 }
 
@@ -338,6 +345,16 @@ uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc)
 
 	cfa_at(&r, of, pc);
 	return r.now.needs | (CALLEE_SAVED & ~r.now.saved);
+}
+
+bool unwind_at_return(const struct fde *of, uint64_t pc)
+{
+	struct arena own = { NULL };
+	struct cfa r = { .prog = { .a = &own } };
+	bool known = cfa_at(&r, of, pc);
+
+	arena_free(&own);
+	return known && r.now.reg == CFA_REG_RSP && r.now.offset == 8;
 }
 
 static bool same_bytes(struct bytes x, struct bytes y)

@@ -47,16 +47,29 @@ static void dump_links(const struct weld *w)
 	}
 }
 
+static void dump_point(const struct patch *p, const struct point *x)
+{
+	static const char *const kinds[] = {
+		[POINT_REACHED] = "reached", [POINT_ENTERED] = "entered",
+		[POINT_LEFT] = "left",       [POINT_RETURN] = "return",
+	};
+
+	printf("  0x%" PRIx64 " %s, links %u to %u, live 0x%x%s\n",
+	       p->insn[x->before].at, kinds[x->kind], x->link,
+	       x->link + x->nlink - 1, x->live.regs,
+	       x->live.flags ? " flags" : "");
+}
+
 static void dump_plan(const struct weld *w)
 {
 	for (size_t i = 0; i < w->plan.npatch; i++) {
 		const struct patch *p = &w->plan.patch[i];
 
-		printf("0x%" PRIx64 " %u bytes, %u insns, %s, live 0x%x%s, "
-		       "%s\n",
-		       p->at, p->len, p->ninsn, tactic_name(p->tactic),
-		       p->live.regs, p->live.flags ? " flags" : "",
+		printf("0x%" PRIx64 " %u bytes, %u insns, %s, %s\n", p->at,
+		       p->len, p->ninsn, tactic_name(p->tactic),
 		       p->func->name);
+		for (size_t k = 0; k < p->npoint; k++)
+			dump_point(p, &p->point[k]);
 	}
 	for (size_t i = 0; i < w->plan.nrefusal; i++) {
 		const struct refusal *r = &w->plan.refusal[i];
@@ -78,25 +91,42 @@ static void dump_region(const struct weld *w)
 		       r->map[i].name, r->map[i].data, r->map[i].size);
 }
 
-/* Instructions of each trampoline, as objdump would show them. */
+/* As objdump would show them. */
+static void dump_insns(const struct weld *w, const char *name, uint64_t at,
+		       uint64_t size)
+{
+	uint64_t end = at + size;
+	struct insn insn;
+	char text[128];
+
+	printf("%s:\n", name);
+	for (; at < end; at += insn.len) {
+		const uint8_t *b = w->rx.p + (at - w->rx.vaddr);
+
+		if (!insn_decode(b, end - at, at, &insn))
+			break;
+		insn_print(b, end - at, at, text, sizeof(text));
+		printf("  0x%" PRIx64 ": %s\n", at, text);
+	}
+}
+
+/* Each trampoline. */
 static void dump_code(const struct weld *w)
 {
+	char name[256];
+
 	for (size_t i = 0; i < w->plan.npatch; i++) {
 		const struct patch *p = &w->plan.patch[i];
-		uint64_t at = p->tramp, end = p->tramp + p->tramp_size;
-		struct insn insn;
-		char text[128];
 
-		printf("%s.weld:\n", p->func->name);
-		while (at < end) {
-			const uint8_t *b = w->rx.p + (at - w->rx.vaddr);
+		snprintf(name, sizeof(name), "%s.weld", p->func->name);
+		dump_insns(w, name, p->tramp, p->tramp_size);
+	}
+	for (size_t i = 0; i < w->plan.nlate; i++) {
+		const struct late *l = &w->plan.late[i];
 
-			if (!insn_decode(b, end - at, at, &insn))
-				break;
-			insn_print(b, end - at, at, text, sizeof(text));
-			printf("  0x%" PRIx64 ": %s\n", at, text);
-			at += insn.len;
-		}
+		snprintf(name, sizeof(name), "%s.weld.return",
+			 l->body->func->name);
+		dump_insns(w, name, l->code, l->size);
 	}
 }
 

@@ -33,18 +33,35 @@ static void hook_start(struct weld *w)
 		w->edits.init = stub_symbol(&w->stub, "weld_init");
 }
 
-/* At how many sites a program was placed. */
-static size_t sites_of(const struct weld *w, uint32_t prog)
+/* At how many places each program stands. */
+static size_t *places_count(struct weld *w)
 {
-	size_t n = 0;
+	size_t *n = arena_alloc(&w->arena, (w->set.nprog + 1) * sizeof(*n));
 
-	for (size_t i = 0; i < w->links.nlink; i++)
-		n += w->links.link[i].prog == prog &&
-		     w->probe_of[i] != UINT32_MAX;
+	for (size_t i = 0; i < w->plan.npatch; i++)
+		for (size_t k = 0; k < w->plan.patch[i].npoint; k++) {
+			const struct point *x = &w->plan.patch[i].point[k];
+
+			if (x->kind != POINT_REACHED &&
+			    x->kind != POINT_RETURN)
+				continue;
+			for (uint32_t l = x->link; l < x->link + x->nlink; l++)
+				n[w->links.link[l].prog]++;
+		}
+	for (size_t i = 0; i < w->plan.nlate; i++) {
+		const struct late *x = &w->plan.late[i];
+
+		for (uint32_t l = x->link; l < x->link + x->nlink; l++)
+			n[w->links.link[l].prog]++;
+	}
 	return n;
 }
 
 /* Helpers and entry points of the stub that this weld refers to. */
+static const char *const late_roots[] = { "weld_exchange", "weld_exchange_to",
+					  "weld_origin", "weld_pad" };
+enum { NLATE_ROOTS = sizeof(late_roots) / sizeof(*late_roots) };
+
 static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 			 const char **root)
 {
@@ -58,8 +75,10 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 		root[n++] = "weld_init";
 	if (opt->engine == ENGINE_VM)
 		root[n++] = "weld_vm";
+	for (size_t i = 0; w->plan.nlate && i < NLATE_ROOTS; i++)
+		root[n++] = late_roots[i];
 	for (uint32_t p = 0; p < w->set.nprog; p++)
-		if (sites_of(w, p))
+		if (w->places[p])
 			code_helpers(&w->set, &w->set.prog[p],
 				     opt->engine == ENGINE_VM, ids);
 	for (uint32_t id = 0; id < 256; id++)
@@ -72,7 +91,7 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 static int stub_place(struct weld *w, const struct weld_options *opt,
 		      struct err *e)
 {
-	const char *root[256 + 8];
+	const char *root[256 + 16];
 	size_t nroot = stub_roots(w, opt, root);
 	struct stub_extern ext[] = {
 		{ "weld_info", 0 },
@@ -88,8 +107,8 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 	w->info_vaddr = code_here(&w->rx);
 	ext[0].vaddr = w->info_vaddr;
 	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
-	return stub_link(&w->rx, root, nroot, ext, 3, w->region.size, &w->stub,
-			 e);
+	return stub_link(&w->rx, root, nroot, ext, 3, w->region.size,
+			 pads_room(&w->plan), &w->stub, e);
 }
 
 static struct code_env code_env(struct weld *w)
@@ -146,7 +165,7 @@ static int programs_place(struct weld *w, const struct weld_options *opt,
 	w->vm_insns = arena_alloc(&w->arena, n * sizeof(*w->vm_insns));
 	w->sub = arena_alloc(&w->arena, n * sizeof(*w->sub));
 	for (uint32_t p = 0; p < n; p++) {
-		size_t sites = sites_of(w, p);
+		size_t sites = w->places[p];
 
 		w->sub[p] = arena_alloc(&w->arena, (w->set.prog[p].nsub + 1) *
 							   sizeof(**w->sub));
@@ -251,6 +270,7 @@ static int unwind_place(struct weld *w, struct err *e)
 
 int generate(struct weld *w, const struct weld_options *opt, struct err *e)
 {
+	w->places = places_count(w);
 	if (stub_place(w, opt, e) || programs_place(w, opt, e) ||
 	    trampolines_place(w, opt, e) || unwind_place(w, e))
 		return -1;

@@ -88,6 +88,32 @@ static void loaded_sections(struct weld *w)
 			       .at = rw, .size = w->edits.rw_memsz - rw });
 }
 
+static void code_symbol(struct weld *w, const char *name, uint64_t vaddr,
+			uint64_t size)
+{
+	symbol_add(w, (struct new_symbol){ .name = name, .in = IN_RX,
+					   .at = vaddr - w->rx.vaddr,
+					   .size = size, .type = STT_FUNC });
+}
+
+static void patch_symbol(struct weld *w, const struct patch *p)
+{
+	uint64_t off = (p->npoint ? p->point[0].site : p->at) - p->func->addr;
+	const char *name = arena_printf(&w->arena, "%s.weld", p->func->name);
+
+	if (off)
+		name = arena_printf(&w->arena, "%s+0x%llx", name,
+				    (unsigned long long)off);
+	code_symbol(w, name, p->tramp, p->tramp_size);
+}
+
+static void late_symbol(struct weld *w, const struct late *l)
+{
+	code_symbol(w, arena_printf(&w->arena, "%s.weld.return",
+				    l->body->func->name),
+		    l->code, l->size);
+}
+
 static void code_symbols(struct weld *w)
 {
 	for (uint32_t p = 0; p < w->set.nprog; p++)
@@ -100,25 +126,10 @@ static void code_symbols(struct weld *w)
 					      .at = w->func_of[p] -
 						    w->rx.vaddr,
 					      .type = STT_FUNC });
-	for (size_t i = 0; i < w->plan.npatch; i++) {
-		const struct patch *p = &w->plan.patch[i];
-		uint64_t off = p->site - p->func->addr;
-
-		symbol_add(w, (struct new_symbol){
-				      .name = off ? arena_printf(
-							    &w->arena,
-							    "%s.weld+0x%llx",
-							    p->func->name,
-							    (unsigned long long)
-								    off)
-						  : arena_printf(
-							    &w->arena, "%s.weld",
-							    p->func->name),
-				      .in = IN_RX,
-				      .at = p->tramp - w->rx.vaddr,
-				      .size = p->tramp_size,
-				      .type = STT_FUNC });
-	}
+	for (size_t i = 0; i < w->plan.npatch; i++)
+		patch_symbol(w, &w->plan.patch[i]);
+	for (size_t i = 0; i < w->plan.nlate; i++)
+		late_symbol(w, &w->plan.late[i]);
 }
 
 static void manifest_objects(struct weld *w, struct manifest *m)
@@ -156,37 +167,48 @@ static void manifest_maps(struct weld *w, struct manifest *m)
 
 static const char *probe_spec(struct arena *a, const struct link *l)
 {
+	const char *kind = l->when == WHEN_RETURNED ? "uretprobe" : "uprobe";
+
 	if (l->offset)
-		return arena_printf(a, "uprobe:%s+0x%llx", l->func->name,
+		return arena_printf(a, "%s:%s+0x%llx", kind, l->func->name,
 				    (unsigned long long)l->offset);
-	return arena_printf(a, "uprobe:%s", l->func->name);
+	return arena_printf(a, "%s:%s", kind, l->func->name);
+}
+
+/* What is said of a return probe's patches is about the first of them. */
+static void manifest_probe(struct weld *w, uint32_t link,
+			   struct manifest_probe *out)
+{
+	const struct link *l = &w->links.link[link];
+	const struct patch *p;
+	size_t first, n = plan_places(&w->plan, link, &first);
+
+	*out = (struct manifest_probe){
+		.prog = w->set.prog[l->prog].name,
+		.spec = probe_spec(&w->arena, l),
+		.func = l->func->name,
+		.addr = l->addr,
+		.offset = l->offset,
+		.tactic = tactic_name(TACTIC_NONE),
+	};
+	if (!n)
+		return; /* a function that never returns */
+	p = &w->plan.patch[w->plan.place[first].patch];
+	out->patch_at = p->at;
+	out->patch_len = p->len;
+	out->tramp = p->tramp;
+	out->tactic = tactic_name(p->tactic);
+	out->original = (struct bytes){ image_at(&w->img, p->at, p->len),
+					p->len };
 }
 
 static void manifest_probes(struct weld *w, struct manifest *m)
 {
 	m->nprobe = w->nprobe;
 	m->probe = arena_alloc(&w->arena, m->nprobe * sizeof(*m->probe));
-	for (size_t i = 0; i < w->plan.npatch; i++) {
-		const struct patch *p = &w->plan.patch[i];
-
-		for (uint32_t k = p->link; k < p->link + p->nlink; k++) {
-			const struct link *l = &w->links.link[k];
-
-			m->probe[w->probe_of[k]] = (struct manifest_probe){
-				.prog = w->set.prog[l->prog].name,
-				.spec = probe_spec(&w->arena, l),
-				.func = l->func->name,
-				.addr = l->addr,
-				.offset = l->offset,
-				.patch_at = p->at,
-				.patch_len = p->len,
-				.tramp = p->tramp,
-				.tactic = tactic_name(p->tactic),
-				.original = { image_at(&w->img, p->at, p->len),
-					      p->len },
-			};
-		}
-	}
+	for (uint32_t i = 0; i < w->links.nlink; i++)
+		if (w->probe_of[i] != UINT32_MAX)
+			manifest_probe(w, i, &m->probe[w->probe_of[i]]);
 }
 
 /* Last in RX: its size depends on all that stands before it. */

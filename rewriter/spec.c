@@ -30,10 +30,10 @@ static const struct {
 	{ "uprobe.s",          true,  false,  false, SPEC_UPROBE },
 	{ "uprobe.multi",      true,  true,   false, SPEC_UPROBE },
 	{ "uprobe.multi.s",    true,  true,   false, SPEC_UPROBE },
-	{ "uretprobe",         true,  false,  true,  SPEC_URETPROBE },
-	{ "uretprobe.s",       true,  false,  true,  SPEC_URETPROBE },
-	{ "uretprobe.multi",   true,  true,   true,  SPEC_URETPROBE },
-	{ "uretprobe.multi.s", true,  true,   true,  SPEC_URETPROBE },
+	{ "uretprobe",         true,  false,  false, SPEC_URETPROBE },
+	{ "uretprobe.s",       true,  false,  false, SPEC_URETPROBE },
+	{ "uretprobe.multi",   true,  true,   false, SPEC_URETPROBE },
+	{ "uretprobe.multi.s", true,  true,   false, SPEC_URETPROBE },
 	{ "uprobe",            false, false,  true,  0 }, /* uprobe.session */
 	{ "usdt",              false, false,  true,  0 },
 	{ "tp",                false, false,  true,  0 },
@@ -51,7 +51,7 @@ static const struct {
 	enum spec_kind kind;
 } kinds[] = {
 	{ "uprobe",     "u",  false, SPEC_UPROBE },
-	{ "uretprobe",  "ur", true,  SPEC_URETPROBE },
+	{ "uretprobe",  "ur", false, SPEC_URETPROBE },
 	{ "usdt",       "U",  true,  SPEC_USDT },
 	{ "tracepoint", "t",  true,  0 },
 };
@@ -154,7 +154,8 @@ int spec_parse_sec(struct arena *a, const char *sec, struct spec *out,
 			      "SEC(\"%s\") has no meaning in user space", sec);
 	if (sections[i].later)
 		return refuse(e, NULL, NOWHERE,
-			      "SEC(\"%s\") is not supported yet: only uprobe",
+			      "SEC(\"%s\") is not supported yet: only uprobe "
+			      "and uretprobe",
 			      sec);
 	out->kind = sections[i].kind;
 	return slash ? sec_target(a, sec, slash + 1, sections[i].pattern, out,
@@ -191,7 +192,9 @@ static int kind_of(const char *text, const char *word, enum spec_kind *out,
 			      word);
 	if (kinds[i].later)
 		return refuse(e, NULL, NOWHERE,
-			      "'%s' is not supported yet: only uprobe", text);
+			      "'%s' is not supported yet: only uprobe and "
+			      "uretprobe",
+			      text);
 	*out = kinds[i].kind;
 	return 0;
 }

@@ -94,13 +94,7 @@ static int probes_number(struct weld *w, const struct weld_options *opt,
 	w->probe_of = arena_alloc(&w->arena,
 				  (w->links.nlink + 1) * sizeof(*w->probe_of));
 	for (size_t i = 0; i < w->links.nlink; i++)
-		w->probe_of[i] = UINT32_MAX;
-	for (size_t i = 0; i < w->plan.npatch; i++) {
-		const struct patch *p = &w->plan.patch[i];
-
-		for (uint32_t k = 0; k < p->nlink; k++)
-			w->probe_of[p->link + k] = w->nprobe++;
-	}
+		w->probe_of[i] = w->plan.why[i] ? UINT32_MAX : w->nprobe++;
 	if (w->plan.nrefusal && (opt->strict || w->nprobe == 0)) {
 		const struct link *l = &w->links.link[r->link];
 
@@ -170,26 +164,4 @@ void weld_free(struct weld *w)
 	bpf_unload(&w->set);
 	image_close(&w->img);
 	arena_free(&w->arena);
-}
-
-const struct patch *weld_patch_of(const struct weld *w, uint32_t link,
-				  const char **why)
-{
-	size_t lo = 0, hi = w->plan.npatch;
-
-	while (lo < hi) { /* patches and links are both sorted by address */
-		size_t mid = lo + (hi - lo) / 2;
-		const struct patch *p = &w->plan.patch[mid];
-
-		if (link < p->link)
-			hi = mid;
-		else if (link >= p->link + p->nlink)
-			lo = mid + 1;
-		else
-			return p;
-	}
-	for (size_t i = 0; i < w->plan.nrefusal; i++)
-		if (w->plan.refusal[i].link == link)
-			*why = w->plan.refusal[i].why;
-	return NULL;
 }

@@ -39,6 +39,7 @@ struct weld {
 	struct plan plan;
 	uint32_t *probe_of;       /* per link: number in the region */
 	uint32_t nprobe;          /* links that are placed */
+	size_t *places;           /* per program: at how many places it is */
 	uint8_t weld_id[16];
 	struct region region;
 	struct room room;
@@ -58,9 +59,5 @@ struct weld {
 
 int weld(struct weld *w, const struct weld_options *opt, struct err *e);
 void weld_free(struct weld *w);
-
-/* The link was placed: its patch, else NULL and why not. */
-const struct patch *weld_patch_of(const struct weld *w, uint32_t link,
-				  const char **why);
 
 #endif

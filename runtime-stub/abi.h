@@ -11,6 +11,8 @@
  *     weld_own          bss, a page for itself; its first word is 0, or (own.c)
  *                       2^63 + an address: a stack above that one is our main
  *                       thread's, which counts hits without a lock
+ *     weld_returns      bss: struct weld_pad[pad_count], an index to them of
+ *                       twice as many words, a count
  *     weld_orig_entry   the target's own e_entry
  *     weld_orig_init    the target's own DT_INIT
  * The stub defines, with C calling convention unless said:
@@ -22,6 +24,13 @@
  *                       all registers and the stack as the kernel or ld.so
  *                       gave them.
  *     weld_init         new DT_INIT: arms, then jumps to weld_orig_init.
+ *     weld_exchange     rdi: where a return address is, esi: offset of a row.
+ *                       Puts a pad's address in its place.  May change rdi,
+ *                       rsi and rdx; nothing else, no flag.
+ *     weld_exchange_to  the same where rdx is not in the row's code
+ *     weld_origin       rdi: a return address; rax: the one it leads to
+ *                       through pads.  Keeps all other registers.
+ *     weld_pad          where a pad goes on; see returns.c
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
  *     helper_NAME       one for each row of helpers.def:
  *                       uint64_t (uint64_t r1, .. uint64_t r5)
@@ -56,8 +65,28 @@ struct weld_info {
 	uint32_t init_count;
 	uint32_t init;        /* offset of struct init_record[] from here */
 	uint32_t map;         /* offset of struct region_map[] from here */
+	int32_t pads;         /* from here to pad 0, when there are any */
+	uint32_t pad_count;   /* a power of two */
 	uint32_t reserved;
 };
+
+/* --- Return probes at the return address (rewriter/patch/late.c). */
+struct weld_pad {
+	uint64_t ret;   /* where the function would have returned to */
+	uint32_t late;  /* its row: offset from struct weld_info */
+	uint32_t depth; /* how many pads `ret` leads through */
+};
+struct weld_late { /* offsets are from struct weld_info */
+	int32_t code;   /* what is run when the function has returned */
+	uint32_t part;  /* struct weld_part[nparts]: its code but its entry */
+	uint32_t nparts;
+	uint32_t probe, nprobe; /* their numbers, for misses */
+};
+struct weld_part {
+	int32_t lo;
+	uint32_t size;
+};
+enum { PAD_CODE = 16, PAD_DEPTH = 64 }; /* bytes of one; most in a row */
 
 /* What the welder defines for the stub, and what the stub and the VM call. */
 struct bpf_insn;
@@ -65,6 +94,7 @@ struct bpf_insn;
 extern const struct weld_info weld_info;
 extern uint8_t weld_region[];
 extern uint64_t weld_own[512];
+extern uint8_t weld_returns[];
 #define HELPER(id, name, ...)                                                  \
 	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
 			       uint64_t r4, uint64_t r5);

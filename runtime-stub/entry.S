@@ -80,6 +80,55 @@
 	jmp	weld_orig_init
 	FINISH	weld_init
 
+/* The C part changes flags, and nothing else: they are kept without popf,
+ * which is slow. */
+	.macro	EXCHANGE name, c
+	FUNCTION \name
+	push	%rax
+	.cfi_adjust_cfa_offset 8
+	lahf
+	seto	%al
+	push	%rax
+	.cfi_adjust_cfa_offset 8
+	call	\c
+	pop	%rax
+	.cfi_adjust_cfa_offset -8
+	add	$127, %al
+	sahf
+	pop	%rax
+	.cfi_adjust_cfa_offset -8
+	ret
+	FINISH	\name
+	.endm
+	EXCHANGE weld_exchange, returns_exchange
+	EXCHANGE weld_exchange_to, returns_exchange_to
+
+/* From pad k: the return address is on the stack, and below it k.  Goes on to
+ * the code of the function's row, with the return address on the stack and all
+ * registers and flags as they were. */
+	FUNCTION weld_pad
+	.cfi_adjust_cfa_offset 8
+	push	%rax
+	.cfi_adjust_cfa_offset 8
+	push	%rcx
+	.cfi_adjust_cfa_offset 8
+	mov	16(%rsp), %eax
+	lea	weld_returns(%rip), %rcx
+	lea	(%rcx,%rax,8), %rcx		/* struct weld_pad: 16 bytes */
+	mov	8(%rcx,%rax,8), %eax		/* late */
+	lea	weld_info(%rip), %rcx
+	movslq	(%rcx,%rax), %rax		/* code */
+	lea	(%rcx,%rax), %rax
+	mov	%rax, 16(%rsp)
+	pop	%rcx
+	.cfi_adjust_cfa_offset -8
+	pop	%rax
+	.cfi_adjust_cfa_offset -8
+	lea	8(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8
+	jmp	*-8(%rsp)
+	FINISH	weld_pad
+
 /* long vdso_call(func, clock, ts): our own stack may be aligned to 8 only. */
 	FUNCTION vdso_call
 	push	%rbp

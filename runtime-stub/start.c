@@ -50,6 +50,11 @@ bool region_is_armed(void)
 	return settled() == ARMED;
 }
 
+bool region_is_off(void)
+{
+	return settled() == OFF;
+}
+
 void region_fill(uint8_t *base)
 {
 	const struct weld_info *w = &weld_info;

@@ -5,6 +5,7 @@
  *   start.c     is there a region, and if not, make one
  *   file.c      the region's file: open, check, create
  *   own.c       who may count hits without a lock
+ *   returns.c   return addresses that are exchanged for pads
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_* on ARRAY; hash.c: on HASH
  *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
@@ -66,6 +67,7 @@ bool file_map(const char *want);
 /* start.c: write the initial content over zeroes, gates last. */
 void region_fill(uint8_t *base);
 bool region_is_armed(void);
+bool region_is_off(void); /* for good: BPFWELD_REGION=off */
 /* Is the region to come to be in this way?  False: another thread has begun in
  * the other one. */
 enum region_way { BY_FILE = 1, BY_FILLING = 2 };

@@ -31,22 +31,58 @@ static void saved_print(FILE *to, uint32_t saved)
 		fputs("nothing", to);
 }
 
+/* What a point does, when that is not plain. */
+static const char *point_note(const struct point *x)
+{
+	switch (x->kind) {
+	case POINT_ENTERED:
+		return ", return address exchanged";
+	case POINT_LEFT:
+		return ", return address exchanged at a jump";
+	default:
+		return "";
+	}
+}
+
+static void place_text(const struct weld *w, const struct place *at)
+{
+	const struct patch *p = &w->plan.patch[at->patch];
+	const struct point *x = &p->point[at->point];
+
+	printf("%s, %u bytes%s, %" PRIu64 " bytes of trampoline, saves ",
+	       tactic_name(p->tactic), p->len, point_note(x), p->tramp_size);
+	saved_print(stdout, p->saved);
+	putchar('\n');
+}
+
 static void link_text(const struct weld *w, uint32_t i)
 {
 	const struct link *l = &w->links.link[i];
-	const char *why = NULL;
-	const struct patch *p = weld_patch_of(w, i, &why);
+	size_t first, n = plan_places(&w->plan, i, &first);
 
-	printf("0x%-10" PRIx64 " %s+0x%" PRIx64 "  %s: ", l->addr,
-	       l->func->name, l->offset, w->set.prog[l->prog].name);
-	if (!p) {
-		printf("not placed: %s\n", why);
-		return;
+	printf("0x%-10" PRIx64 " %s+0x%" PRIx64 "%s  %s: ", l->addr,
+	       l->func->name, l->offset,
+	       l->when == WHEN_RETURNED ? " returns" : "",
+	       w->set.prog[l->prog].name);
+	if (w->plan.why[i])
+		printf("not placed: %s\n", w->plan.why[i]);
+	else if (!n)
+		puts("never returns");
+	else if (l->when == WHEN_REACHED)
+		place_text(w, &w->plan.place[first]);
+	else
+		printf("%zu place%s\n", n, n == 1 ? "" : "s");
+	if (w->plan.untold[i])
+		printf("  %zu jumps out of it are not watched\n",
+		       w->plan.untold[i]);
+	for (size_t k = first; l->when == WHEN_RETURNED && k < first + n; k++) {
+		const struct place *at = &w->plan.place[k];
+		const struct patch *p = &w->plan.patch[at->patch];
+
+		printf("  0x%-10" PRIx64 " ",
+		       p->insn[p->point[at->point].before].at);
+		place_text(w, at);
 	}
-	printf("%s, %u bytes, %" PRIu64 " bytes of trampoline, saves ",
-	       tactic_name(p->tactic), p->len, p->tramp_size);
-	saved_print(stdout, p->saved);
-	putchar('\n');
 }
 
 static void saved_json(struct json *j, uint32_t saved)
@@ -59,30 +95,54 @@ static void saved_json(struct json *j, uint32_t saved)
 	json_end(j);
 }
 
+static void place_json(struct json *j, const struct weld *w,
+		       const struct place *at)
+{
+	static const char *const kinds[] = {
+		[POINT_REACHED] = "reached", [POINT_ENTERED] = "entered",
+		[POINT_LEFT] = "left",       [POINT_RETURN] = "return",
+	};
+	const struct patch *p = &w->plan.patch[at->patch];
+	const struct point *x = &p->point[at->point];
+
+	json_str_at(j, "kind", kinds[x->kind]);
+	json_hex_at(j, "instruction", p->insn[x->before].at);
+	json_str_at(j, "tactic", tactic_name(p->tactic));
+	json_hex_at(j, "patch", p->at);
+	json_key(j, "original");
+	json_bytes(j, (struct bytes){ image_at(&w->img, p->at, p->len),
+				      p->len });
+	if (p->hop)
+		json_hex_at(j, "hop", p->hop);
+	json_hex_at(j, "trampoline", p->tramp);
+	json_u64_at(j, "trampoline_bytes", p->tramp_size);
+	saved_json(j, p->saved);
+}
+
 static void link_json(struct json *j, const struct weld *w, uint32_t i)
 {
 	const struct link *l = &w->links.link[i];
-	const char *why = NULL;
-	const struct patch *p = weld_patch_of(w, i, &why);
+	size_t first, n = plan_places(&w->plan, i, &first);
 
 	json_object(j);
 	json_str_at(j, "program", w->set.prog[l->prog].name);
 	json_hex_at(j, "address", l->addr);
 	json_str_at(j, "function", l->func->name);
 	json_u64_at(j, "offset", l->offset);
-	json_bool_at(j, "placed", p != NULL);
-	if (p) {
-		json_str_at(j, "tactic", tactic_name(p->tactic));
-		json_hex_at(j, "patch", p->at);
-		json_key(j, "original");
-		json_bytes(j, (struct bytes){ image_at(&w->img, p->at, p->len),
-					      p->len });
-		json_hex_at(j, "trampoline", p->tramp);
-		json_u64_at(j, "trampoline_bytes", p->tramp_size);
-		saved_json(j, p->saved);
-	} else {
-		json_str_at(j, "reason", why);
+	json_bool_at(j, "returns", l->when == WHEN_RETURNED);
+	json_bool_at(j, "placed", !w->plan.why[i]);
+	if (w->plan.why[i])
+		json_str_at(j, "reason", w->plan.why[i]);
+	if (w->plan.untold[i])
+		json_u64_at(j, "jumps_not_watched", w->plan.untold[i]);
+	json_key(j, "places");
+	json_array(j);
+	for (size_t k = first; k < first + n; k++) {
+		json_object(j);
+		place_json(j, w, &w->plan.place[k]);
+		json_end(j);
 	}
+	json_end(j);
 	json_end(j);
 }
 
@@ -106,13 +166,13 @@ static void plan_json(const struct weld *w)
 /* How much of what was asked for is covered, and by which tactic. */
 static void coverage_print(const struct weld *w)
 {
-	size_t by[8] = { 0 }, all = w->plan.nrefusal + w->nprobe;
+	size_t by[TACTIC_COUNT] = { 0 }, all = w->plan.nrefusal + w->nprobe;
 
 	for (size_t i = 0; i < w->plan.npatch; i++)
-		by[w->plan.patch[i].tactic] += w->plan.patch[i].nlink;
+		by[w->plan.patch[i].tactic] += w->plan.patch[i].npoint;
 	printf("%u of %zu probes placed (%.2f%%)", w->nprobe, all,
 	       all ? 100.0 * w->nprobe / (double)all : 0.0);
-	for (uint8_t t = TACTIC_NOP_RUN; t <= TACTIC_HOP; t++)
+	for (uint8_t t = TACTIC_NOP_RUN; t < TACTIC_COUNT; t++)
 		if (by[t])
 			printf(", %zu %s", by[t], tactic_name(t));
 	putchar('\n');

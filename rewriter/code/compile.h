@@ -64,6 +64,8 @@ struct frame {
 	int32_t stack;       /* r10, the top end of the BPF stack */
 	int32_t hit;         /* a complete struct hit, or -1 */
 	uint32_t below;      /* the site's rsp is rsp + below */
+	uint32_t sp;         /* what ctx has as sp is rsp + sp */
+	int32_t ip;          /* what it has as ip, or -1: it is `site` */
 	uint64_t site;       /* address of the probed instruction */
 	uint64_t cookie, func_ip;
 };

@@ -117,13 +117,15 @@ static void ctx_load(struct gen *g, int dst, unsigned off, unsigned bytes,
 	const struct frame *fr = g->fr;
 	unsigned word = off / 8, shift = off % 8 * 8;
 	struct mem site = { .base = MEM_RX, .to = fr->site };
-	struct mem sp = { .base = RSP, .disp = (int32_t)fr->below };
+	struct mem sp = { .base = RSP, .disp = (int32_t)fr->sp };
 	int32_t slot = -1;
 
 	if (word < CTX_ORIG_AX)
 		slot = fr->slot[ctx_reg[word]];
 	else if (word == CTX_FLAGS)
 		slot = fr->flags;
+	else if (word == CTX_IP)
+		slot = fr->ip;
 	if (slot >= 0) {
 		struct mem m = { .base = RSP,
 				 .disp = slot + (int32_t)(off % 8) };

@@ -7,6 +7,7 @@
  *   .eh_frame    ->  rebuilt, last
  *   .data*       ------------------------->    first, initialised
  *   .bss*        ------------------------->    zeroes behind it
+ *   weld_returns --------------------------->   zeroes, too
  *   weld_own, weld_region  --------------->    page aligned, last
  *
  * The stub is compiled with a section for each function and object, so what
@@ -145,7 +146,8 @@ static uint64_t place_writable(struct link *l, uint32_t type, enum in in,
 	return end;
 }
 
-static void place_data(struct link *l, uint64_t region_size)
+static void place_data(struct link *l, uint64_t region_size,
+		       uint64_t returns_size)
 {
 	uint64_t data = place_writable(l, SHT_PROGBITS, IN_DATA, 0);
 	uint64_t bss = place_writable(l, SHT_NOBITS, IN_ZERO, data);
@@ -156,6 +158,9 @@ static void place_data(struct link *l, uint64_t region_size)
 			memcpy(p + l->piece[i].at, content(l, &l->piece[i]).p,
 			       l->piece[i].sh->sh_size);
 	l->out->data = (struct bytes){ p, data };
+	l->out->returns_rw = align_up(bss, 64);
+	if (returns_size)
+		bss = l->out->returns_rw + returns_size;
 	l->out->bss_size = bss - data;
 	/* Never the first page: that one is of the file. */
 	l->out->own_rw = align_up(bss + 1, 4096);
@@ -186,13 +191,20 @@ static void refer_rw(struct code *rx, uint64_t at, uint64_t rw, int64_t add)
 static int refer_extern(struct link *l, uint64_t at, const char *name,
 			int64_t add)
 {
-	bool own = !strcmp(name, "weld_own");
+	const struct {
+		const char *name;
+		uint64_t rw;
+	} places[] = {
+		{ "weld_own", l->out->own_rw },
+		{ "weld_region", l->out->region_rw },
+		{ "weld_returns", l->out->returns_rw },
+	};
 
-	if (own || !strcmp(name, "weld_region")) {
-		refer_rw(l->rx, at,
-			 own ? l->out->own_rw : l->out->region_rw, add);
-		return 0;
-	}
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		if (!strcmp(name, places[i].name)) {
+			refer_rw(l->rx, at, places[i].rw, add);
+			return 0;
+		}
 	for (size_t i = 0; i < l->next; i++) {
 		if (!strcmp(l->ext[i].name, name)) {
 			refer_rx(l->rx, at, l->ext[i].vaddr, add);
@@ -325,7 +337,7 @@ static void list_symbols(struct link *l)
 
 int stub_link(struct code *rx, const char *const *root, size_t nroot,
 	      const struct stub_extern *ext, size_t next, uint64_t region_size,
-	      struct stub *out, struct err *e)
+	      uint64_t returns_size, struct stub *out, struct err *e)
 {
 	struct link l = {
 		.rx = rx, .ext = ext, .next = next, .out = out, .e = e,
@@ -337,7 +349,7 @@ int stub_link(struct code *rx, const char *const *root, size_t nroot,
 		if (keep_root(&l, root[i]))
 			return -1;
 	place_text(&l);
-	place_data(&l, region_size);
+	place_data(&l, region_size, returns_size);
 	/* Beyond this point every section has its place. */
 	if (relocate_all(&l) || make_frames(&l))
 		return -1;

@@ -21,6 +21,7 @@ struct stub {
 	uint64_t eh_frame_vaddr;
 	uint64_t own_rw;         /* weld_own's offset in RW, page aligned */
 	uint64_t region_rw;      /* weld_region's, the same */
+	uint64_t returns_rw;     /* weld_returns' offset in RW */
 	uint64_t rw_memsz;       /* data + bss + region */
 };
 
@@ -30,10 +31,12 @@ struct stub_extern {
 };
 
 /* Append the stub's text and read-only data to `rx`.  `root` are the symbols
- * needed; what they do not reach is left out.  region_size fixes RW. */
+ * needed; what they do not reach is left out.  The sizes of weld_region and
+ * weld_returns fix RW. */
 int stub_link(struct code *rx, const char *const *root, size_t nroot,
 	      const struct stub_extern *ext, size_t next,
-	      uint64_t region_size, struct stub *out, struct err *e);
+	      uint64_t region_size, uint64_t returns_size, struct stub *out,
+	      struct err *e);
 /* vaddr of a stub function; it must have been a root (or reached). */
 uint64_t stub_symbol(const struct stub *s, const char *name);
 

@@ -9,6 +9,7 @@
  *   call F                    push return address; jmp F
  *   call *M                   push return address; jmp *M
  *   nop                       nothing
+ *   syscall                   itself; lea NEXT(%rip), %rcx
  *   anything else             its bytes
  *
  * The return address that is pushed is the original one: callees, unwinders
@@ -241,8 +242,11 @@ enum { INSN_MAX = 15 }; /* the site becomes one instruction, with prefixes */
 bool displace_by_call(const struct image *img, const struct patch *p)
 {
 	const struct insn *last = &p->insn[p->ninsn - 1];
-	bool entry = p->site == p->func->addr && !p->func->fragment;
+	bool entry = p->entry;
 
+	for (size_t i = 0; i < p->npoint; i++)
+		if (p->point[i].before)
+			return false;
 	if (!is_call(last) || last->at + last->len != p->at + p->len ||
 	    p->len > INSN_MAX)
 		return false;
@@ -289,12 +293,13 @@ static void copy(struct code *c, const uint8_t *p, const struct insn *in)
 	code_bytes(c, p + in->rip_off + 4, in->len - in->rip_off - 4);
 }
 
-/* The operand behind a ModRM that has rsp as base, eight bytes further up. */
-static void rsp_operand(struct code *c, uint8_t modrm, const uint8_t *sib)
+/* The operand behind a ModRM that has rsp as base, `by` bytes further up. */
+static void rsp_operand(struct code *c, uint8_t modrm, const uint8_t *sib,
+			int32_t by)
 {
 	static const uint8_t size[] = { 0, 1, 4 };
 	unsigned n = size[modrm_mod(modrm)];
-	int64_t disp = (n ? imm_read(sib + 1, n) : 0) + INT64_C(8);
+	int64_t disp = (n ? imm_read(sib + 1, n) : 0) + (int64_t)by;
 	bool small = disp >= INT8_MIN && disp <= INT8_MAX;
 
 	code_u8(c, (modrm & 0x3f) | (small ? MOD_DISP8 : MOD_DISP32) << 6);
@@ -305,18 +310,18 @@ static void rsp_operand(struct code *c, uint8_t modrm, const uint8_t *sib)
 		code_u32(c, (uint32_t)disp);
 }
 
-/* jmp *M for call *M, the return address being on the stack already. */
-static void jump_indirect(struct code *c, const uint8_t *p,
-			  const struct insn *in)
+/* The operand of jmp *M or call *M in another instruction, whose opcode stands
+ * already and which has `reg` in the ModRM. */
+static void indirect_operand(struct code *c, const uint8_t *p,
+			     const struct insn *in, unsigned reg, int32_t by)
 {
 	uint8_t rex;
 	unsigned op = opcode_at(p, in->len, &rex);
-	uint8_t m = (p[op + 1] & 0xc7) | GROUP5_JMP << 3;
+	uint8_t m = (uint8_t)((p[op + 1] & 0xc7) | reg << 3);
 	bool sib = modrm_mod(m) != MOD_REG && modrm_rm(m) == RM_SIB;
 
-	code_bytes(c, p, op + 1);
 	if (sib && (p[op + 2] & 7) == RSP && !(rex & REX_B)) {
-		rsp_operand(c, m, p + op + 2);
+		rsp_operand(c, m, p + op + 2, by);
 		return;
 	}
 	code_u8(c, m);
@@ -326,17 +331,65 @@ static void jump_indirect(struct code *c, const uint8_t *p,
 		code_bytes(c, p + op + 2, in->len - op - 2);
 }
 
-static void loop(struct code *c, const uint8_t *p, const struct insn *in)
+/* jmp *M for call *M, the return address being on the stack already. */
+static void jump_indirect(struct code *c, const uint8_t *p,
+			  const struct insn *in)
+{
+	uint8_t rex;
+
+	code_bytes(c, p, opcode_at(p, in->len, &rex) + 1);
+	indirect_operand(c, p, in, GROUP5_JMP, 8);
+}
+
+void displace_target(struct code *c, const struct image *img,
+		     const struct insn *in, int32_t by)
+{
+	const uint8_t *p = image_at(img, in->at, in->len);
+	uint8_t rex;
+	unsigned op = opcode_at(p, in->len, &rex);
+
+	for (unsigned i = 0; i < op; i++)
+		if (p[i] == 0x64 || p[i] == 0x65 || p[i] == 0x67)
+			code_u8(c, p[i]);
+	code_u8(c, 0x48 | (rex & 3));
+	code_u8(c, 0x8b);
+	indirect_operand(c, p, in, RDX, by);
+}
+
+/* rel32 of a jump that goes to `target`, or is left open. */
+static void jump_open(struct code *c, uint64_t target, size_t *taken)
+{
+	code_jmp(c, taken ? code_here(c) : target);
+	if (taken)
+		*taken = c->n - 4;
+}
+
+static void loop(struct code *c, const uint8_t *p, const struct insn *in,
+		 size_t *taken)
 {
 	static const uint8_t over[] = { 0x02, 0xeb, 0x05 };
 	uint8_t rex;
 
 	code_bytes(c, p, opcode_at(p, in->len, &rex) + 1);
 	code_bytes(c, over, sizeof(over));
-	code_jmp(c, in->target);
+	jump_open(c, in->target, taken);
 }
 
-static void move(struct code *c, const uint8_t *p, const struct insn *in)
+/* The kernel leaves in rcx where the system call returns to. */
+static void system_call(struct code *c, const uint8_t *p,
+			const struct insn *in)
+{
+	static const uint8_t lea_rcx[] = { 0x48, 0x8d, 0x0d };
+
+	copy(c, p, in);
+	if (in->len < 2 || p[in->len - 2] != 0x0f || p[in->len - 1] != 0x05)
+		return;
+	code_bytes(c, lea_rcx, sizeof(lea_rcx));
+	code_rel32(c, in->at + in->len, 0);
+}
+
+static void move(struct code *c, const uint8_t *p, const struct insn *in,
+		 size_t *taken)
 {
 	switch (in->flow) {
 	case FLOW_JMP:
@@ -344,10 +397,15 @@ static void move(struct code *c, const uint8_t *p, const struct insn *in)
 		code_jmp(c, in->target);
 		break;
 	case FLOW_JCC:
-		code_jcc(c, in->cond, in->target);
+		code_jcc(c, in->cond, taken ? code_here(c) : in->target);
+		if (taken)
+			*taken = c->n - 4;
 		break;
 	case FLOW_LOOP:
-		loop(c, p, in);
+		loop(c, p, in, taken);
+		break;
+	case FLOW_SYSCALL:
+		system_call(c, p, in);
 		break;
 	case FLOW_CALL_IND:
 		jump_indirect(c, p, in);
@@ -369,27 +427,34 @@ static void moved(struct code *c, const struct patch *p, const uint8_t *b,
 	depth_note(d, c);
 }
 
-void displace(struct code *c, const struct image *img, const struct patch *p,
-	      bool called, struct depths *d)
+void displace_begin(struct code *c, const struct patch *p, bool called,
+		    struct depths *d)
 {
 	static const uint8_t drop_return[] = { 0x48, 0x8d, 0x64, 0x24, 0x08 };
-	const struct insn *last = &p->insn[p->ninsn - 1];
 
-	if (called && p->ninsn > 1) {
-		code_bytes(c, drop_return, sizeof(drop_return));
-		depth_change(d, c, -8);
-	}
-	for (unsigned i = 0; i < p->ninsn; i++) {
-		const struct insn *in = &p->insn[i];
-		const uint8_t *b = image_at(img, in->at, in->len);
+	if (!called || p->ninsn == 1)
+		return;
+	code_bytes(c, drop_return, sizeof(drop_return));
+	depth_change(d, c, -8);
+}
 
-		if (is_call(in) && !(called && p->ninsn == 1))
-			push_return(c, img, in->at + in->len, d);
-		move(c, b, in);
-		if (!insn_ends_flow(in) && !is_call(in))
-			moved(c, p, b, in, d);
-	}
+void displace_insn(struct code *c, const struct image *img,
+		   const struct patch *p, unsigned i, bool called,
+		   struct depths *d, size_t *taken)
+{
+	const struct insn *in = &p->insn[i];
+	const uint8_t *b = image_at(img, in->at, in->len);
+
+	if (is_call(in) && !(called && p->ninsn == 1))
+		push_return(c, img, in->at + in->len, d);
+	move(c, b, in, taken);
+	if (!insn_ends_flow(in) && !is_call(in))
+		moved(c, p, b, in, d);
+}
+
+void displace_end(struct code *c, const struct patch *p)
+{
 	/* A handler may skip an ud2 or hlt: then the padding is next. */
-	if (in_flow(last))
+	if (in_flow(&p->insn[p->ninsn - 1]))
 		code_jmp(c, p->at + p->len);
 }

@@ -28,9 +28,19 @@ bool insn_ends_flow(const struct insn *in);
  * address on the stack is the one that the displaced call has to push. */
 bool displace_by_call(const struct image *img, const struct patch *p);
 
-/* Write the displaced instructions and the way back.  `called`: the return
- * address is on the stack already. */
-void displace(struct code *c, const struct image *img, const struct patch *p,
-	      bool called, struct depths *d);
+/* The displaced instructions one by one, after displace_begin() and before
+ * displace_end(), the way back.  `called`: the return address is on the stack
+ * already.  `taken`: a conditional branch leads to where the offset that is put
+ * there will be landed (code_land), instead of to its target. */
+void displace_begin(struct code *c, const struct patch *p, bool called,
+		    struct depths *d);
+void displace_insn(struct code *c, const struct image *img,
+		   const struct patch *p, unsigned i, bool called,
+		   struct depths *d, size_t *taken);
+void displace_end(struct code *c, const struct patch *p);
+
+/* mov M, %rdx of a displaced jmp *M, rsp having been lowered by `by`. */
+void displace_target(struct code *c, const struct image *img,
+		     const struct insn *in, int32_t by);
 
 #endif

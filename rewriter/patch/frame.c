@@ -6,7 +6,7 @@
  *   frame.stack     ->  +---------------------------+
  *                       | stack of the BPF programs |
  *                       | lahf/seto                 |  flags live at the site
- *                       | rflags                    |  a program reads them
+ *                       | rflags, return address    |  a program reads them
  *                       | registers                 |  clobbered, and live or
  *   rsp             ->  +---------------------------+  read by a program
  *
@@ -45,10 +45,12 @@ static int32_t slots_of_hit(struct keep *k)
 		k->f.slot[r] = hit_slot[r];
 	k->f.flags = offsetof(struct hit, flags);
 	k->f.hit = 0;
+	if (k->origin)
+		k->f.ip = offsetof(struct hit, ip);
 	return HIT_SIZE;
 }
 
-static int32_t slots_of_saved(struct keep *k, bool rflags)
+static int32_t slots_of_saved(struct keep *k, const struct needs *n)
 {
 	int32_t at = 0;
 
@@ -61,24 +63,42 @@ static int32_t slots_of_saved(struct keep *k, bool rflags)
 	}
 	k->f.hit = -1;
 	k->f.flags = -1;
-	if (rflags) {
+	if (n->reads_flags) {
 		k->f.flags = at;
+		at += WORD;
+	}
+	if (k->origin) {
+		k->f.ip = at;
 		at += WORD;
 	}
 	return at;
 }
 
-void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered)
+/* Behind the ret, ip is the return address and sp is above it.  Without pads
+ * the return address can be read where it is. */
+static void ctx_of_return(struct keep *k, const struct needs *n)
+{
+	k->f.sp = k->f.below + n->pops;
+	if (!k->hit && !k->origin)
+		k->f.ip = (int32_t)k->f.below;
+}
+
+void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered,
+		   bool pads)
 {
 	uint32_t clobbers = n->clobbers & ~REG_BIT(RSP);
+	bool wants_ip = n->returns && (n->hit || n->reads_ip);
 	int32_t at;
 
+	*k = (struct keep){ .hit = n->hit, .arith = -1, .f.ip = -1,
+			    .origin = wants_ip && (n->hit || pads) };
 	if (n->live_flags || n->hit)
 		clobbers |= REG_BIT(RAX);
-	*k = (struct keep){ .hit = n->hit, .arith = -1 };
+	if (k->origin)
+		clobbers |= REG_BIT(RAX) | REG_BIT(RDI);
 	k->restored = clobbers & n->live;
 	k->saved = clobbers & (n->live | n->reads);
-	at = n->hit ? slots_of_hit(k) : slots_of_saved(k, n->reads_flags);
+	at = n->hit ? slots_of_hit(k) : slots_of_saved(k, n);
 	if (n->live_flags) {
 		k->arith = at;
 		at += WORD;
@@ -88,6 +108,9 @@ void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered)
 	if (at || n->calls)
 		k->size = (uint32_t)at + RED_ZONE;
 	k->f.below = k->size + entered;
+	k->f.sp = k->f.below;
+	if (n->returns)
+		ctx_of_return(k, n);
 }
 
 static struct mem slot(int32_t at)
@@ -135,7 +158,7 @@ static void arith_restore(struct code *c, int32_t at)
 /* The words of struct hit that are no register of the target. */
 static void hit_fill(struct code *c, const struct keep *k)
 {
-	struct mem sp = slot((int32_t)k->f.below);
+	struct mem sp = slot((int32_t)k->f.sp);
 	struct mem to = slot(offsetof(struct hit, sp));
 
 	x86_lea(c, RAX, &sp);
@@ -166,9 +189,11 @@ void frame_hit_for(struct code *c, const struct keep *k)
 	struct mem func_ip = { .base = MEM_RX, .to = k->f.func_ip };
 	struct mem to = slot(offsetof(struct hit, ip));
 
-	x86_lea(c, RAX, &ip);
-	x86_store(c, 8, &to, RAX);
-	if (k->f.func_ip != k->f.site)
+	if (k->f.ip < 0) {
+		x86_lea(c, RAX, &ip);
+		x86_store(c, 8, &to, RAX);
+	}
+	if (k->f.ip >= 0 || k->f.func_ip != k->f.site)
 		x86_lea(c, RAX, &func_ip);
 	to = slot(offsetof(struct hit, func_ip));
 	x86_store(c, 8, &to, RAX);
@@ -201,7 +226,19 @@ static void note_kept(struct code *c, const struct keep *k, struct depths *d)
 	depth_note(d, c);
 }
 
-void frame_enter(struct code *c, const struct keep *k, struct depths *d)
+/* Where the function will return to at last. */
+static void origin_find(struct code *c, const struct keep *k, uint64_t origin)
+{
+	struct mem ret = slot((int32_t)k->f.below), ip = slot(k->f.ip);
+
+	x86_load(c, 8, false, origin ? RDI : RAX, &ret);
+	if (origin)
+		code_call(c, origin);
+	x86_store(c, 8, &ip, RAX);
+}
+
+void frame_enter(struct code *c, const struct keep *k, uint64_t origin,
+		 struct depths *d)
 {
 	if (!k->size)
 		return;
@@ -219,6 +256,8 @@ void frame_enter(struct code *c, const struct keep *k, struct depths *d)
 		arith_save(c, k->arith);
 	if (k->hit)
 		hit_fill(c, k);
+	if (k->origin)
+		origin_find(c, k, origin);
 }
 
 void frame_leave(struct code *c, const struct keep *k, struct depths *d)

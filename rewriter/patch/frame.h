@@ -18,6 +18,9 @@ struct needs {
 	bool reads_flags;  /* programs read them through ctx */
 	bool calls;        /* something is pushed below the frame */
 	bool hit;          /* a whole struct hit is wanted */
+	bool returns;      /* what follows is a ret: ctx is as behind it */
+	bool reads_ip;     /* programs read where it returns to */
+	uint32_t pops;     /* bytes that the ret takes off the stack */
 };
 
 struct keep {
@@ -27,13 +30,18 @@ struct keep {
 	uint32_t saved, restored; /* REG_BITs */
 	int32_t arith;     /* slot of lahf and seto, or -1 */
 	bool hit;
+	bool origin;       /* f.ip is to be filled, past any pads */
 };
 
 /* Registers that unwinders of the frame at `at` need. */
 uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at);
-/* `entered`: bytes on the stack when the trampoline starts (a call's 8). */
-void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered);
-void frame_enter(struct code *c, const struct keep *k, struct depths *d);
+/* `entered`: bytes on the stack when the trampoline starts (a call's 8).
+ * `pads`: a return address may be a pad (late.c). */
+void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered,
+		   bool pads);
+/* `origin` is the stub's weld_origin; needed where k->origin is set. */
+void frame_enter(struct code *c, const struct keep *k, uint64_t origin,
+		 struct depths *d);
 void frame_leave(struct code *c, const struct keep *k, struct depths *d);
 /* The parts of struct hit that differ from program to program; uses rax. */
 void frame_hit_for(struct code *c, const struct keep *k);

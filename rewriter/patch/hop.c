@@ -121,7 +121,7 @@ static bool same_state(const struct hops *h, const struct patch *p,
 
 	if (!there)
 		return true;
-	if (!here && p->site == p->func->addr)
+	if (!here && p->entry)
 		return unwind_same(h->pl->a, there, hop, there, there->start);
 	return here && unwind_same(h->pl->a, there, hop, here, p->at);
 }
@@ -170,40 +170,26 @@ static void patch_add(struct hops *h, const struct patch *p)
 	struct plan *o = h->pl->out;
 
 	o->patch = arena_push(h->pl->a, o->patch, o->npatch, sizeof(*p));
-	o->patch[o->npatch] = *p;
-	o->patch[o->npatch++].live = live_at(h->pl->s, p->func, p->at);
+	o->patch[o->npatch++] = *p;
 	use(h, p->at, p->at + p->len);
-}
-
-/* The first link behind addr: patches are sorted by their links, too. */
-static uint32_t links_before(const struct links *l, uint64_t addr)
-{
-	size_t lo = 0, hi = l->nlink;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (l->link[mid].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return (uint32_t)lo;
 }
 
 static bool at_host(struct hops *h, struct patch *p, uint64_t at)
 {
 	const struct sites *s = h->pl->s;
-	struct patch host = { .at = at, .site = at, .tactic = TACTIC_HOST,
-			      .lends = true, .func = func_around(s, at) };
+	const struct func *f = func_around(s, at);
 	uint64_t before, after, hop;
+	struct patch host;
 
-	if (!host.func || host.func->copied ||
-	    code_boundary(s, at, &before, &after) != 1 ||
+	if (!f || f->copied)
+		return false;
+	host = patch_at(h->pl, at);
+	host.tactic = TACTIC_HOST;
+	host.lends = true;
+	if (code_boundary(s, at, &before, &after) != 1 ||
 	    !host_fits(h, p, &host, &hop) ||
 	    !is_free(h, at, at + host.len))
 		return false;
-	host.link = links_before(h->pl->links, at);
 	p->hop = hop;
 	patch_add(h, &host);
 	return true;
@@ -227,6 +213,19 @@ static int by_address(const void *x, const void *y)
 	return (p->at > q->at) - (p->at < q->at);
 }
 
+/* Another want at an instruction of a window that was added for one. */
+static bool joins(const struct hops *h, const struct stuck *v)
+{
+	struct plan *o = h->pl->out;
+
+	for (size_t i = h->nold; i < o->npatch; i++)
+		if (window_index(&o->patch[i], v->p.at) >= 0) {
+			points_add(h->pl, &o->patch[i], v->first, v->n);
+			return true;
+		}
+	return false;
+}
+
 void hops_place(const struct planner *pl, struct stuck *v, size_t *n)
 {
 	struct hops h = { .pl = pl, .nold = pl->out->npatch };
@@ -236,11 +235,16 @@ void hops_place(const struct planner *pl, struct stuck *v, size_t *n)
 	for (size_t i = 0; i < *n; i++) {
 		struct patch *p = &v[i].p;
 
+		if (joins(&h, &v[i]))
+			continue;
 		if (site_fits(&h, p) &&
-		    (in_padding(&h, p) || in_patch(&h, p) || in_host(&h, p)))
+		    (in_padding(&h, p) || in_patch(&h, p) ||
+		     in_host(&h, p))) {
+			points_add(pl, p, v[i].first, v[i].n);
 			patch_add(&h, p);
-		else
+		} else {
 			v[left++] = v[i];
+		}
 	}
 	*n = left;
 	if (o->npatch > h.nold)

@@ -3,8 +3,12 @@
  *
  * plan_make   links -> patches; nothing is written.  No two patches overlap;
  *             nothing we can see lands inside one; every displaced instruction
- *             can be moved.  A site that cannot be patched gets a reason.
+ *             can be moved.  A link that cannot be placed gets a reason.
  * patch_build patches -> trampolines, frame descriptions, edits.
+ *
+ * A patch replaces a window: some instructions in a row.  What is to happen at
+ * some of them stands in its points.  So sites close together share a patch,
+ * and one that has no room behind it uses the room before it.
  */
 #ifndef BPFWELD_PATCH_H
 #define BPFWELD_PATCH_H
@@ -20,28 +24,60 @@ enum tactic {
 	TACTIC_INSN,     /* one instruction of 5 bytes or more */
 	TACTIC_WINDOW,   /* whole instructions that nothing jumps into */
 	TACTIC_PADDING,  /* the same, and padding behind the function */
+	TACTIC_EARLIER,  /* a window that begins before the site */
 	TACTIC_HOP,      /* two bytes, which jump to five nearby */
 	TACTIC_HOST,     /* no probe: moved for the room it leaves to a hop */
+	TACTIC_COUNT,
 };
 const char *tactic_name(uint8_t tactic);
 
-enum { PATCH_INSNS = 8 };
+/* What happens before an instruction of a patch, in this order. */
+enum point_kind {
+	POINT_REACHED, /* run the programs of this address */
+	POINT_ENTERED, /* exchange the return address for a pad's (late.c) */
+	POINT_LEFT,    /* the same, when this jump leaves the function */
+	POINT_RETURN,  /* run the programs of the function that returns here */
+};
+struct point {
+	uint8_t kind;       /* enum point_kind */
+	uint8_t before;     /* which of the patch's instructions */
+	uint64_t site;      /* the probed address (the endbr64 itself) */
+	uint32_t link, nlink; /* links[link .. link+nlink), in running order */
+	uint32_t late;      /* ENTERED, LEFT: index into plan.late */
+	struct live live;   /* at the instruction */
+};
+
+enum { PATCH_INSNS = 16 };
 struct patch {
 	uint64_t at;        /* first byte replaced (behind an endbr64) */
 	uint8_t len;        /* bytes replaced; padding counts */
 	uint8_t ninsn;      /* whole instructions displaced */
 	uint8_t tactic;
+	bool entry;         /* the window begins where its function does */
 	bool lends;         /* a hop stands in its bytes */
 	uint64_t hop;       /* where the jump to the trampoline stands, when
 			       the site has only one to there; or 0 */
-	uint64_t site;      /* the probed address (the endbr64 itself) */
-	uint32_t link, nlink; /* links[link .. link+nlink), in running order */
 	struct insn insn[PATCH_INSNS];
 	const struct func *func;
-	struct live live;   /* at the site */
+	struct point *point; /* sorted by `before`, then kind */
+	size_t npoint;
 	/* Filled by patch_build: */
 	uint64_t tramp, tramp_size; /* vaddr, bytes */
 	uint32_t saved;     /* REG_BITs it saves; bit 16: flags */
+};
+
+/* A function some of whose returns go to a pad: what is done there. */
+struct late {
+	const struct body *body;
+	uint32_t link, nlink;
+	/* Filled by patch_build: */
+	uint64_t code, size; /* vaddr, bytes */
+};
+
+/* Where a link was placed. */
+struct place {
+	uint32_t link;      /* the first of the point's */
+	uint32_t patch, point;
 };
 struct refusal {
 	uint32_t link;
@@ -50,20 +86,29 @@ struct refusal {
 struct plan {
 	struct patch *patch;   /* sorted by at */
 	size_t npatch;
-	struct refusal *refusal;
+	struct late *late;
+	size_t nlate;
+	struct place *place;   /* sorted by link, then address */
+	size_t nplace;
+	struct refusal *refusal; /* sorted by link */
 	size_t nrefusal;
+	const char **why;      /* per link: why it is not placed, or NULL */
+	/* Return probes that miss jumps out of their function: where the
+	 * return address must not be exchanged. */
+	size_t *untold;        /* per link: how many such jumps */
 };
 
-/* Two different sites so close that their patches overlap are an error naming
- * both, unless one is from a glob: then the later one is refused. */
+/* A site that another patch is in the way of is refused like any other. */
 int plan_make(struct arena *a, const struct sites *s,
 	      const struct links *links, struct plan *out, struct err *e);
+/* The places of a link: [*first, *first + n), returns n. */
+size_t plan_places(const struct plan *p, uint32_t link, size_t *first);
 
 enum engine { ENGINE_NATIVE, ENGINE_VM };
 struct built {
 	struct edit *edit;         /* sites and hops, sorted */
 	size_t nedit;
-	struct frame_desc *frame;  /* trampolines and hops in padding */
+	struct frame_desc *frame;  /* trampolines, hops in padding, pads */
 	size_t nframe;
 };
 /* `probe_of[link]` is the probe's number in the region (gates, counts).
@@ -81,5 +126,9 @@ int patch_build(struct code *rx, const struct sites *s,
 		const struct links *links, struct plan *plan,
 		const struct build_env *env, struct built *out,
 		struct err *e);
+
+/* How many pads the plan needs, and their room in RW. */
+uint32_t pads_count(const struct plan *p);
+uint64_t pads_room(const struct plan *p);
 
 #endif

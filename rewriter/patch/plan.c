@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* plan.c - decide for each probed address how five bytes are found there for
- * a jump.
+/* plan.c - find a place for each jump to a trampoline.
  *
- *   site:  push %rbp           --> jmp trampoline     (5 bytes)
- *          mov %rsp, %rbp                               int3 over the rest
- *          sub $32, %rsp
- *   next:  ...
+ *   site:  instruction(s)          site:  jmp tramp  (e9 rel32)
+ *          of 5 bytes or more  ->         int3 fill
+ *   next:  ...                     next:  ...
  *
- * The window is as many whole instructions from the site on as it takes to
- * make five bytes (window.c).  When execution does not go on that far, dead
- * padding behind it may be used up.  Where all that fails, two bytes are enough
- * to jump to five bytes nearby (hop.c); that comes last, because then it is
- * known what the other patches leave.
+ * Wants come in the order of their addresses.  One whose instruction stands in
+ * the window of the last patch joins that.  For another one
+ *   - the window begins at the site: as many whole instructions from there on
+ *     as it takes to make five bytes; when execution does not go on that far,
+ *     dead padding behind them may be used up;
+ *   - or the last patch's window is made longer, up to the site;
+ *   - or it begins earlier in the same straight code.
+ * Where all that fails, two bytes are enough to jump to five bytes nearby
+ * (hop.c); that comes last, because then it is known what the others leave.
  *
- * An endbr64 has to stay where indirect branches look for it: the patch
- * stands behind it.  A branch to behind the endbr64 would then run programs
- * that belong to the endbr64, so there must be none.
+ * A return probe that cannot be had at all ways out of its function is tried
+ * another way, and then everything is placed again (wants.c).
  */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rewriter/patch/window.h"
@@ -27,17 +29,17 @@
 static bool nop_run(const struct planner *pl, struct patch *p)
 {
 	(void)pl;
+	p->len = window_len(p);
 	for (unsigned i = 0; i < p->ninsn; i++)
 		if (!p->insn[i].nop)
 			return false;
-	p->len = window_len(p);
 	return p->len >= JUMP_SIZE;
 }
 
 static bool one_insn(const struct planner *pl, struct patch *p)
 {
 	(void)pl;
-	p->len = window_len(p);
+	p->len = p->insn[0].len;
 	return p->ninsn == 1 && p->len >= JUMP_SIZE;
 }
 
@@ -51,8 +53,7 @@ static bool window(const struct planner *pl, struct patch *p)
 static bool padding(const struct planner *pl, struct patch *p)
 {
 	p->len = JUMP_SIZE;
-	return insn_ends_flow(&p->insn[p->ninsn - 1]) &&
-	       p->at + JUMP_SIZE <= func_limit(pl->s, p->func) &&
+	return p->at + JUMP_SIZE <= func_limit(pl->s, p->func) &&
 	       dead_padding(pl->s->img, p->at + window_len(p),
 			    p->at + JUMP_SIZE);
 }
@@ -61,48 +62,43 @@ static bool padding(const struct planner *pl, struct patch *p)
 static const struct {
 	const char *name;
 	bool (*takes)(const struct planner *pl, struct patch *p);
-} tactics[] = { /* in this order */
+} tactics[TACTIC_COUNT] = {
+	/* order of preference: first that fits */
 	[TACTIC_NONE]    = { "none", NULL },
 	[TACTIC_NOP_RUN] = { "nops", nop_run },
 	[TACTIC_INSN]    = { "instruction", one_insn },
 	[TACTIC_WINDOW]  = { "window", window },
 	[TACTIC_PADDING] = { "padding", padding },
-	[TACTIC_HOP]     = { "hop", NULL }, /* not in this row */
+	[TACTIC_EARLIER] = { "earlier", NULL }, /* not in this row */
+	[TACTIC_HOP]     = { "hop", NULL },
 	[TACTIC_HOST]    = { "host", NULL },
 };
 // clang-format on
-enum {
-	NTACTIC = sizeof(tactics) / sizeof(*tactics),
-	LAST_TRIED = TACTIC_PADDING,
-};
+enum { LAST_TRIED = TACTIC_PADDING };
 
 const char *tactic_name(uint8_t tactic)
 {
-	assert(tactic < NTACTIC);
+	assert(tactic < TACTIC_COUNT);
 	return tactics[tactic].name;
 }
 
-/* Skip an endbr64 at the site, if nothing enters behind it. */
-static const char *endbr_skip(const struct planner *pl, struct patch *p)
+/* Points of want[first .. first+n), all of one instruction of the patch. */
+void points_add(const struct planner *pl, struct patch *p, size_t first,
+		size_t n)
 {
-	const struct image *img = pl->s->img;
-	const uint8_t *b = image_at(img, p->site, 4);
-	enum target_why why;
-	uint64_t where;
-	struct insn in;
+	for (size_t i = first; i < first + n; i++) {
+		struct point x = pl->want[i].point;
 
-	p->at = p->site;
-	if (!b || !insn_decode(b, 4, p->site, &in) || !in.endbr)
-		return NULL;
-	p->at += in.len;
-	why = target_in(pl->s, p->at - 1, p->at + 1, &where);
-	if (why == TARGET_NONE || why == TARGET_CALLSITE)
-		return NULL;
-	return WHY(pl, "jump target at 0x%llx behind the endbr64 (%s)",
-		   HEX(p->at), target_why_name(why));
+		x.before = (uint8_t)window_index(p, pl->want[i].at);
+		x.live = live_at(pl->s, func_around(pl->s, pl->want[i].at),
+				 pl->want[i].at);
+		p->point = arena_push(pl->a, p->point, p->npoint,
+				      sizeof(*p->point));
+		p->point[p->npoint++] = x;
+	}
 }
 
-static const char *tactic_choose(const struct planner *pl, struct patch *p)
+static const char *here(const struct planner *pl, struct patch *p)
 {
 	const char *why = window_read(pl, p, JUMP_SIZE);
 
@@ -113,116 +109,225 @@ static const char *tactic_choose(const struct planner *pl, struct patch *p)
 			p->tactic = t;
 			return window_prove(pl, p);
 		}
-	return WHY(pl, "the code ends at 0x%llx and no padding follows",
-		   HEX(p->at + window_len(p)));
+	return WHY(pl, "the code ends after %u bytes and no padding follows",
+		   window_len(p));
 }
 
-static void group_refuse(struct planner *pl, const struct patch *p,
-			 const char *why)
+/* A window from p->at on that has the whole instruction at `to` in it. */
+static bool reaches(const struct planner *pl, struct patch *p, uint64_t to)
+{
+	unsigned want = (unsigned)(to - p->at) + 1;
+
+	want = want > JUMP_SIZE ? want : JUMP_SIZE;
+	if (window_read(pl, p, want) || window_index(p, to) < 0)
+		return false;
+	if (!window(pl, p) && !padding(pl, p))
+		return false;
+	return !window_prove(pl, p);
+}
+
+/* The last patch, made longer. */
+static bool lengthen(const struct planner *pl, uint64_t to)
 {
 	struct plan *o = pl->out;
+	struct patch *last = o->npatch ? &o->patch[o->npatch - 1] : NULL, p;
 
-	for (uint32_t k = 0; k < p->nlink; k++) {
-		o->refusal = arena_push(pl->a, o->refusal, o->nrefusal,
-					sizeof(*o->refusal));
-		o->refusal[o->nrefusal++] =
-			(struct refusal){ .link = p->link + k, .why = why };
-	}
-}
-
-/* Did a glob bring in one of the sites?  Then it may be left out. */
-static bool by_glob(const struct planner *pl, const struct patch *p)
-{
-	for (uint32_t k = 0; k < p->nlink; k++)
-		if (!pl->links->link[p->link + k].glob)
-			return false;
+	if (!last || last->tactic == TACTIC_PADDING ||
+	    to - last->at > PATCH_INSNS * 8)
+		return false;
+	p = *last;
+	if (!reaches(pl, &p, to))
+		return false;
+	if (p.tactic < TACTIC_WINDOW)
+		p.tactic = TACTIC_WINDOW;
+	*last = p;
 	return true;
 }
 
-static int overlap(struct planner *pl, const struct patch *first,
-		   const struct patch *p)
+enum { BEFORE = 8 };
+
+/* A window that begins before the site, and not in the last patch. */
+static bool earlier(const struct planner *pl, struct patch *p, uint64_t to)
 {
-	if (!by_glob(pl, p) && !by_glob(pl, first)) {
-		fail(pl->e, pl->s->img->path, p->site,
-		     "too close to the probe at 0x%llx, whose patch reaches to "
-		     "0x%llx",
-		     HEX(first->site), HEX(first->at + first->len));
-		pl->e->kind = ERR_NOT_PLACED;
-		return -1;
+	const struct plan *o = pl->out;
+	const struct patch *last = o->npatch ? &o->patch[o->npatch - 1] : NULL;
+	uint64_t from[BEFORE];
+	size_t n = code_before(pl->s, to, from, BEFORE);
+
+	for (size_t i = 0; i < n; i++) {
+		if (last && from[i] < last->at + last->len)
+			return false;
+		*p = patch_at(pl, from[i]);
+		if (!reaches(pl, p, to))
+			continue;
+		p->tactic = TACTIC_EARLIER;
+		return true;
 	}
-	group_refuse(pl, p,
-		     WHY(pl, "the patch for 0x%llx reaches to 0x%llx",
-			 HEX(first->site), HEX(first->at + first->len)));
-	return 0;
+	return false;
 }
 
-/* What is decided at last. */
-struct groups {
+struct placing {
 	struct planner *pl;
 	struct stuck *stuck;
 	size_t nstuck;
+	bool again; /* a group is tried another way */
 };
 
-static void group_stuck(struct groups *g, const struct patch *p,
-			const char *why)
+/* want[first .. first+n) cannot be placed. */
+static void give_up(struct placing *g, size_t first, size_t n, const char *why)
 {
-	g->stuck = arena_push(g->pl->a, g->stuck, g->nstuck, sizeof(*g->stuck));
-	g->stuck[g->nstuck++] = (struct stuck){ *p, why };
+	for (size_t i = first; i < first + n; i++) {
+		struct group *x = &g->pl->group[g->pl->want[i].group];
+
+		/* Even when there is no other way: parts may be placed. */
+		if (x->mode != MODE_OUT) {
+			group_fall_back(g->pl, x, why);
+			g->again |= x->when == WHEN_RETURNED;
+		}
+	}
 }
 
-/* All links on one address. */
-static int group_plan(struct groups *g, uint32_t link, uint32_t nlink)
+static void patch_add(const struct planner *pl, struct patch *p, size_t first,
+		      size_t n)
+{
+	struct plan *o = pl->out;
+
+	points_add(pl, p, first, n);
+	o->patch = arena_push(pl->a, o->patch, o->npatch, sizeof(*o->patch));
+	o->patch[o->npatch++] = *p;
+}
+
+/* want[first .. first+n) of one instruction. */
+static void place(struct placing *g, size_t first, size_t n)
 {
 	struct planner *pl = g->pl;
-	const struct link *l = &pl->links->link[link];
-	struct patch p = { .site = l->addr, .func = l->func,
-			   .link = link, .nlink = nlink };
 	struct plan *o = pl->out;
 	struct patch *last = o->npatch ? &o->patch[o->npatch - 1] : NULL;
-	const char *why = endbr_skip(pl, &p);
+	uint64_t at = pl->want[first].at;
+	struct patch p = patch_at(pl, at);
+	const char *why;
 
-	/* Behind an endbr64 that is probed as well: one patch serves both, and
-	 * the endbr64's programs run first. */
-	if (last && last->at == p.at) {
-		last->nlink += nlink;
-		return 0;
+	if (last && at < last->at + last->len) {
+		if (window_index(last, at) >= 0)
+			points_add(pl, last, first, n);
+		else
+			give_up(g, first, n,
+				WHY(pl, "inside the patch at 0x%llx",
+				    HEX(last->at)));
+		return;
 	}
-	if (last && p.at < last->at + last->len)
-		return overlap(pl, last, &p);
-	if (!why && p.func->copied)
-		why = WHY(pl, "V8 runs a copy of %s", p.func->name);
-	if (why) {
-		group_refuse(pl, &p, why);
-		return 0;
+	why = here(pl, &p);
+	if (!why || earlier(pl, &p, at)) {
+		patch_add(pl, &p, first, n);
+	} else if (lengthen(pl, at)) {
+		points_add(pl, &o->patch[o->npatch - 1], first, n);
+	} else {
+		g->stuck = arena_push(pl->a, g->stuck, g->nstuck,
+				      sizeof(*g->stuck));
+		g->stuck[g->nstuck++] = (struct stuck){ patch_at(pl, at),
+							first, n, why };
 	}
-	why = tactic_choose(pl, &p);
-	if (why) {
-		group_stuck(g, &p, why);
-		return 0;
+}
+
+/* True when something has to be tried another way. */
+static bool place_all(struct planner *pl)
+{
+	struct placing g = { .pl = pl };
+	size_t i, j;
+
+	pl->out->npatch = 0;
+	wants_make(pl);
+	for (i = 0; i < pl->nwant; i = j) {
+		for (j = i + 1;
+		     j < pl->nwant && pl->want[j].at == pl->want[i].at;)
+			j++;
+		place(&g, i, j - i);
 	}
-	p.live = live_at(pl->s, p.func, p.at);
-	o->patch = arena_push(pl->a, o->patch, o->npatch, sizeof(*o->patch));
-	o->patch[o->npatch++] = p;
-	return 0;
+	hops_place(pl, g.stuck, &g.nstuck);
+	for (i = 0; i < g.nstuck; i++)
+		give_up(&g, g.stuck[i].first, g.stuck[i].n, g.stuck[i].why);
+	return g.again;
+}
+
+static int by_link(const void *x, const void *y)
+{
+	const struct place *p = x, *q = y;
+
+	if (p->link != q->link)
+		return p->link < q->link ? -1 : 1;
+	if (p->patch != q->patch)
+		return p->patch < q->patch ? -1 : 1;
+	return p->point < q->point ? -1 : p->point > q->point;
+}
+
+static void places_list(const struct planner *pl)
+{
+	struct plan *o = pl->out;
+
+	for (uint32_t i = 0; i < o->npatch; i++)
+		for (uint32_t k = 0; k < o->patch[i].npoint; k++) {
+			o->place = arena_push(pl->a, o->place, o->nplace,
+					      sizeof(*o->place));
+			o->place[o->nplace++] = (struct place){
+				o->patch[i].point[k].link, i, k
+			};
+		}
+	if (o->nplace)
+		qsort(o->place, o->nplace, sizeof(*o->place), by_link);
+}
+
+static void results_list(const struct planner *pl)
+{
+	struct plan *o = pl->out;
+	size_t n = pl->links->nlink;
+
+	o->why = arena_alloc(pl->a, (n + 1) * sizeof(*o->why));
+	o->untold = arena_alloc(pl->a, (n + 1) * sizeof(*o->untold));
+	o->refusal = arena_alloc(pl->a, (n + 1) * sizeof(*o->refusal));
+	for (size_t i = 0; i < pl->ngroup; i++) {
+		const struct group *g = &pl->group[i];
+
+		for (uint32_t k = g->link; k < g->link + g->nlink; k++) {
+			o->untold[k] = g->untold;
+			if (g->mode != MODE_OUT)
+				continue;
+			o->why[k] = g->why;
+			o->refusal[o->nrefusal++] = (struct refusal){ k,
+								      g->why };
+		}
+	}
+	places_list(pl);
 }
 
 int plan_make(struct arena *a, const struct sites *s,
 	      const struct links *links, struct plan *out, struct err *e)
 {
-	struct planner pl = { a, s, links, out, e };
-	const struct link *l = links->link;
-	struct groups g = { .pl = &pl };
-	size_t i, j;
+	struct planner pl = { .a = a, .s = s, .links = links, .out = out };
 
+	(void)e;
 	*out = (struct plan){ 0 };
-	for (i = 0; i < links->nlink; i = j) {
-		for (j = i + 1; j < links->nlink && l[j].addr == l[i].addr;)
-			j++;
-		if (group_plan(&g, (uint32_t)i, (uint32_t)(j - i)))
-			return -1;
-	}
-	hops_place(&pl, g.stuck, &g.nstuck);
-	for (i = 0; i < g.nstuck; i++)
-		group_refuse(&pl, &g.stuck[i].p, g.stuck[i].why);
+	groups_make(&pl);
+	while (place_all(&pl))
+		;
+	results_list(&pl);
 	return 0;
+}
+
+size_t plan_places(const struct plan *p, uint32_t link, size_t *first)
+{
+	size_t lo = 0, hi = p->nplace, n;
+
+	while (lo < hi) { /* the last point that begins at or before link */
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (p->place[mid].link <= link)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (n = 0; n < lo && p->place[lo - n - 1].link ==
+				      p->place[lo - 1].link;)
+		n++;
+	*first = lo - n;
+	return p->why[link] ? 0 : n;
 }

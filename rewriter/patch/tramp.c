@@ -1,265 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /* tramp.c - the code that runs when a site is hit.
  *
- *   site: jmp tramp  -->  tramp: [save]                    frame.c
- *                                cmpb $0, gate             for each program
- *                                je   cold
- *                         run:   cmp  %rsp, weld_own       may this thread
- *                                js   locked               count alone?
- *                                incq own
- *                         body:  ...
- *                         next:  [restore]
- *                                displaced instructions    displace.c
+ *   site: jmp tramp  -->  tramp: [what its points ask for]    run.c, late.c
+ *                                displaced instruction        displace.c
+ *                                [...]
+ *                                displaced instruction
  *   back: ...        <--         jmp  back
+ *                                cold paths
  *
- *                         cold:  call weld_arm
- *                                cmpb $0, gate
- *                                jne  run
- *                                jmp  next
- *                       locked:  lock incq hits
- *                                jmp  body
- *
- * A gate is 0 until the region is mapped, and when its probe is switched off;
- * weld_arm tells the two apart and preserves every register and flag.
- *
- * Programs of one site run in the order of the links.  Each may overwrite what
- * is dead at the site; what is live, or what a later program reads, is saved
- * once for all.  When nothing is, there is no frame, and a hit costs two jumps,
- * two tests and the count.  (own.c in the stub has what the second test means.)
+ * What a point asks for stands before the displaced instruction that it is
+ * about.  A jump that leaves the function only when a condition holds goes by a
+ * cold path: the return address must be exchanged on that way only.
  */
 #include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "rewriter/code/x86.h"
-#include "rewriter/patch/frame.h"
+#include "rewriter/patch/tramp.h"
 
-/* How a program is run. */
-enum form { FORM_INLINE, FORM_FUNCTION, FORM_VM };
-
-struct cold {
-	size_t je, js; /* offsets of the rel32s that lead here */
-	uint64_t run, body, next;
-};
-
-struct tramp {
-	struct code *c;
-	const struct image *img;
-	const struct links *links;
-	const struct build_env *env;
-	struct patch *p;
-	uint32_t seen;      /* registers and flags that programs of any site
-			       read through ctx */
-	struct needs needs;
-	struct keep keep;
-	struct regmap *map; /* per link of the patch */
-	struct cold *cold;  /* per link of the patch */
-	struct depths depths;
-	bool called;        /* the site calls the trampoline */
-	struct err *e;
-};
-
-enum {
-	CALLER_SAVED = REG_BIT(RAX) | REG_BIT(RCX) | REG_BIT(RDX) |
-		       REG_BIT(RSI) | REG_BIT(RDI) | REG_BIT(R8) |
-		       REG_BIT(R9) | REG_BIT(R10) | REG_BIT(R11),
-	CTX_FLAGS = 1u << (offsetof(struct hit, flags) / 8),
-};
-
-/* The register behind each word of pt_regs; the others are no registers. */
-static uint32_t ctx_regs(uint32_t words)
-{
-	static const uint8_t reg[] = { R15, R14, R13, R12, RBP,
-				       RBX, R11, R10, R9,  R8,
-				       RAX, RCX, RDX, RSI, RDI };
-	uint32_t regs = 0;
-
-	for (size_t i = 0; i < sizeof(reg); i++)
-		if (words & 1u << i)
-			regs |= REG_BIT(reg[i]);
-	return regs;
-}
-
-/* A register that the target will not read again may still be seen: by the
- * next probe's program, and there it must be what the kernel would show. */
-static uint32_t seen_by_programs(const struct links *links,
-				 const struct facts *facts)
-{
-	uint32_t seen = 0;
-
-	for (size_t i = 0; i < links->nlink; i++) {
-		const struct facts *f = &facts[links->link[i].prog];
-
-		seen |= ctx_regs(f->ctx_reads);
-		if (f->ctx_escapes)
-			seen |= ALL_REGS | FLAGS_BIT;
-		if (f->ctx_reads & CTX_FLAGS)
-			seen |= FLAGS_BIT;
-	}
-	return seen;
-}
-
-static const struct link *link_of(const struct tramp *t, uint32_t k)
-{
-	return &t->links->link[t->p->link + k];
-}
-
-static const struct facts *facts_of(const struct tramp *t, uint32_t k)
-{
-	return &t->env->facts[link_of(t, k)->prog];
-}
-
-static enum form form_of(const struct tramp *t, uint32_t k)
-{
-	if (t->env->engine == ENGINE_VM)
-		return FORM_VM;
-	if (t->env->func_of && t->env->func_of[link_of(t, k)->prog])
-		return FORM_FUNCTION;
-	return FORM_INLINE;
-}
-
-static void needs_of_link(struct tramp *t, uint32_t k)
-{
-	const struct facts *f = facts_of(t, k);
-	struct needs *n = &t->needs;
-	uint32_t free_regs = ALL_REGS & ~n->live & ~REG_BIT(RSP);
-
-	if (form_of(t, k) != FORM_INLINE) {
-		n->hit = n->calls = true;
-		n->clobbers |= CALLER_SAVED;
-		return;
-	}
-	code_assign(f, free_regs, n->reads, &t->map[k]);
-	n->clobbers |= t->map[k].clobbers;
-	if (f->calls) {
-		n->calls = true;
-		n->clobbers |= CALLER_SAVED;
-	}
-	if (f->stack > n->stack)
-		n->stack = f->stack;
-	n->hit |= f->ctx_escapes;
-	n->reads_flags |= (f->ctx_reads & CTX_FLAGS) != 0;
-}
-
-static void needs_gather(struct tramp *t)
-{
-	struct needs *n = &t->needs;
-
-	n->live = t->p->live.regs | (t->seen & ALL_REGS) |
-		  frame_needs(t->c->a, t->img, t->p->at);
-	n->live_flags = t->p->live.flags || t->seen & FLAGS_BIT;
-	for (uint32_t k = 0; k < t->p->nlink; k++)
-		n->reads |= ctx_regs(facts_of(t, k)->ctx_reads);
-	for (uint32_t k = 0; k < t->p->nlink; k++)
-		needs_of_link(t, k);
-}
-
-static uint64_t gate_rw(const struct tramp *t, uint32_t k)
-{
-	return t->env->code.region_rw + t->env->code.region->gates +
-	       t->env->probe_of[t->p->link + k];
-}
-
-static uint64_t count_rw(const struct tramp *t, uint32_t k)
-{
-	return t->env->code.region_rw + t->env->code.region->counts +
-	       t->env->probe_of[t->p->link + k] * sizeof(struct region_count);
-}
-
-static void gate_test(struct tramp *t, uint32_t k)
-{
-	static const uint8_t cmpb[] = { 0x80, 0x3d };
-
-	code_bytes(t->c, cmpb, sizeof(cmpb));
-	code_rw32(t->c, gate_rw(t, k), 1);
-	code_u8(t->c, 0);
-}
-
-static void hit_count(struct tramp *t, uint32_t k)
-{
-	static const uint8_t cmp_rsp[] = { 0x48, 0x39, 0x25 };
-	static const uint8_t incq[] = { 0x48, 0xff, 0x05 };
-
-	code_bytes(t->c, cmp_rsp, sizeof(cmp_rsp));
-	code_rw32(t->c, t->env->code.own_rw, 0);
-	code_jcc(t->c, COND_S, code_here(t->c));
-	t->cold[k].js = t->c->n - 4;
-	code_bytes(t->c, incq, sizeof(incq));
-	code_rw32(t->c, count_rw(t, k) + offsetof(struct region_count, own), 0);
-	t->cold[k].body = code_here(t->c);
-}
-
-static void hit_count_locked(struct tramp *t, uint32_t k)
-{
-	static const uint8_t lock_incq[] = { 0xf0, 0x48, 0xff, 0x05 };
-
-	code_land(t->c, t->cold[k].js);
-	code_bytes(t->c, lock_incq, sizeof(lock_incq));
-	code_rw32(t->c, count_rw(t, k) + offsetof(struct region_count, hits),
-		  0);
-	code_jmp(t->c, t->cold[k].body);
-}
-
-static void run_function(struct tramp *t, uint32_t k)
-{
-	struct mem hit = { .base = RSP, .disp = t->keep.f.hit };
-
-	x86_lea(t->c, RDI, &hit);
-	code_call(t->c, t->env->func_of[link_of(t, k)->prog]);
-}
-
-static void run_vm(struct tramp *t, uint32_t k)
-{
-	struct mem insns = { .base = MEM_RX,
-			     .to = t->env->vm_insns[link_of(t, k)->prog] };
-	struct mem hit = { .base = RSP, .disp = t->keep.f.hit };
-
-	x86_lea(t->c, RDI, &insns);
-	x86_lea(t->c, RSI, &hit);
-	code_call(t->c, stub_symbol(t->env->code.stub, "weld_vm"));
-}
-
-static int run(struct tramp *t, uint32_t k)
-{
-	const struct link *l = link_of(t, k);
-
-	t->keep.f.site = l->addr;
-	t->keep.f.func_ip = l->addr;
-	t->keep.f.cookie = l->cookie;
-	if (t->keep.hit)
-		frame_hit_for(t->c, &t->keep);
-	switch (form_of(t, k)) {
-	case FORM_FUNCTION:
-		run_function(t, k);
-		return 0;
-	case FORM_VM:
-		run_vm(t, k);
-		return 0;
-	default:
-		return code_inline(t->c, &t->env->code, l->prog,
-				   &t->env->code.set->prog[l->prog],
-				   facts_of(t, k), &t->map[k], &t->keep.f,
-				   t->e);
-	}
-}
-
-static int program(struct tramp *t, uint32_t k)
-{
-	struct cold *cold = &t->cold[k];
-
-	gate_test(t, k);
-	code_jcc(t->c, COND_E, code_here(t->c));
-	cold->je = t->c->n - 4;
-	cold->run = code_here(t->c);
-	hit_count(t, k);
-	if (run(t, k))
-		return -1;
-	cold->next = code_here(t->c);
-	return 0;
-}
-
-static void step(struct tramp *t, int32_t by)
+void tramp_step(struct tramp *t, int32_t by)
 {
 	struct mem m = { .base = RSP, .disp = -by };
 
@@ -269,42 +29,109 @@ static void step(struct tramp *t, int32_t by)
 	depth_change(&t->depths, t->c, by);
 }
 
-/* The way to weld_arm.  Its own frame lies below; without one, the red zone
- * has to be stepped over. */
-static void cold_path(struct tramp *t, uint32_t k)
+static bool runs_programs(const struct point *pt)
 {
-	const struct cold *cold = &t->cold[k];
-	int32_t over = t->keep.size ? 0 : 128;
+	return pt->kind == POINT_REACHED || pt->kind == POINT_RETURN;
+}
 
-	code_land(t->c, cold->je);
-	step(t, over);
-	code_call(t->c, stub_symbol(t->env->code.stub, "weld_arm"));
-	step(t, -over);
-	gate_test(t, k);
-	code_jcc(t->c, COND_NE, cold->run);
-	code_jmp(t->c, cold->next);
-	hit_count_locked(t, k);
+/* A jump out of the function that may not be taken. */
+static bool is_conditional(const struct tramp *t, const struct point *pt)
+{
+	uint8_t flow = t->p->insn[pt->before].flow;
+
+	return pt->kind == POINT_LEFT &&
+	       (flow == FLOW_JCC || flow == FLOW_LOOP);
+}
+
+/* The point's code that stands before its instruction. */
+static int point_write(struct tramp *t, struct spot *s)
+{
+	const struct insn *in = &t->p->insn[s->pt->before];
+
+	if (runs_programs(s->pt))
+		return spot_run(t, s);
+	s->body = t->depths.now;
+	if (s->pt->kind == POINT_ENTERED)
+		exchange(t, s->pt, NULL);
+	else if (!is_conditional(t, s->pt))
+		exchange(t, s->pt, in);
+	return 0;
+}
+
+/* All points of one instruction, and the instruction.  Several functions may
+ * be left by it: they go by one cold path. */
+static int insn_write(struct tramp *t, unsigned i, size_t *at)
+{
+	struct patch *p = t->p;
+	struct spot *cond = NULL;
+
+	for (; *at < p->npoint && p->point[*at].before == i; ++*at) {
+		struct spot *s = &t->spot[*at];
+
+		if (point_write(t, s))
+			return -1;
+		if (is_conditional(t, s->pt) && !cond)
+			cond = s;
+	}
+	if (i == 0)
+		displace_begin(t->c, p, t->called, &t->depths);
+	displace_insn(t->c, t->img, p, i, t->called, &t->depths,
+		      cond ? &cond->taken : NULL);
+	return 0;
+}
+
+/* The branch was taken, and leads out of the function. */
+static void leave_cold(struct tramp *t, struct spot *s)
+{
+	const struct insn *in = &t->p->insn[s->pt->before];
+
+	if (!s->taken) /* a later point of the same branch */
+		return;
+	t->depths.now = s->body;
+	depth_note(&t->depths, t->c);
+	code_land(t->c, s->taken);
+	for (const struct spot *x = s;
+	     x < t->spot + t->p->npoint && x->pt->before == s->pt->before; x++)
+		exchange(t, x->pt, NULL);
+	code_jmp(t->c, in->target);
 }
 
 static int tramp_write(struct tramp *t)
 {
-	struct depths *d = &t->depths;
-	struct depth body;
+	struct patch *p = t->p;
+	size_t at = 0;
 
 	if (t->called)
-		depth_change(d, t->c, 8);
-	frame_enter(t->c, &t->keep, d);
-	body = d->now;
-	for (uint32_t k = 0; k < t->p->nlink; k++)
-		if (program(t, k))
+		depth_change(&t->depths, t->c, 8);
+	for (unsigned i = 0; i < p->ninsn; i++)
+		if (insn_write(t, i, &at))
 			return -1;
-	frame_leave(t->c, &t->keep, d);
-	displace(t->c, t->img, t->p, t->called, d);
-	d->now = body;
-	depth_note(d, t->c);
-	for (uint32_t k = 0; k < t->p->nlink; k++)
-		cold_path(t, k);
+	displace_end(t->c, p);
+	for (size_t k = 0; k < p->npoint; k++) {
+		if (runs_programs(t->spot[k].pt))
+			spot_cold(t, &t->spot[k]);
+		else
+			leave_cold(t, &t->spot[k]);
+	}
 	return 0;
+}
+
+static void spots_prepare(struct tramp *t)
+{
+	struct patch *p = t->p;
+
+	t->spot = arena_alloc(t->c->a, (p->npoint + 1) * sizeof(*t->spot));
+	for (size_t k = 0; k < p->npoint; k++) {
+		struct spot *s = &t->spot[k];
+
+		s->pt = &p->point[k];
+		s->at = p->insn[s->pt->before].at;
+		if (!runs_programs(s->pt))
+			continue;
+		spot_prepare(t, s);
+		p->saved |= s->keep.saved |
+			    (s->keep.arith >= 0 ? FLAGS_BIT : 0);
+	}
 }
 
 static int tramp_build(struct tramp *t)
@@ -315,16 +142,12 @@ static int tramp_build(struct tramp *t)
 	p->tramp = code_here(t->c);
 	t->depths.start = p->tramp;
 	t->called = !p->hop && !p->lends && displace_by_call(t->img, p);
-	t->map = arena_alloc(t->c->a, p->nlink * sizeof(*t->map));
-	t->cold = arena_alloc(t->c->a, p->nlink * sizeof(*t->cold));
-	needs_gather(t);
-	frame_lay_out(&t->keep, &t->needs, t->called ? 8 : 0);
-	p->saved = t->keep.saved | (t->keep.arith >= 0 ? FLAGS_BIT : 0);
+	spots_prepare(t);
 	if (tramp_write(t))
 		return -1;
 	p->tramp_size = code_here(t->c) - p->tramp;
 	if (t->c->too_far)
-		return refuse(t->e, t->img->path, p->site,
+		return refuse(t->e, t->img->path, p->at,
 			      "something the displaced instructions refer to "
 			      "is over 2 GiB from their new place");
 	return 0;
@@ -337,7 +160,7 @@ static void frame_describe(struct built *out, const struct tramp *t)
 	const struct patch *p = t->p;
 	const struct fde *fde = image_fde(t->img, p->at);
 
-	if (!fde && p->site != p->func->addr)
+	if (!fde && !p->entry)
 		return;
 	out->frame = arena_push(t->c->a, out->frame, out->nframe,
 				sizeof(*out->frame));
@@ -359,7 +182,7 @@ static int jump_put(const struct tramp *t, uint8_t *b, uint8_t op,
 	int64_t rel = (int64_t)(t->p->tramp - (from + SIZE));
 
 	if (!fits32(rel))
-		return refuse(t->e, t->img->path, t->p->site,
+		return refuse(t->e, t->img->path, t->p->at,
 			      "the new code is over 2 GiB away");
 	b[0] = op;
 	memcpy(b + 1, &(int32_t){ (int32_t)rel }, 4);
@@ -429,7 +252,7 @@ static void hop_describe(struct built *out, const struct tramp *t)
 	const struct patch *p = t->p;
 	const struct fde *fde = image_fde(t->img, p->at);
 
-	if (image_fde(t->img, p->hop) || (!fde && p->site != p->func->addr))
+	if (image_fde(t->img, p->hop) || (!fde && !p->entry))
 		return;
 	out->frame = arena_push(t->c->a, out->frame, out->nframe,
 				sizeof(*out->frame));
@@ -472,21 +295,26 @@ int patch_build(struct code *rx, const struct sites *s,
 		.img = s->img,
 		.links = links,
 		.env = env,
+		.plan = plan,
 		.seen = seen_by_programs(links, env->facts),
 		.depths = { .a = rx->a },
 		.e = e,
 	};
 	struct tramp t = blank;
+	uint64_t rows;
 
 	*out = (struct built){ 0 };
 	out->edit = arena_alloc(rx->a,
 				(2 * plan->npatch + 1) * sizeof(*out->edit));
+	late_reserve(&t);
+	rows = t.rows;
 	for (size_t i = 0; i < plan->npatch; i++) {
 		t = blank;
+		t.rows = rows;
 		t.p = &plan->patch[i];
 		if (tramp_build(&t) || site_edit(&t, out))
 			return -1;
 		frame_describe(out, &t);
 	}
-	return hops_build(&t, plan, out);
+	return hops_build(&t, plan, out) || late_build(&t, plan, out) ? -1 : 0;
 }

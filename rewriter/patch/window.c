@@ -18,6 +18,33 @@
 
 enum { INSN_MAX = 15 };
 
+/* Does a function begin here, or right behind the endbr64 it begins with? */
+static bool at_entry(const struct planner *pl, const struct func *f,
+		     uint64_t at)
+{
+	const uint8_t *b = image_at(pl->s->img, f->addr, 4);
+
+	return !f->fragment &&
+	       (at == f->addr || (at == f->addr + 4 && b &&
+				  !memcmp(b, "\xf3\x0f\x1e\xfa", 4)));
+}
+
+struct patch patch_at(const struct planner *pl, uint64_t at)
+{
+	struct patch p = { .at = at, .func = func_around(pl->s, at) };
+
+	p.entry = at_entry(pl, p.func, at);
+	return p;
+}
+
+int window_index(const struct patch *p, uint64_t at)
+{
+	for (int i = 0; i < p->ninsn; i++)
+		if (p->insn[i].at == at)
+			return i;
+	return -1;
+}
+
 uint8_t window_len(const struct patch *p)
 {
 	uint8_t n = 0;

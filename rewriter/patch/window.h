@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* window.h - what tactics are made of (private to patch/). */
+/* window.h - what the planner's files share (private to patch/).
+ *
+ *   wants.c    links -> wants: what is to happen at which instruction
+ *   plan.c     wants -> patches, tactic by tactic
+ *   window.c   the instructions that a patch replaces, and why that is safe
+ *   hop.c      the last tactic
+ */
 #ifndef BPFWELD_WINDOW_H
 #define BPFWELD_WINDOW_H
 
@@ -7,32 +13,73 @@
 
 enum { JUMP_SIZE = 5, SHORT_JUMP_SIZE = 2 };
 
+/* All links on one address that run at the same time. */
+enum mode {
+	MODE_SITES, /* where it happens: the address, or all ways out */
+	MODE_ENTRY, /* a return probe by the return address, from the entry on */
+	MODE_OUT,   /* nowhere */
+};
+struct group {
+	uint32_t link, nlink;
+	uint8_t when;       /* enum link_when */
+	uint8_t mode;
+	const char *why;    /* of MODE_OUT */
+	struct body *body;  /* WHEN_RETURNED */
+	size_t untold;      /* ways out that are not watched */
+	uint32_t late;      /* index into plan.late, or NO_LATE */
+};
+enum { NO_LATE = UINT32_MAX };
+
+struct want {
+	uint64_t at;        /* the instruction */
+	uint32_t group;
+	struct point point; /* but for `before` and `live` */
+};
+
 struct planner {
 	struct arena *a;
 	const struct sites *s;
 	const struct links *links;
 	struct plan *out;
-	struct err *e;
+	struct group *group;
+	size_t ngroup;
+	struct want *want;  /* sorted by `at`, then kind */
+	size_t nwant;
 };
 
 #define WHY(pl, ...) arena_printf((pl)->a, "not weldable: " __VA_ARGS__)
 #define HEX(v) ((unsigned long long)(v))
 
+/* wants.c */
+void groups_make(struct planner *pl);
+void wants_make(struct planner *pl);
+/* The group cannot be placed as it is: try another way.  False: there is none
+ * left, and it is out. */
+bool group_fall_back(const struct planner *pl, struct group *g,
+		     const char *why);
+
+/* A patch that begins at `at`, without instructions. */
+struct patch patch_at(const struct planner *pl, uint64_t at);
 /* Whole instructions from p->at on, until they are `want` bytes or execution
  * does not go on behind the last.  NULL, or why there are none. */
 const char *window_read(const struct planner *pl, struct patch *p,
 			unsigned want);
 uint8_t window_len(const struct patch *p);
+/* Which of the instructions begins at `at`; -1: none. */
+int window_index(const struct patch *p, uint64_t at);
 /* Does nothing lead into p's bytes, but to their first?  NULL, or what does. */
 const char *window_prove(const struct planner *pl, const struct patch *p);
 /* Padding from `from` on, as far as `to`: dead if it is not fallen into. */
 bool dead_padding(const struct image *img, uint64_t from, uint64_t to);
 
-/* A site that has got no place for a jump. */
+/* Wants of one instruction that have got no place: want[first .. first+n). */
 struct stuck {
 	struct patch p;
+	size_t first, n;
 	const char *why;
 };
+void points_add(const struct planner *pl, struct patch *p, size_t first,
+		size_t n);
 /* hop.c: give places to those that two bytes are enough for.  They leave the
  * list; plan.patch stays sorted. */
 void hops_place(const struct planner *pl, struct stuck *v, size_t *n);

@@ -27,8 +27,10 @@ bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
 					  room < LONGEST ? room : LONGEST,
 					  c->pos, &c->last))
 			c->stuck = true;
-		else
+		else {
+			c->trail[c->n++ % TRAIL] = c->pos;
 			c->pos += c->last.len;
+		}
 	}
 	*out = *c;
 	return c->pos >= at;
@@ -47,6 +49,19 @@ int code_boundary(const struct sites *s, uint64_t at, uint64_t *before,
 	*before = c.last.at;
 	*after = c.pos;
 	return 0;
+}
+
+size_t code_before(const struct sites *s, uint64_t at, uint64_t *out, size_t n)
+{
+	const struct func *f = func_around(s, at);
+	struct walked c;
+	size_t i;
+
+	if (!f || !code_walk(s, f, at, &c) || c.pos != at)
+		return 0;
+	for (i = 0; i < n && i < c.n && i < TRAIL; i++)
+		out[i] = c.trail[(c.n - 1 - i) % TRAIL];
+	return i;
 }
 
 bool code_is_padding(const struct sites *s, uint64_t from, uint64_t to)

@@ -56,6 +56,9 @@ bool code_is_dead(const struct sites *s, uint64_t from, uint64_t to);
 int code_boundary(const struct sites *s, uint64_t at, uint64_t *before,
 		  uint64_t *after);
 
+/* The boundaries before `at` in its function, nearest first: at most n. */
+size_t code_before(const struct sites *s, uint64_t at, uint64_t *out, size_t n);
+
 /* Why an address may be reached other than by falling into it. */
 enum target_why {
 	TARGET_NONE,      /* proven: nothing we can see goes there */
@@ -74,6 +77,36 @@ const char *target_why_name(enum target_why why);
  * that something may reach, and why.  TARGET_NONE when there is none. */
 enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 			  uint64_t *where);
+
+/* --- exits.c: how control leaves a function --------------------------------
+ *
+ * A function's body is its own code and the fragments that belong to it alone.
+ * It is left by a ret, or by a jump out of the body; a jump to its own entry
+ * counts as one, as it makes what stands there happen again. */
+enum exit_kind {
+	EXIT_RET,
+	EXIT_JMP, /* direct */
+	EXIT_JCC, /* direct, perhaps not taken */
+	EXIT_IND, /* through register or memory: perhaps stays in the body */
+};
+struct exit {
+	uint64_t at;
+	uint8_t kind;
+};
+struct part { /* of a body */
+	uint64_t lo, hi;
+};
+struct body {
+	const struct func *func;
+	struct part *part; /* [0] is the function's own code */
+	size_t npart;
+	struct exit *exit; /* in no order */
+	size_t nexit;
+	size_t ntail;      /* of them, those that are jumps */
+	const char *why;   /* NULL, or why a ret here does not tell that the
+			      function was called, or not all are known */
+};
+void body_find(const struct sites *s, const struct func *f, struct body *out);
 
 /* Which registers and flags may be read before they are written when
  * execution continues at `at` in function f.  Follows the code within f and

@@ -29,10 +29,14 @@ struct span { /* the file part of one executable segment */
 	uint8_t *mark; /* NULL until the sweep */
 };
 
+enum { TRAIL = 16 };
 struct walked { /* where the last linear decoding of a function stood */
 	const struct func *f;
 	struct insn last; /* ends at `pos`, unless pos is f->addr */
 	uint64_t pos;
+	uint64_t trail[TRAIL]; /* where the instructions before pos began */
+	size_t n;              /* how many there were; the last one is at
+				  trail[(n - 1) % TRAIL] */
 	bool stuck; /* nothing decodes at pos */
 };
 
@@ -44,6 +48,7 @@ struct targets {
 	uint64_t *edge;  /* where loaded sections begin and end; sorted */
 	size_t nedge;
 	struct walked cur;
+	struct crossings *crossings; /* exits.c; NULL until asked for */
 	bool swept, settled;
 	bool gave_up; /* tables without end: everything may be a target */
 };

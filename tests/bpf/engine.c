@@ -138,6 +138,8 @@ static struct frame frame_for(const struct regmap *m, uint64_t site)
 		.stack = 512,
 		.hit = FRAME_OFF(hit),
 		.below = 4096,
+		.sp = 4096,
+		.ip = -1,
 		.site = site,
 		.cookie = 77,
 		.func_ip = site,

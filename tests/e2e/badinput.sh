@@ -163,7 +163,7 @@ done
 prog helper $work 'bpf_get_current_task()'
 welds 3 "get_current_task" count helper.o
 prog tail $work 'bpf_tail_call(ctx, 0, 0)'; welds 3 "tail_call" count tail.o
-for kind in kprobe/do_exit uretprobe/count:work usdt/count:a:b \
+for kind in kprobe/do_exit usdt/count:a:b \
 	tracepoint/syscalls/sys_enter_openat xdp; do
 	prog kind $kind ""; welds 3 "" count kind.o
 done
@@ -198,13 +198,10 @@ welds 2 "no program 'cout' (did you mean count?)" count $B -p cout=uprobe:work
 welds 2 "not PROGRAM=PROBE" count $B -p count
 welds 2 "names no function" count $B -p count=uprobe:
 welds 2 "kind of probe 'krpobe'" count $B -p count=krpobe:work
-welds 3 "uretprobe" count $B -p count=uretprobe:work
+welds 2 "takes no offset" count $B -p count=uretprobe:work+1
+welds 1 "needs a function's entry" count $B -p count=uretprobe:$(printf 0x%x \
+	$(($(nm count | awk '$3 == "work" { print "0x" $1 }') + 3)))
 welds 2 "is not a cookie" count $B -p count=uprobe:work,cookie=x
-at=$(nm count | awk '$3 == "work" { print "0x" $1 }')
-ret=$(objdump -d --disassemble=work count | awk '$NF == "ret" {
-	print "0x" $1 }' | tr -d :)
-welds 4 "too close to the probe at" count $B -p count=uprobe:$at \
-	-p count=uprobe:$ret
 cat > tight.s <<'X'
 	.section .note.GNU-stack, ""
 	.text

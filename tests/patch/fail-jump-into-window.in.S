@@ -4,9 +4,10 @@
 	.type f, @function
 f:	mov $3, %ecx
 	xor %eax, %eax
-	add %eax, %ecx
+2:	add %eax, %ecx
 1:	inc %eax
-	loop 1b
+	jnz 1b
+	loop 2b
 	ret
 	.size f, . - f
 	.section .note.GNU-stack, "", @progbits

@@ -28,6 +28,7 @@ cat > $t/target.c <<'EOF'
 #define SIZE 16384
 #endif
 uint8_t weld_region[SIZE] __attribute__((aligned(4096)));
+uint8_t weld_returns[64];
 uint64_t weld_own[512] __attribute__((aligned(4096)));
 const struct {
 	struct weld_info w;

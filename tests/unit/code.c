@@ -89,7 +89,8 @@ static void make(struct made *t, const struct bpf_insn *insn, size_t n,
 		 uint32_t free_regs)
 {
 	struct frame fr = { .flags = 64, .stack = 32, .hit = 128,
-			    .below = 512, .site = 0x401100 };
+			    .below = 512, .sp = 512,
+			    .ip = -1, .site = 0x401100 };
 
 	for (int r = 0; r < NREG; r++)
 		fr.slot[r] = -1;

@@ -109,7 +109,7 @@ BEGIN ends_early
 	mov $1, %eax
 SITE ends_early
 	ret
-END ends_early, "no padding follows", 0
+END ends_early, earlier, 6
 BEGIN ret_padding
 	mov $1, %eax
 SITE ret_padding
@@ -150,11 +150,12 @@ SITE ret_inside_target
 	nop
 2:	mov $2, %eax
 	ret
-END ret_inside_target, "inside the window (", 0
+END ret_inside_target, earlier, 5
 BEGIN target_inside
 	test %edi, %edi
 	jne 1f
-	mov $2, %eax
+	js ps_target_inside
+	inc %eax
 SITE target_inside
 	inc %eax
 1:	inc %ecx
@@ -230,7 +231,7 @@ SITE call_red_zone_first
 	nop
 	call *-8(%rsp)
 	ret
-END call_red_zone_first, "a call through the stack slot it overwrites at", 0
+END call_red_zone_first, earlier, 6
 BEGIN trap_inside
 SITE trap_inside
 	mov %edi, %eax
@@ -256,6 +257,7 @@ END padded, padding, 5
 BEGIN hop_to_host
 	test %edi, %edi
 	jne 1f
+	js ps_hop_to_host
 	mov $2, %eax
 SITE hop_to_host
 	inc %eax

@@ -13,12 +13,12 @@
 #include <cmocka.h>
 // clang-format on
 
-struct place {
+struct spot_at {
 	uint64_t fn, site, end;
 	const char *name, *want;
 	uint64_t len;
 };
-extern const struct place places[], places_end[];
+extern const struct spot_at places[], places_end[];
 extern const uint64_t place_ptrs[], place_ptrs_end[];
 extern const uint8_t place_text[], place_text_end[];
 
@@ -32,9 +32,9 @@ static size_t place_count(void)
 	return (size_t)(places_end - places);
 }
 
-static const struct place *place(const char *name)
+static const struct spot_at *place(const char *name)
 {
-	for (const struct place *p = places; p < places_end; p++)
+	for (const struct spot_at *p = places; p < places_end; p++)
 		if (strcmp(p->name, name) == 0)
 			return p;
 	fail_msg("no place %s", name);
@@ -99,7 +99,7 @@ static void plan(struct link *l, size_t n, struct plan *out)
 	assert_int_equal(plan_make(&arena, &sites, &links, out, &e), 0);
 }
 
-static void check_place(const struct place *p)
+static void check_place(const struct spot_at *p)
 {
 	struct link l = link_at(p->site, 0, false);
 	struct plan out;
@@ -118,7 +118,7 @@ static void check_place(const struct place *p)
 	    out.patch[0].len != p->len)
 		fail_msg("%s: %s, %u bytes", p->name,
 			 tactic_name(out.patch[0].tactic), out.patch[0].len);
-	assert_int_equal(out.patch[0].site, p->site);
+	assert_int_equal(out.patch[0].point[0].site, p->site);
 }
 
 /* Each for itself: no other has room for its jump. */
@@ -139,7 +139,7 @@ static void test_hops(void **state)
 	size_t n = 0;
 
 	(void)state;
-	for (const struct place *p = places; p < places_end; p++) {
+	for (const struct spot_at *p = places; p < places_end; p++) {
 		if (strcmp(p->want, "hop"))
 			continue;
 		check_place(p);
@@ -150,7 +150,7 @@ static void test_hops(void **state)
 
 static void test_refusal_names_address(void **state)
 {
-	const struct place *p = place("target_inside");
+	const struct spot_at *p = place("target_inside");
 	struct link l = link_at(p->site, 0, false);
 	struct plan out;
 	char want[64];
@@ -167,7 +167,7 @@ static void test_refusal_names_address(void **state)
 /* Landing pads are entered; boundaries of call sites are not. */
 static void test_exception_tables(void **state)
 {
-	const struct place *p = place("prologue");
+	const struct spot_at *p = place("prologue");
 	uint64_t at = p->site + 1;
 	struct link l = link_at(p->site, 0, false);
 	struct sites with;
@@ -202,7 +202,7 @@ static void test_exception_tables(void **state)
 
 static void test_endbr_stays(void **state)
 {
-	const struct place *p = place("endbr");
+	const struct spot_at *p = place("endbr");
 	struct link l[] = { link_at(p->fn, 0, false), link_at(p->fn, 1, false),
 			    link_at(p->fn + 4, 2, false) };
 	struct plan out;
@@ -211,20 +211,22 @@ static void test_endbr_stays(void **state)
 	plan(l, 2, &out);
 	assert_int_equal(out.npatch, 1);
 	assert_int_equal(out.patch[0].at, p->fn + 4);
-	assert_int_equal(out.patch[0].nlink, 2);
+	assert_int_equal(out.patch[0].point[0].nlink, 2);
 	plan(l, 3, &out); /* one behind it: the same patch, run last */
 	assert_int_equal(out.npatch, 1);
-	assert_int_equal(out.patch[0].site, p->fn);
-	assert_int_equal(out.patch[0].link, 0);
-	assert_int_equal(out.patch[0].nlink, 3);
+	assert_int_equal(out.patch[0].npoint, 2);
+	assert_int_equal(out.patch[0].point[0].site, p->fn);
+	assert_int_equal(out.patch[0].point[0].nlink, 2);
+	assert_int_equal(out.patch[0].point[1].site, p->fn + 4);
+	assert_int_equal(out.patch[0].point[1].before, 0);
 	plan(l + 2, 1, &out);
 	assert_int_equal(out.patch[0].at, p->fn + 4);
-	assert_int_equal(out.patch[0].site, p->fn + 4);
+	assert_int_equal(out.patch[0].point[0].site, p->fn + 4);
 }
 
 static void test_behind_entered_endbr(void **state)
 {
-	const struct place *p = place("endbr_entered");
+	const struct spot_at *p = place("endbr_entered");
 	struct link l[] = { link_at(p->fn, 0, false),
 			    link_at(p->fn + 4, 1, false) };
 	struct plan out;
@@ -234,34 +236,66 @@ static void test_behind_entered_endbr(void **state)
 	assert_int_equal(out.nrefusal, 1);
 	assert_int_equal(out.refusal[0].link, 0);
 	assert_int_equal(out.npatch, 1);
-	assert_int_equal(out.patch[0].link, 1);
+	assert_int_equal(out.patch[0].point[0].link, 1);
 }
 
-static void test_overlap(void **state)
+/* Two sites in one window share the patch, each before its instruction. */
+static void test_shared(void **state)
 {
-	const struct place *p = place("prologue");
+	const struct spot_at *p = place("prologue");
 	struct link l[] = { link_at(p->fn, 0, false),
-			    link_at(p->fn + 1, 1, false) };
-	struct links links = { .link = l, .nlink = 2 };
+			    link_at(p->fn + 1, 1, false),
+			    link_at(p->fn + 4, 2, false) };
 	struct plan out;
-	struct err e;
-	char want[32];
 
 	(void)state;
-	assert_int_equal(plan_make(&arena, &sites, &links, &out, &e), -1);
-	snprintf(want, sizeof(want), "0x%llx,", (unsigned long long)p->fn);
-	assert_non_null(strstr(e.what, want));
-	assert_int_equal(e.at, p->fn + 1);
-	l[1].glob = true;
+	plan(l, 3, &out);
+	assert_int_equal(out.nrefusal, 0);
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.patch[0].npoint, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(out.patch[0].point[i].before, i);
+		assert_int_equal(out.patch[0].point[i].link, i);
+	}
+}
+
+/* No room behind, but the site falls in from before. */
+static void test_earlier(void **state)
+{
+	const struct spot_at *p = place("ends_early");
+	struct link l = link_at(p->site, 0, false);
+	struct plan out;
+
+	(void)state;
+	image_of((size_t)(p - places), 1);
+	l = link_at(p->site, 0, false);
+	plan(&l, 1, &out);
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.patch[0].at, p->fn);
+	assert_int_equal(out.patch[0].point[0].before, 1);
+}
+
+/* The site behind a patch: that patch is made longer. */
+static void test_longer(void **state)
+{
+	const struct spot_at *p = place("ends_early");
+	struct link l[2];
+	struct plan out;
+
+	(void)state;
+	image_of((size_t)(p - places), 1);
+	l[0] = link_at(p->fn, 0, false);
+	l[1] = link_at(p->site, 1, false);
 	plan(l, 2, &out);
 	assert_int_equal(out.npatch, 1);
-	assert_int_equal(out.nrefusal, 1);
-	assert_int_equal(out.refusal[0].link, 1);
+	assert_int_equal(out.patch[0].len, 6);
+	assert_int_equal(out.patch[0].npoint, 2);
+	assert_int_equal(out.patch[0].point[1].before, 1);
 }
 
 static void test_neighbours(void **state)
 {
-	const struct place *p = place("one_insn");
+	const struct spot_at *p = place("one_insn");
 	struct link l[] = { link_at(p->fn, 0, false),
 			    link_at(places[1].fn, 1, false) };
 	struct plan out;
@@ -281,7 +315,9 @@ int main(void)
 		cmocka_unit_test_setup(test_exception_tables, all_places),
 		cmocka_unit_test_setup(test_endbr_stays, all_places),
 		cmocka_unit_test_setup(test_behind_entered_endbr, all_places),
-		cmocka_unit_test_setup(test_overlap, all_places),
+		cmocka_unit_test_setup(test_shared, all_places),
+		cmocka_unit_test_setup(test_earlier, all_places),
+		cmocka_unit_test_setup(test_longer, all_places),
 		cmocka_unit_test_setup(test_neighbours, all_places),
 	};
 

@@ -50,10 +50,10 @@ static const struct {
 	{ "uprobe/main",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "uprobe/app:",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "uprobe/app:f*",           "only uprobe.multi",        ERR_FAILED },
-	{ "uretprobe/app:f",         "SEC(\"uretprobe/app:f\") is not supported yet: only uprobe", ERR_UNSUPPORTED },
-	{ "uretprobe.multi/app:f",   "not supported yet",        ERR_UNSUPPORTED },
+	{ "uretprobe/app:f+4",       "a return probe takes no offset", ERR_FAILED },
+	{ "uretprobe/app:f*",        "only uprobe.multi",        ERR_FAILED },
 	{ "uprobe.session/app:f",    "not supported yet",        ERR_UNSUPPORTED },
-	{ "usdt/app:p:n",            "not supported yet",        ERR_UNSUPPORTED },
+	{ "usdt/app:p:n",            "SEC(\"usdt/app:p:n\") is not supported yet: only uprobe",        ERR_UNSUPPORTED },
 	{ "tp/syscalls/sys_enter_x", "not supported yet",        ERR_UNSUPPORTED },
 	{ "tracepoint/a/b",          "not supported yet",        ERR_UNSUPPORTED },
 	{ "raw_tp/sys_enter",        "not supported yet",        ERR_UNSUPPORTED },
@@ -92,7 +92,7 @@ static const struct {
 	{ "kprobe:f",          "unknown kind of probe", ERR_USAGE },
 	{ "uprobe:f*+4",       "takes no offset",       ERR_USAGE },
 	{ "uprobe:f,cookie=x", "is not a cookie",       ERR_USAGE },
-	{ "uretprobe:f",       "not supported yet",     ERR_UNSUPPORTED },
+	{ "uretprobe:f+4",     "takes no offset",       ERR_USAGE },
 	{ "usdt:a:b",          "not supported yet",     ERR_UNSUPPORTED },
 };
 

@@ -51,7 +51,7 @@ static int link_at(struct linked *l, uint64_t at, const char *const *root,
 	code_align(&l->rx, 16, 0);
 	ext[0].vaddr = l->info = code_here(&l->rx);
 	code_bytes(&l->rx, l->region.info.p, l->region.info.n);
-	if (stub_link(&l->rx, root, nroot, ext, next, l->region.size, &l->stub,
+	if (stub_link(&l->rx, root, nroot, ext, next, l->region.size, 0, &l->stub,
 		      &l->e))
 		return -1;
 	l->rw = align_up(code_here(&l->rx), 4096);
@@ -235,6 +235,7 @@ static void the_object_is_position_independent(void **state)
 	static const char *const allowed[] = { "",
 					       "weld_info",
 					       "weld_region",
+					       "weld_returns",
 					       "weld_own",
 					       "weld_orig_entry",
 					       "weld_orig_init" };

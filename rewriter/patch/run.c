@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c - the programs of one point.
+ *
+ *          [save]                    frame.c
+ *          cmpb $0, gate             for each program
+ *          je   cold
+ *   run:   cmp  %rsp, weld_own       may this thread count alone?
+ *          js   locked
+ *          incq own
+ *   body:  ...
+ *   next:  [restore]
+ *
+ *   cold:  call weld_arm             locked:  lock incq hits
+ *          cmpb $0, gate                      jmp  body
+ *          jne  run
+ *          jmp  next
+ *
+ * A gate is 0 until the region is mapped, and when its probe is switched off;
+ * weld_arm tells the two apart and preserves every register and flag.
+ *
+ * Programs of one point run in the order of the links.  Each may overwrite what
+ * is dead there; what is live, or what a later program reads, is saved once for
+ * all.  When nothing is, there is no frame, and a hit costs two jumps, two
+ * tests and the count.  (own.c in the stub has what the second test means.)
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "rewriter/patch/tramp.h"
+
+/* How a program is run. */
+enum form { FORM_INLINE, FORM_FUNCTION, FORM_VM };
+
+enum {
+	CALLER_SAVED = REG_BIT(RAX) | REG_BIT(RCX) | REG_BIT(RDX) |
+		       REG_BIT(RSI) | REG_BIT(RDI) | REG_BIT(R8) |
+		       REG_BIT(R9) | REG_BIT(R10) | REG_BIT(R11),
+	CTX_FLAGS = 1u << (offsetof(struct hit, flags) / 8),
+	CTX_IP = 1u << (offsetof(struct hit, ip) / 8),
+};
+
+/* The register behind each word of pt_regs; the others are no registers. */
+static uint32_t ctx_regs(uint32_t words)
+{
+	static const uint8_t reg[] = { R15, R14, R13, R12, RBP,
+				       RBX, R11, R10, R9,  R8,
+				       RAX, RCX, RDX, RSI, RDI };
+	uint32_t regs = 0;
+
+	for (size_t i = 0; i < sizeof(reg); i++)
+		if (words & 1u << i)
+			regs |= REG_BIT(reg[i]);
+	return regs;
+}
+
+/* A register that the target will not read again may still be seen: by the
+ * next probe's program, and there it must be what the kernel would show. */
+uint32_t seen_by_programs(const struct links *links,
+			  const struct facts *facts)
+{
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < links->nlink; i++) {
+		const struct facts *f = &facts[links->link[i].prog];
+
+		seen |= ctx_regs(f->ctx_reads);
+		if (f->ctx_escapes)
+			seen |= ALL_REGS | FLAGS_BIT;
+		if (f->ctx_reads & CTX_FLAGS)
+			seen |= FLAGS_BIT;
+	}
+	return seen;
+}
+
+static const struct link *link_of(const struct tramp *t, const struct spot *s,
+				  uint32_t k)
+{
+	return &t->links->link[s->pt->link + k];
+}
+
+static const struct facts *facts_of(const struct tramp *t,
+				    const struct spot *s, uint32_t k)
+{
+	return &t->env->facts[link_of(t, s, k)->prog];
+}
+
+static enum form form_of(const struct tramp *t, const struct spot *s,
+			 uint32_t k)
+{
+	uint32_t prog = link_of(t, s, k)->prog;
+
+	if (t->env->engine == ENGINE_VM)
+		return FORM_VM;
+	if (t->env->func_of && t->env->func_of[prog])
+		return FORM_FUNCTION;
+	return FORM_INLINE;
+}
+
+static void needs_of_link(struct tramp *t, struct spot *s, uint32_t k)
+{
+	const struct facts *f = facts_of(t, s, k);
+	struct needs *n = &s->needs;
+	uint32_t free_regs = ALL_REGS & ~n->live & ~REG_BIT(RSP);
+
+	if (form_of(t, s, k) != FORM_INLINE) {
+		n->hit = n->calls = true;
+		n->clobbers |= CALLER_SAVED;
+		return;
+	}
+	code_assign(f, free_regs, n->reads, &s->map[k]);
+	n->clobbers |= s->map[k].clobbers;
+	if (f->calls) {
+		n->calls = true;
+		n->clobbers |= CALLER_SAVED;
+	}
+	if (f->stack > n->stack)
+		n->stack = f->stack;
+	n->hit |= f->ctx_escapes;
+	n->reads_flags |= (f->ctx_reads & CTX_FLAGS) != 0;
+	n->reads_ip |= (f->ctx_reads & CTX_IP) != 0;
+}
+
+/* ret, or ret $imm16: bytes it takes off the stack. */
+static uint32_t pops_of(const struct tramp *t, const struct spot *s)
+{
+	const struct insn *in;
+	const uint8_t *b;
+
+	if (!s->at)
+		return 8;
+	in = &t->p->insn[s->pt->before];
+	b = image_at(t->img, in->at, in->len);
+	if (in->len < 3 || b[in->len - 3] != 0xc2)
+		return 8;
+	return 8u + b[in->len - 2] + 256u * b[in->len - 1];
+}
+
+void spot_prepare(struct tramp *t, struct spot *s)
+{
+	uint32_t nlink = s->pt->nlink;
+	struct needs *n = &s->needs;
+
+	s->map = arena_alloc(t->c->a, nlink * sizeof(*s->map));
+	s->cold = arena_alloc(t->c->a, nlink * sizeof(*s->cold));
+	n->live = s->pt->live.regs | (t->seen & ALL_REGS);
+	if (s->at)
+		n->live |= frame_needs(t->c->a, t->img, s->at);
+	n->live_flags = s->pt->live.flags || t->seen & FLAGS_BIT;
+	n->returns = s->pt->kind == POINT_RETURN;
+	if (n->returns)
+		n->pops = pops_of(t, s);
+	for (uint32_t k = 0; k < nlink; k++)
+		n->reads |= ctx_regs(facts_of(t, s, k)->ctx_reads);
+	for (uint32_t k = 0; k < nlink; k++)
+		needs_of_link(t, s, k);
+	frame_lay_out(&s->keep, n, t->called ? 8 : 0, t->plan->nlate != 0);
+}
+
+static uint64_t gate_rw(const struct tramp *t, const struct spot *s,
+			uint32_t k)
+{
+	return t->env->code.region_rw + t->env->code.region->gates +
+	       t->env->probe_of[s->pt->link + k];
+}
+
+static uint64_t count_rw(const struct tramp *t, const struct spot *s,
+			 uint32_t k)
+{
+	return t->env->code.region_rw + t->env->code.region->counts +
+	       t->env->probe_of[s->pt->link + k] *
+		       sizeof(struct region_count);
+}
+
+static void gate_test(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	static const uint8_t cmpb[] = { 0x80, 0x3d };
+
+	code_bytes(t->c, cmpb, sizeof(cmpb));
+	code_rw32(t->c, gate_rw(t, s, k), 1);
+	code_u8(t->c, 0);
+}
+
+static void hit_count(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	static const uint8_t cmp_rsp[] = { 0x48, 0x39, 0x25 };
+	static const uint8_t incq[] = { 0x48, 0xff, 0x05 };
+	struct cold *cold = &s->cold[k];
+
+	code_bytes(t->c, cmp_rsp, sizeof(cmp_rsp));
+	code_rw32(t->c, t->env->code.own_rw, 0);
+	code_jcc(t->c, COND_S, code_here(t->c));
+	cold->js = t->c->n - 4;
+	code_bytes(t->c, incq, sizeof(incq));
+	code_rw32(t->c,
+		  count_rw(t, s, k) + offsetof(struct region_count, own), 0);
+	cold->body = code_here(t->c);
+}
+
+static void hit_count_locked(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	static const uint8_t lock_incq[] = { 0xf0, 0x48, 0xff, 0x05 };
+
+	code_land(t->c, s->cold[k].js);
+	code_bytes(t->c, lock_incq, sizeof(lock_incq));
+	code_rw32(t->c,
+		  count_rw(t, s, k) + offsetof(struct region_count, hits), 0);
+	code_jmp(t->c, s->cold[k].body);
+}
+
+static void run_function(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	struct mem hit = { .base = RSP, .disp = s->keep.f.hit };
+
+	x86_lea(t->c, RDI, &hit);
+	code_call(t->c, t->env->func_of[link_of(t, s, k)->prog]);
+}
+
+static void run_vm(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	struct mem insns = { .base = MEM_RX,
+			     .to = t->env->vm_insns[link_of(t, s, k)->prog] };
+	struct mem hit = { .base = RSP, .disp = s->keep.f.hit };
+
+	x86_lea(t->c, RDI, &insns);
+	x86_lea(t->c, RSI, &hit);
+	code_call(t->c, stub_symbol(t->env->code.stub, "weld_vm"));
+}
+
+static int run(struct tramp *t, struct spot *s, uint32_t k)
+{
+	const struct link *l = link_of(t, s, k);
+	struct keep *keep = &s->keep;
+
+	keep->f.site = l->addr;
+	keep->f.func_ip = l->addr;
+	keep->f.cookie = l->cookie;
+	if (keep->hit)
+		frame_hit_for(t->c, keep);
+	switch (form_of(t, s, k)) {
+	case FORM_FUNCTION:
+		run_function(t, s, k);
+		return 0;
+	case FORM_VM:
+		run_vm(t, s, k);
+		return 0;
+	default:
+		return code_inline(t->c, &t->env->code, l->prog,
+				   &t->env->code.set->prog[l->prog],
+				   facts_of(t, s, k), &s->map[k], &keep->f,
+				   t->e);
+	}
+}
+
+static int program(struct tramp *t, struct spot *s, uint32_t k)
+{
+	struct cold *cold = &s->cold[k];
+
+	gate_test(t, s, k);
+	code_jcc(t->c, COND_E, code_here(t->c));
+	cold->je = t->c->n - 4;
+	cold->run = code_here(t->c);
+	hit_count(t, s, k);
+	if (run(t, s, k))
+		return -1;
+	cold->next = code_here(t->c);
+	return 0;
+}
+
+int spot_run(struct tramp *t, struct spot *s)
+{
+	uint64_t origin = t->plan->nlate ? stub_symbol(t->env->code.stub,
+						       "weld_origin")
+					 : 0;
+
+	frame_enter(t->c, &s->keep, origin, &t->depths);
+	s->body = t->depths.now;
+	for (uint32_t k = 0; k < s->pt->nlink; k++)
+		if (program(t, s, k))
+			return -1;
+	frame_leave(t->c, &s->keep, &t->depths);
+	return 0;
+}
+
+/* The way to weld_arm.  Its own frame lies below; without one, the red zone
+ * has to be stepped over. */
+static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
+{
+	const struct cold *cold = &s->cold[k];
+	int32_t over = s->keep.size ? 0 : 128;
+
+	code_land(t->c, cold->je);
+	tramp_step(t, over);
+	code_call(t->c, stub_symbol(t->env->code.stub, "weld_arm"));
+	tramp_step(t, -over);
+	gate_test(t, s, k);
+	code_jcc(t->c, COND_NE, cold->run);
+	code_jmp(t->c, cold->next);
+	hit_count_locked(t, s, k);
+}
+
+void spot_cold(struct tramp *t, struct spot *s)
+{
+	t->depths.now = s->body;
+	depth_note(&t->depths, t->c);
+	for (uint32_t k = 0; k < s->pt->nlink; k++)
+		cold_path(t, s, k);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* tramp.h - what the builder's files share (private to patch/).
+ *
+ *   tramp.c    trampolines, and the edits that lead to them
+ *   run.c      the programs of one point
+ *   late.c     return addresses that are exchanged, and what they lead to
+ *   frame.c    what is kept on the stack meanwhile
+ *   displace.c the instructions that were there
+ */
+#ifndef BPFWELD_TRAMP_H
+#define BPFWELD_TRAMP_H
+
+#include "rewriter/code/x86.h"
+#include "rewriter/patch/frame.h"
+
+struct cold {
+	size_t je, js; /* offsets of the rel32s that lead here */
+	uint64_t run, body, next;
+};
+
+/* A point while its code is made. */
+struct spot {
+	const struct point *pt;
+	uint64_t at;        /* its instruction; 0: in no function */
+	struct needs needs;
+	struct keep keep;
+	struct regmap *map; /* per link of the point */
+	struct cold *cold;  /* likewise */
+	struct depth body;  /* while its programs run */
+	size_t taken;       /* LEFT, conditionally: the branch to land */
+};
+
+struct tramp {
+	struct code *c;
+	const struct image *img;
+	const struct links *links;
+	const struct build_env *env;
+	const struct plan *plan;
+	struct patch *p;
+	struct spot *spot;  /* per point of the patch */
+	uint32_t seen;      /* registers and flags that programs of any site
+			       read through ctx */
+	uint64_t rows;      /* vaddr of struct weld_late[] */
+	struct depths depths;
+	bool called;        /* the site calls the trampoline */
+	struct err *e;
+};
+
+/* rsp += -by, which the frame tables are told. */
+void tramp_step(struct tramp *t, int32_t by);
+
+/* run.c: choose registers and lay out the frame; run the programs; what is out
+ * of their way. */
+void spot_prepare(struct tramp *t, struct spot *s);
+int spot_run(struct tramp *t, struct spot *s);
+void spot_cold(struct tramp *t, struct spot *s);
+uint32_t seen_by_programs(const struct links *links,
+			  const struct facts *facts);
+
+/* late.c.  Before the trampolines, its tables get their place; after them, the
+ * pads and what they lead to are written. */
+void late_reserve(struct tramp *t);
+int late_build(struct tramp *t, struct plan *plan, struct built *out);
+/* Exchange the return address; `in` is the jump that leaves, or NULL. */
+void exchange(struct tramp *t, const struct point *pt, const struct insn *in);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/* wants.c - what the links want to happen, and at which instructions.
+ *
+ *   link                      wants
+ *   an address is reached     its programs, before the instruction
+ *   a function returns        its programs, before each ret; and at each jump
+ *                             out of it a pad for the return address (late.c)
+ *     ... when not all of these can be placed, or a ret does not tell whose
+ *     call it ends: a pad for the return address, where it is entered
+ *
+ * An endbr64 has to stay where indirect branches look for it: the patch stands
+ * behind it.  A branch to behind the endbr64 would then run programs that it
+ * does not run under the kernel, so there must be none.
+ *
+ * Where the processor compares return addresses (a shadow stack), none is
+ * exchanged: jumps out of a function are not watched there, and are counted as
+ * such.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rewriter/patch/window.h"
+
+static const struct link *link_of(const struct planner *pl,
+				  const struct group *g)
+{
+	return &pl->links->link[g->link];
+}
+
+static void group_out(struct group *g, const char *why)
+{
+	g->mode = MODE_OUT;
+	g->why = why;
+}
+
+static bool may_exchange(const struct planner *pl)
+{
+	return !pl->s->img->shadow_stack;
+}
+
+bool group_fall_back(const struct planner *pl, struct group *g,
+		     const char *why)
+{
+	if (g->mode == MODE_SITES && g->when == WHEN_RETURNED &&
+	    may_exchange(pl)) {
+		g->mode = MODE_ENTRY;
+		return true;
+	}
+	group_out(g, why);
+	return false;
+}
+
+static void group_body(const struct planner *pl, struct group *g)
+{
+	g->body = arena_alloc(pl->a, sizeof(*g->body));
+	body_find(pl->s, link_of(pl, g)->func, g->body);
+	if (g->body->why)
+		group_fall_back(pl, g, WHY(pl, "%s", g->body->why));
+}
+
+void groups_make(struct planner *pl)
+{
+	const struct link *l = pl->links->link;
+	size_t n = pl->links->nlink, i, j;
+
+	pl->group = arena_alloc(pl->a, (n + 1) * sizeof(*pl->group));
+	for (i = 0; i < n; i = j) {
+		struct group *g = &pl->group[pl->ngroup++];
+
+		for (j = i + 1; j < n && l[j].addr == l[i].addr &&
+				l[j].when == l[i].when;)
+			j++;
+		*g = (struct group){ .link = (uint32_t)i,
+				     .nlink = (uint32_t)(j - i),
+				     .when = l[i].when, .late = NO_LATE };
+		if (l[i].func->copied)
+			group_out(g, WHY(pl, "V8 runs a copy of %s",
+					 l[i].func->name));
+		else if (g->when == WHEN_RETURNED)
+			group_body(pl, g);
+	}
+}
+
+/* Where the patch of a site may begin: behind an endbr64, if nothing enters
+ * there.  NULL, or why it may not. */
+static const char *site_begin(const struct planner *pl, uint64_t site,
+			      uint64_t *at)
+{
+	uint64_t room = image_room(pl->s->img, site), where;
+	const uint8_t *b = image_at(pl->s->img, site, 1);
+	enum target_why why;
+	struct insn in;
+
+	*at = site;
+	if (!b || !insn_decode(b, room < 15 ? room : 15, site, &in) ||
+	    !in.endbr)
+		return NULL;
+	*at = site + in.len;
+	why = target_in(pl->s, *at - 1, *at + 1, &where);
+	if (why == TARGET_NONE || why == TARGET_CALLSITE)
+		return NULL;
+	return WHY(pl, "jump target at 0x%llx behind the endbr64 (%s)",
+		   HEX(where), target_why_name(why));
+}
+
+static void want_add(struct planner *pl, struct group *g, uint64_t at,
+		     enum point_kind kind, uint64_t site)
+{
+	pl->want = arena_push(pl->a, pl->want, pl->nwant, sizeof(*pl->want));
+	pl->want[pl->nwant++] = (struct want){
+		.at = at,
+		.group = (uint32_t)(g - pl->group),
+		.point = { .kind = (uint8_t)kind, .site = site,
+			   .link = g->link, .nlink = g->nlink,
+			   .late = g->late },
+	};
+}
+
+static void want_site(struct planner *pl, struct group *g,
+		      enum point_kind kind)
+{
+	uint64_t site = link_of(pl, g)->addr, at;
+	const char *why = site_begin(pl, site, &at);
+
+	if (why)
+		group_out(g, why);
+	else
+		want_add(pl, g, at, kind, site);
+}
+
+static void late_add(struct planner *pl, struct group *g)
+{
+	struct plan *o = pl->out;
+
+	o->late = arena_push(pl->a, o->late, o->nlate, sizeof(*o->late));
+	g->late = (uint32_t)o->nlate;
+	o->late[o->nlate++] = (struct late){ .body = g->body, .link = g->link,
+					     .nlink = g->nlink };
+}
+
+static void want_exits(struct planner *pl, struct group *g)
+{
+	bool tails = g->body->ntail && may_exchange(pl);
+
+	g->untold = tails ? 0 : g->body->ntail;
+	if (tails)
+		late_add(pl, g);
+	for (size_t i = 0; i < g->body->nexit; i++) {
+		const struct exit *x = &g->body->exit[i];
+
+		if (x->kind == EXIT_RET)
+			want_add(pl, g, x->at, POINT_RETURN, x->at);
+		else if (tails)
+			want_add(pl, g, x->at, POINT_LEFT, x->at);
+	}
+}
+
+static void group_wants(struct planner *pl, struct group *g)
+{
+	g->late = NO_LATE;
+	g->untold = 0;
+	if (g->mode == MODE_OUT)
+		return;
+	if (g->when == WHEN_REACHED) {
+		want_site(pl, g, POINT_REACHED);
+	} else if (g->mode == MODE_ENTRY) {
+		late_add(pl, g);
+		want_site(pl, g, POINT_ENTERED);
+	} else {
+		want_exits(pl, g);
+	}
+}
+
+static int by_place(const void *x, const void *y)
+{
+	const struct want *p = x, *q = y;
+
+	if (p->at != q->at)
+		return p->at < q->at ? -1 : 1;
+	if (p->point.kind != q->point.kind)
+		return p->point.kind - q->point.kind;
+	return (p->point.link > q->point.link) -
+	       (p->point.link < q->point.link);
+}
+
+void wants_make(struct planner *pl)
+{
+	pl->nwant = 0;
+	pl->out->nlate = 0;
+	for (size_t i = 0; i < pl->ngroup; i++)
+		group_wants(pl, &pl->group[i]);
+	if (pl->nwant)
+		qsort(pl->want, pl->nwant, sizeof(*pl->want), by_place);
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/* exits.c - how control leaves a function.
+ *
+ * A return is seen where it is made, so all places must be known where a
+ * function is left, and a ret must tell that the function was entered by its
+ * entry.  Both need to know who jumps into whose code: one pass decodes every
+ * function and notes the direct branches that leave it for the middle of
+ * another (crossings).
+ *
+ *   fragment (.cold)   belongs to the function that jumps there, to where it
+ *                      jumps back, or whose exceptions land there; with two
+ *                      such functions it is nobody's
+ *   function           entered in the middle by another one: its ret may end
+ *                      a call of that one
+ *
+ * A jump out of a body leaves the function when the stack pointer is at the
+ * return address again, says its frame description.  An indirect jump before
+ * that is a switch.
+ */
+#include <stdlib.h>
+
+#include "elf/unwind.h"
+#include "rewriter/site/targets.h"
+
+enum {
+	LONGEST = 15,
+	NOBODY = UINT32_MAX, /* no owner is known */
+	SHARED = UINT32_MAX - 1,
+};
+
+struct crossings {
+	uint32_t *owner;  /* per function: of a fragment; else itself */
+	uint32_t *first, *next; /* the fragments of one owner, as lists of
+				   indices + 1 */
+	bool *entered;    /* per function: in the middle, by others */
+	struct crossing {
+		uint32_t from, to; /* indices of functions */
+	} *v;
+	size_t n;
+};
+
+static uint32_t index_of(const struct sites *s, const struct func *f)
+{
+	return (uint32_t)(f - s->func);
+}
+
+static void cross(const struct sites *s, struct crossings *c,
+		  const struct func *f, const struct func *g)
+{
+	struct arena *a = s->targets->a;
+
+	c->v = arena_push(a, c->v, c->n, sizeof(*c->v));
+	c->v[c->n++] = (struct crossing){ index_of(s, f), index_of(s, g) };
+}
+
+/* A direct branch in f: does it lead where no call would? */
+static void branch_note(const struct sites *s, struct crossings *c,
+			const struct func *f, uint64_t target)
+{
+	const struct func *g = func_around(s, target);
+	struct insn in;
+	uint64_t room;
+	const uint8_t *p;
+
+	if (!g || g == f || (target == g->addr && !g->fragment))
+		return;
+	if (!g->fragment) { /* behind an endbr64 is the entry, too */
+		room = image_room(s->img, g->addr);
+		p = image_at(s->img, g->addr, room < 4 ? room : 4);
+		if (p && insn_decode(p, 4, g->addr, &in) && in.endbr &&
+		    target == g->addr + in.len)
+			return;
+	}
+	cross(s, c, f, g);
+}
+
+static bool decode(const struct sites *s, uint64_t at, uint64_t end,
+		   struct insn *in)
+{
+	struct span *sp = span_of(s->targets, at);
+	uint64_t room;
+
+	if (!sp || at >= end)
+		return false;
+	room = sp->hi - at;
+	return insn_decode(sp->p + (at - sp->lo),
+			   room < LONGEST ? room : LONGEST, at, in);
+}
+
+static void crossings_of(const struct sites *s, struct crossings *c,
+			 const struct func *f)
+{
+	uint64_t end = func_end(s, f);
+	struct insn in;
+
+	for (uint64_t at = f->addr; decode(s, at, end, &in); at += in.len)
+		if (in.flow == FLOW_JMP || in.flow == FLOW_JCC ||
+		    in.flow == FLOW_LOOP)
+			branch_note(s, c, f, in.target);
+}
+
+/* x's owner, when y's is known. */
+static bool learn(struct crossings *c, uint32_t x, uint32_t y)
+{
+	uint32_t was = c->owner[x], of = c->owner[y];
+
+	if (of == NOBODY || was == of || was == SHARED)
+		return false;
+	c->owner[x] = was == NOBODY ? of : SHARED;
+	return true;
+}
+
+static void owners_find(const struct sites *s, struct crossings *c)
+{
+	bool again = true;
+
+	for (uint32_t i = 0; i < s->nfunc; i++)
+		c->owner[i] = s->func[i].fragment ? NOBODY : i;
+	while (again) {
+		again = false;
+		for (size_t i = 0; i < c->n; i++) {
+			uint32_t x = c->v[i].from, y = c->v[i].to;
+
+			if (s->func[x].fragment)
+				again |= learn(c, x, y);
+			if (s->func[y].fragment)
+				again |= learn(c, y, x);
+		}
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		uint32_t x = c->v[i].from, y = c->v[i].to;
+
+		if (!s->func[y].fragment && c->owner[x] != y)
+			c->entered[y] = true;
+	}
+}
+
+static void lists_make(const struct sites *s, struct crossings *c)
+{
+	struct arena *a = s->targets->a;
+
+	c->first = arena_alloc(a, (s->nfunc + 1) * sizeof(*c->first));
+	c->next = arena_alloc(a, (s->nfunc + 1) * sizeof(*c->next));
+	for (uint32_t i = (uint32_t)s->nfunc; i-- > 0;) {
+		uint32_t of = c->owner[i];
+
+		if (of == i || of >= SHARED)
+			continue;
+		c->next[i] = c->first[of];
+		c->first[of] = i + 1;
+	}
+}
+
+static struct crossings *crossings_find(const struct sites *s)
+{
+	struct arena *a = s->targets->a;
+	struct crossings *c = arena_alloc(a, sizeof(*c));
+	const struct image *img = s->img;
+
+	c->owner = arena_alloc(a, (s->nfunc + 1) * sizeof(*c->owner));
+	c->entered = arena_alloc(a, (s->nfunc + 1) * sizeof(*c->entered));
+	for (size_t i = 0; i < s->nfunc; i++) {
+		crossings_of(s, c, &s->func[i]);
+		if (i + 1 < s->nfunc &&
+		    s->func[i + 1].addr < func_end(s, &s->func[i]))
+			c->entered[i] = c->entered[i + 1] = true;
+	}
+	for (size_t i = 0; i < img->naway; i++) {
+		const struct func *f = func_at(s, img->away[i].func);
+		const struct func *g = func_around(s, img->away[i].pad);
+
+		if (f && g && g != f && g->fragment)
+			cross(s, c, f, g);
+	}
+	owners_find(s, c);
+	lists_make(s, c);
+	return c;
+}
+
+static void part_add(const struct sites *s, struct body *b,
+		     const struct func *f)
+{
+	b->part = arena_push(s->targets->a, b->part, b->npart,
+			     sizeof(*b->part));
+	b->part[b->npart++] = (struct part){ f->addr, func_end(s, f) };
+}
+
+/* Inside, and not the entry? */
+static bool stays(const struct body *b, uint64_t target)
+{
+	for (size_t i = 0; i < b->npart; i++)
+		if (target >= b->part[i].lo && target < b->part[i].hi)
+			return target != b->func->addr;
+	return false;
+}
+
+static void exit_add(const struct sites *s, struct body *b, uint64_t at,
+		     enum exit_kind kind)
+{
+	b->exit = arena_push(s->targets->a, b->exit, b->nexit,
+			     sizeof(*b->exit));
+	b->exit[b->nexit++] = (struct exit){ at, (uint8_t)kind };
+	b->ntail += kind != EXIT_RET;
+}
+
+/* A jump out, as far as one can see.  While the function still has a frame, it
+ * goes to code that belongs to it as to others. */
+static void tail_note(const struct sites *s, struct body *b,
+		      const struct insn *in, enum exit_kind kind)
+{
+	const struct fde *fde = image_fde(s->img, in->at);
+
+	if (fde && unwind_at_return(fde, in->at))
+		exit_add(s, b, in->at, kind);
+	else if (!fde)
+		b->why = "it jumps away and has no frame description";
+	else if (kind != EXIT_IND)
+		b->why = "it shares code with other functions";
+}
+
+static void exit_note(const struct sites *s, struct body *b,
+		      const struct insn *in)
+{
+	switch (in->flow) {
+	case FLOW_RET:
+		exit_add(s, b, in->at, EXIT_RET);
+		break;
+	case FLOW_JMP:
+		if (!stays(b, in->target))
+			tail_note(s, b, in, EXIT_JMP);
+		break;
+	case FLOW_JCC:
+	case FLOW_LOOP:
+		if (!stays(b, in->target))
+			tail_note(s, b, in, EXIT_JCC);
+		break;
+	case FLOW_JMP_IND:
+		tail_note(s, b, in, EXIT_IND);
+		break;
+	default:
+		break;
+	}
+}
+
+/* May execution arrive behind this instruction?  A call at the very end of a
+ * function does not return. */
+static bool goes_on(const struct insn *in)
+{
+	return in->flow != FLOW_JMP && in->flow != FLOW_JMP_IND &&
+	       in->flow != FLOW_RET && in->flow != FLOW_STOP &&
+	       in->flow != FLOW_CALL && in->flow != FLOW_CALL_IND;
+}
+
+/* NULL, or why the part's exits are not all known. */
+static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
+			    uint64_t hi)
+{
+	bool on = true;
+	uint64_t at = lo;
+	struct insn in;
+
+	for (; at < hi; at += in.len) {
+		if (!decode(s, at, hi, &in))
+			return "it does not decode to its end";
+		if (!in.nop && in.flow != FLOW_TRAP)
+			on = goes_on(&in);
+		exit_note(s, b, &in);
+	}
+	if (at != hi)
+		return "its last instruction reaches beyond its end";
+	return on ? "it runs on into what follows" : NULL;
+}
+
+void body_find(const struct sites *s, const struct func *f, struct body *out)
+{
+	struct targets *t = s->targets;
+	uint32_t self = index_of(s, f);
+
+	if (!t->crossings)
+		t->crossings = crossings_find(s);
+	*out = (struct body){ .func = f };
+	part_add(s, out, f);
+	for (uint32_t i = t->crossings->first[self]; i;
+	     i = t->crossings->next[i - 1])
+		part_add(s, out, &s->func[i - 1]);
+	if (t->crossings->entered[self])
+		out->why = "others jump into the middle of it";
+	for (size_t i = 0; i < out->npart; i++) {
+		const char *why = exits_in(s, out, out->part[i].lo,
+					   out->part[i].hi);
+
+		if (why && !out->why)
+			out->why = why;
+	}
+}
