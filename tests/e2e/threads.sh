@@ -167,21 +167,29 @@ static void bomb(char *self, int n)
 	reap(n);
 }
 
-/* A timer, other threads, and the handler calls as well; it runs on the same
- * stack, or on an alternate one, and is interrupted itself. */
-static atomic_long handled;
+/* A timer, another thread, and the handler calls as well; it runs on the same
+ * stack, or on an alternate one, and is interrupted itself: by the other
+ * signals only, as its own would pile up frames, faster than they are worked
+ * off, until the stack is full.  For the same reason a volley waits until we
+ * have got on. */
+static const int storms[] = { SIGUSR1, SIGUSR2, SIGALRM, SIGHUP,
+			      SIGURG,  SIGIO,	SIGWINCH };
+enum { STORMS = sizeof(storms) / sizeof(storms[0]) };
+static atomic_long handled, done;
+static atomic_int over;
 static void handler(int sig)
 {
 	calls(3);
 	handled += 3;
 }
-static atomic_int over;
 static void *shooter(void *at)
 {
-	while (!over) {
-		pthread_kill(*(pthread_t *)at, SIGUSR1);
-		pthread_kill(*(pthread_t *)at, SIGUSR2);
-		sched_yield();
+	for (long seen = -1; !over; sched_yield()) {
+		if (seen == done)
+			continue;
+		seen = done;
+		for (int i = 0; i < STORMS; i++)
+			pthread_kill(*(pthread_t *)at, storms[i]);
 	}
 	return NULL;
 }
@@ -189,19 +197,17 @@ static long storm(int alternate, long n)
 {
 	struct itimerval every = { { 0, 300 }, { 0, 300 } }, never = { 0 };
 	struct sigaction sa = { .sa_handler = handler,
-				.sa_flags = SA_NODEFER | SA_RESTART };
+				.sa_flags = SA_RESTART };
 	stack_t ss = { .ss_sp = malloc(1 << 18), .ss_size = 1 << 18 };
 	pthread_t self = pthread_self(), th;
-	long done = 0;
+	sigset_t all;
 
 	if (alternate) {
-		sa.sa_flags = SA_ONSTACK | SA_RESTART;
+		sa.sa_flags |= SA_ONSTACK;
 		sigaltstack(&ss, NULL);
 	}
-	sigaction(SIGUSR1, &sa, NULL);
-	sigaction(SIGALRM, &sa, NULL);
-	sa.sa_flags &= ~SA_NODEFER;
-	sigaction(SIGUSR2, &sa, NULL);
+	for (int i = 0; i < STORMS; i++)
+		sigaction(storms[i], &sa, NULL);
 	pthread_create(&th, NULL, shooter, &self);
 	setitimer(ITIMER_REAL, &every, NULL);
 	while (done < n || handled < 3000) {
@@ -211,6 +217,8 @@ static long storm(int alternate, long n)
 	setitimer(ITIMER_REAL, &never, NULL);
 	over = 1;
 	pthread_join(th, NULL);
+	sigfillset(&all); /* the last one may still be on its way */
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	return done + handled;
 }
 
