@@ -18,7 +18,7 @@ shift 2
 SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 CORPUS=$BUILD/fuzz-corpus FINDINGS=$BUILD/fuzz-findings
 t=$(mktemp -d "${TMPDIR:-/tmp}/bpfweld-fuzz.XXXXXX")
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$t"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$t"' EXIT
 has() { command -v "$1" >/dev/null; }
 
 # --- Seeds.
