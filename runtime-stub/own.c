@@ -18,6 +18,14 @@
  *   another process  the header names the owner; it is replaced when it is
  *                    dead, which its pid tells only in the same pid namespace
  *
+ * A child of vfork has our memory and our stack: it counts in the place of its
+ * parent, which stands still until then.  (posix_spawn's child too, whose stack
+ * glibc maps and musl has on its parent's.)  A child of another
+ * clone(CLONE_VM) and a signal's handler are as good as a thread: where their
+ * stack is decides.  So two can be above LOW only on buffers inside the main
+ * thread's stack, or when a parent is killed while its vfork child runs, and
+ * another process takes over (docs/limits.md).
+ *
  * Where the kernel does not answer one of these questions there is no owner.
  */
 #include <asm/stat.h>
