@@ -5,7 +5,10 @@
  * offset, one link of ours at a time and in the same order, so that nothing
  * depends on libbpf's reading of SEC().  A program with many links is loaded
  * for uprobe_multi instead (libbpf 1.1 does not know it, hence the raw call):
- * each perf uprobe costs an eighth of a second when it is removed.
+ * each perf uprobe costs an eighth of a second when it is removed.  A link
+ * waits for entries or for returns, so a program that has both kinds gets two
+ * such links; what runs at an entry and what runs at a return do not meet, and
+ * each list keeps its order.
  * Source: kernel/trace/bpf_trace.c bpf_uprobe_multi_link_attach().
  */
 #include <bpf/bpf.h>
@@ -20,7 +23,9 @@
 
 enum {
 	MULTI_FROM = 8,
-	ATTACH_UPROBE_MULTI = 48
+	ATTACH_UPROBE_MULTI = 48,
+	MULTI_RETURN = 1, /* BPF_F_UPROBE_MULTI_RETURN */
+	KINDS = 2         /* enum link_when */
 };
 
 struct kernel {
@@ -28,7 +33,7 @@ struct kernel {
 	size_t nobject;
 	struct bpf_link **link;
 	size_t nlink;
-	int *multi_fd;
+	int *multi_fd; /* up to KINDS for each program */
 	size_t nmulti;
 	size_t multi_from; /* programs with so many links use uprobe_multi */
 };
@@ -175,7 +180,8 @@ static int attach_one(const struct weld *w, struct kernel *k,
 		bpf_object__find_program_by_name(k->object[p->object], p->name);
 	struct bpf_link *link;
 
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = l->cookie);
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = l->cookie,
+		    .retprobe = l->when == WHEN_RETURNED);
 	link = bpf_program__attach_uprobe_opts(
 		bp, -1, file, image_offset(&w->img, l->addr), &opts);
 	if (!link)
@@ -186,8 +192,8 @@ static int attach_one(const struct weld *w, struct kernel *k,
 }
 
 /* A file descriptor, or -errno. */
-static int multi_link(int prog, const char *file, const uint64_t *off,
-		      const uint64_t *cookie, size_t n)
+static int multi_link(int prog, const char *file, uint32_t flags,
+		      const uint64_t *off, const uint64_t *cookie, size_t n)
 {
 	struct { /* union bpf_attr's link_create with its uprobe_multi */
 		uint32_t prog_fd, target_fd, attach_type, flags;
@@ -200,6 +206,7 @@ static int multi_link(int prog, const char *file, const uint64_t *off,
 		.offsets = (uintptr_t)off,
 		.cookies = (uintptr_t)cookie,
 		.cnt = (uint32_t)n,
+		.multi_flags = flags,
 	};
 	long fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 
@@ -207,7 +214,8 @@ static int multi_link(int prog, const char *file, const uint64_t *off,
 }
 
 static int attach_multi(struct arena *a, const struct weld *w, struct kernel *k,
-			uint32_t prog, const char *file, struct err *e)
+			uint32_t prog, uint8_t when, const char *file,
+			struct err *e)
 {
 	const struct bpf_prog *p = &w->set.prog[prog];
 	const struct bpf_program *bp =
@@ -218,17 +226,22 @@ static int attach_multi(struct arena *a, const struct weld *w, struct kernel *k,
 	int fd;
 
 	/* Backwards: on one address the last one runs first. */
-	for (size_t i = w->links.nlink; i-- > 0;)
-		if (w->links.link[i].prog == prog &&
-		    w->probe_of[i] != UINT32_MAX) {
-			off[at] = image_offset(&w->img, w->links.link[i].addr);
-			cookie[at++] = w->links.link[i].cookie;
-		}
-	fd = multi_link(bpf_program__fd(bp), file, off, cookie, n);
+	for (size_t i = w->links.nlink; i-- > 0;) {
+		const struct link *l = &w->links.link[i];
+
+		if (l->prog != prog || l->when != when ||
+		    w->probe_of[i] == UINT32_MAX)
+			continue;
+		off[at] = image_offset(&w->img, l->addr);
+		cookie[at++] = l->cookie;
+	}
+	fd = multi_link(bpf_program__fd(bp), file,
+			when == WHEN_RETURNED ? MULTI_RETURN : 0, off, cookie,
+			at);
 	if (fd < 0)
 		return fail(e, file, NOWHERE,
 			    "the kernel cannot attach %s to %zu sites: %s",
-			    p->name, n, strerror(-fd));
+			    p->name, at, strerror(-fd));
 	k->multi_fd[k->nmulti++] = fd;
 	return 0;
 }
@@ -247,19 +260,21 @@ static int attach_all(struct arena *a, const struct weld *w, struct kernel *k,
 {
 	size_t n = w->links.nlink;
 	const struct link **v = arena_alloc(a, n * sizeof(*v));
-	bool *done = arena_alloc(a, w->set.nprog * sizeof(*done));
+	bool(*done)[KINDS] = arena_alloc(a, w->set.nprog * sizeof(*done));
 
 	for (size_t i = 0; i < n; i++)
 		v[i] = &w->links.link[i];
 	qsort(v, n, sizeof(*v), by_order);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t p = v[i]->prog;
+		uint8_t when = v[i]->when;
 
-		if (w->probe_of[v[i] - w->links.link] == UINT32_MAX || done[p])
+		if (w->probe_of[v[i] - w->links.link] == UINT32_MAX ||
+		    done[p][when])
 			continue;
 		if (links_of(w, p) >= k->multi_from) {
-			done[p] = true;
-			if (attach_multi(a, w, k, p, file, e))
+			done[p][when] = true;
+			if (attach_multi(a, w, k, p, when, file, e))
 				return -1;
 		} else if (attach_one(w, k, v[i], file, e)) {
 			return -1;
@@ -286,7 +301,7 @@ static bool has_multi(void)
 			     &opts);
 	if (prog < 0)
 		return false;
-	fd = multi_link(prog, "/", &off, NULL, 1);
+	fd = multi_link(prog, "/", 0, &off, NULL, 1);
 	close(prog);
 	return fd == -EBADF;
 }
@@ -299,7 +314,8 @@ static int attach(struct arena *a, const struct weld *w, const char *file,
 	k->multi_from = multi_from;
 	k->object = arena_alloc(a, w->set.nobject * sizeof(*k->object));
 	k->link = arena_alloc(a, w->links.nlink * sizeof(*k->link));
-	k->multi_fd = arena_alloc(a, w->set.nprog * sizeof(*k->multi_fd));
+	k->multi_fd =
+		arena_alloc(a, w->set.nprog * KINDS * sizeof(*k->multi_fd));
 	*out = k;
 	for (uint32_t i = 0; i < w->set.nobject; i++)
 		if (object_load(w, k, i, e))

@@ -8,6 +8,8 @@
  * What passes there can still break the target: pushf and syscall crash it, and
  * a VEX or EVEX instruction that has the opcode byte of a branch (vpshufd,
  * vpbroadcastb) is emulated as that branch, by branch_setup_xol_ops().
+ * A return probe is a breakpoint on its function's entry, where the return
+ * address is exchanged before the instruction runs: the same rules hold.
  */
 #include "rewriter/diff/diff.h"
 #include "rewriter/site/insn.h"
