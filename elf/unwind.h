@@ -61,9 +61,11 @@ struct unwind {
  * and those that are its caller's still.  They may be dead to the function: rbp
  * before it is popped; rbx when it was pushed, but the FDE says so later. */
 uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc);
-/* Is the stack pointer at pc where the function was entered: at the return
- * address? */
-bool unwind_at_return(const struct fde *of, uint64_t pc);
+/* How far is the stack pointer at pc below where it will be when the function
+ * has returned?  8: at the return address.  UNWIND_UNKNOWN where the frame is
+ * found by another register. */
+enum { UNWIND_UNKNOWN = INT32_MAX };
+int32_t unwind_height(const struct fde *of, uint64_t pc);
 /* Is a frame at px found the way one at py is? */
 bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
 		 const struct fde *y, uint64_t py);

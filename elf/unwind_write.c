@@ -347,14 +347,17 @@ uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc)
 	return r.now.needs | (CALLEE_SAVED & ~r.now.saved);
 }
 
-bool unwind_at_return(const struct fde *of, uint64_t pc)
+int32_t unwind_height(const struct fde *of, uint64_t pc)
 {
 	struct arena own = { NULL };
 	struct cfa r = { .prog = { .a = &own } };
 	bool known = cfa_at(&r, of, pc);
 
 	arena_free(&own);
-	return known && r.now.reg == CFA_REG_RSP && r.now.offset == 8;
+	if (!known || r.now.reg != CFA_REG_RSP ||
+	    r.now.offset != (int32_t)r.now.offset)
+		return UNWIND_UNKNOWN;
+	return (int32_t)r.now.offset;
 }
 
 static bool same_bytes(struct bytes x, struct bytes y)

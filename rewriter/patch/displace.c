@@ -52,28 +52,7 @@ void depth_change(struct depths *d, const struct code *c, int32_t by)
 	depth_note(d, c);
 }
 
-/* Offset of the opcode: behind legacy prefixes and REX, which goes to *rex. */
-static unsigned opcode_at(const uint8_t *p, unsigned len, uint8_t *rex)
-{
-	static const uint8_t prefix[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65,
-					  0x66, 0x67, 0xf0, 0xf2, 0xf3 };
-	unsigned i = 0;
-
-	while (i + 1 < len && memchr(prefix, p[i], sizeof(prefix)))
-		i++;
-	*rex = 0;
-	if (i + 1 < len && (p[i] & 0xf0) == 0x40)
-		*rex = p[i++];
-	return i;
-}
-
-static bool has_prefix(const uint8_t *p, unsigned opcode, uint8_t prefix)
-{
-	return memchr(p, prefix, opcode) != NULL;
-}
-
 enum { REX_W = 8, REX_B = 1 };
-enum { POP_RSP = 0x5c };
 enum { OP_GROUP5 = 0xff, GROUP5_CALL = 2, GROUP5_JMP = 4 };
 enum { MOD_DISP8 = 1, MOD_DISP32 = 2, MOD_REG = 3, RM_SIB = 4 };
 
@@ -92,16 +71,6 @@ static unsigned modrm_rm(uint8_t m)
 	return m & 7;
 }
 
-static int32_t imm_read(const uint8_t *p, unsigned size)
-{
-	int32_t v;
-
-	if (size == 1)
-		return (int8_t)*p;
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* call *-8(%rsp): what is read there is gone once the return address is
  * pushed. */
 static bool through_red_zone(const uint8_t *op, unsigned len, uint8_t rex)
@@ -112,14 +81,14 @@ static bool through_red_zone(const uint8_t *op, unsigned len, uint8_t rex)
 	if (modrm_rm(op[1]) != RM_SIB || (op[2] & 7) != RSP || rex & REX_B ||
 	    (mod != MOD_DISP8 && mod != MOD_DISP32))
 		return false;
-	disp = imm_read(op + 3, len - 3);
+	disp = insn_imm(op + 3, len - 3);
 	return disp < 0 && disp > -16;
 }
 
 static const char *indirect_refusal(const uint8_t *p, const struct insn *in)
 {
 	uint8_t rex;
-	unsigned op = opcode_at(p, in->len, &rex);
+	unsigned op = insn_opcode_at(p, in->len, &rex);
 	uint8_t m = p[op + 1];
 
 	if (p[op] != OP_GROUP5 || modrm_reg(m) != GROUP5_CALL)
@@ -134,11 +103,11 @@ static const char *indirect_refusal(const uint8_t *p, const struct insn *in)
 const char *displace_refusal(const uint8_t *p, const struct insn *in)
 {
 	uint8_t rex;
-	unsigned op = opcode_at(p, in->len, &rex);
+	unsigned op = insn_opcode_at(p, in->len, &rex);
 
 	if (in->endbr)
 		return "endbr64";
-	if (in->rip_off && has_prefix(p, op, 0x67))
+	if (in->rip_off && insn_has_prefix(p, op, 0x67))
 		return "an eip-relative operand";
 	if (in->flow == FLOW_LOOP && (p[op] < 0xe0 || p[op] > 0xe3))
 		return "xbegin";
@@ -164,55 +133,6 @@ static bool in_flow(const struct insn *in)
 	return (!insn_ends_flow(in) || in->flow == FLOW_STOP) && !is_call(in);
 }
 
-/* Instructions that move rsp by a constant and read no memory below it. */
-// clang-format off
-static const struct {
-	uint8_t op, mask, rex, modrm; /* modrm 0: has none */
-	int8_t push;                  /* bytes, when imm is 0 */
-	uint8_t imm;                  /* size of an immediate that is the change */
-	int8_t sign;                  /* +1: rsp falls by the immediate */
-} stack_ops[] = {
-	/* op    mask  rex   modrm push imm sign */
-	{ 0x50, 0xf8, 0,    0,     8,  0,  0 }, /* push reg */
-	{ 0x58, 0xf8, 0,    0,    -8,  0,  0 }, /* pop reg */
-	{ 0x6a, 0xff, 0,    0,     8,  0,  0 }, /* push $imm8 */
-	{ 0x68, 0xff, 0,    0,     8,  0,  0 }, /* push $imm32 */
-	{ 0x9c, 0xff, 0,    0,     8,  0,  0 }, /* pushfq */
-	{ 0x9d, 0xff, 0,    0,    -8,  0,  0 }, /* popfq */
-	{ 0x83, 0xff, 0x48, 0xec,  0,  1,  1 }, /* sub $imm8, %rsp */
-	{ 0x81, 0xff, 0x48, 0xec,  0,  4,  1 }, /* sub $imm32, %rsp */
-	{ 0x83, 0xff, 0x48, 0xc4,  0,  1, -1 }, /* add $imm8, %rsp */
-	{ 0x81, 0xff, 0x48, 0xc4,  0,  4, -1 }, /* add $imm32, %rsp */
-};
-// clang-format on
-
-enum stack_use { STACK_OTHER, STACK_PUSH_POP, STACK_ADD_SUB };
-
-/* By how much the instruction lowers rsp, when it is one of the table. */
-static enum stack_use stack_change(const uint8_t *p, const struct insn *in,
-				   int32_t *by)
-{
-	uint8_t rex;
-	unsigned op = opcode_at(p, in->len, &rex);
-
-	if (has_prefix(p, op, 0x66) || (p[op] == POP_RSP && !(rex & REX_B)))
-		return STACK_OTHER;
-	for (size_t i = 0; i < sizeof(stack_ops) / sizeof(*stack_ops); i++) {
-		if ((p[op] & stack_ops[i].mask) != stack_ops[i].op)
-			continue;
-		if (stack_ops[i].modrm && (rex != stack_ops[i].rex ||
-					   p[op + 1] != stack_ops[i].modrm))
-			continue;
-		*by = stack_ops[i].push;
-		if (!stack_ops[i].imm)
-			return STACK_PUSH_POP;
-		*by = stack_ops[i].sign *
-		      imm_read(p + op + 2, stack_ops[i].imm);
-		return STACK_ADD_SUB;
-	}
-	return STACK_OTHER;
-}
-
 /* Does it leave alone what was below the stack pointer?  A push overwrites
  * it; at a function's entry there is nothing. */
 static bool reads_no_stack(const uint8_t *p, const struct insn *in, bool entry)
@@ -224,7 +144,7 @@ static bool reads_no_stack(const uint8_t *p, const struct insn *in, bool entry)
 		return false;
 	if (in->nop)
 		return true;
-	switch (stack_change(p, in, &by)) {
+	switch (insn_stack(p, in, &by)) {
 	case STACK_PUSH_POP:
 		return true;
 	case STACK_ADD_SUB:
@@ -299,7 +219,7 @@ static void rsp_operand(struct code *c, uint8_t modrm, const uint8_t *sib,
 {
 	static const uint8_t size[] = { 0, 1, 4 };
 	unsigned n = size[modrm_mod(modrm)];
-	int64_t disp = (n ? imm_read(sib + 1, n) : 0) + (int64_t)by;
+	int64_t disp = (n ? insn_imm(sib + 1, n) : 0) + (int64_t)by;
 	bool small = disp >= INT8_MIN && disp <= INT8_MAX;
 
 	code_u8(c, (modrm & 0x3f) | (small ? MOD_DISP8 : MOD_DISP32) << 6);
@@ -316,7 +236,7 @@ static void indirect_operand(struct code *c, const uint8_t *p,
 			     const struct insn *in, unsigned reg, int32_t by)
 {
 	uint8_t rex;
-	unsigned op = opcode_at(p, in->len, &rex);
+	unsigned op = insn_opcode_at(p, in->len, &rex);
 	uint8_t m = (uint8_t)((p[op + 1] & 0xc7) | reg << 3);
 	bool sib = modrm_mod(m) != MOD_REG && modrm_rm(m) == RM_SIB;
 
@@ -337,7 +257,7 @@ static void jump_indirect(struct code *c, const uint8_t *p,
 {
 	uint8_t rex;
 
-	code_bytes(c, p, opcode_at(p, in->len, &rex) + 1);
+	code_bytes(c, p, insn_opcode_at(p, in->len, &rex) + 1);
 	indirect_operand(c, p, in, GROUP5_JMP, 8);
 }
 
@@ -346,7 +266,7 @@ void displace_target(struct code *c, const struct image *img,
 {
 	const uint8_t *p = image_at(img, in->at, in->len);
 	uint8_t rex;
-	unsigned op = opcode_at(p, in->len, &rex);
+	unsigned op = insn_opcode_at(p, in->len, &rex);
 
 	for (unsigned i = 0; i < op; i++)
 		if (p[i] == 0x64 || p[i] == 0x65 || p[i] == 0x67)
@@ -370,7 +290,7 @@ static void loop(struct code *c, const uint8_t *p, const struct insn *in,
 	static const uint8_t over[] = { 0x02, 0xeb, 0x05 };
 	uint8_t rex;
 
-	code_bytes(c, p, opcode_at(p, in->len, &rex) + 1);
+	code_bytes(c, p, insn_opcode_at(p, in->len, &rex) + 1);
 	code_bytes(c, over, sizeof(over));
 	jump_open(c, in->target, taken);
 }
@@ -421,7 +341,7 @@ static void moved(struct code *c, const struct patch *p, const uint8_t *b,
 {
 	int32_t by = 0;
 
-	if (in->flow == FLOW_NEXT && stack_change(b, in, &by) != STACK_OTHER)
+	if (in->flow == FLOW_NEXT && insn_stack(b, in, &by) != STACK_OTHER)
 		d->now.moved += (uint32_t)by;
 	d->now.done = (uint32_t)(in->at + in->len - p->at);
 	depth_note(d, c);

@@ -161,8 +161,9 @@ static void tables_write(const struct tramp *t)
 
 /* DW_OP_*, those we write. */
 enum {
-	OP_CONST1S = 0x09, OP_AND = 0x1a, OP_PLUS = 0x22, OP_DUP = 0x12,
-	OP_PLUS_UCONST = 0x23, OP_SHL = 0x24, OP_GE = 0x2a, OP_LIT0 = 0x30,
+	OP_DEREF = 0x06, OP_CONST1S = 0x09, OP_DUP = 0x12, OP_AND = 0x1a,
+	OP_MINUS = 0x1c, OP_PLUS = 0x22, OP_PLUS_UCONST = 0x23, OP_SHL = 0x24,
+	OP_BRA = 0x28, OP_GE = 0x2a, OP_SKIP = 0x2f, OP_LIT0 = 0x30,
 	OP_BREG0 = 0x70, OP_DEREF_SIZE = 0x94,
 };
 
@@ -171,14 +172,26 @@ enum {
 	OP_BREG0 + CFA_REG_RIP, 0, OP_LIT0 + 15, OP_AND, OP_LIT0 + (n),        \
 		OP_GE, OP_LIT0 + 3, OP_SHL
 
-/* CFA: rsp, and 8 more behind each push.  Return address: in the entry, which
- * is 6 + disp32 from the pad's start, disp32 standing at its third byte. */
+/* The caller's rsp is rsp, and 8 more behind each push.  That is where the
+ * function's own CFA was; libgcc tells frames apart by their CFA, so ours is
+ * one more.
+ * The return address is in the entry, which is 6 + disp32 from the pad's start,
+ * disp32 standing at its third byte; while the entry's depth is not 0, it is
+ * another pad's. */
 static const uint8_t pad_frame[] = {
-	CFA_DEF_CFA_EXPRESSION, 20,
+	CFA_DEF_CFA_EXPRESSION, 22,
 	OP_BREG0 + CFA_REG_RSP, 0, BEHIND(6), OP_PLUS, BEHIND(11), OP_PLUS,
-	CFA_EXPRESSION, CFA_REG_RIP, 13,
-	OP_BREG0 + CFA_REG_RIP, 0, OP_CONST1S, 0xf0, OP_AND, OP_DUP,
-	OP_PLUS_UCONST, 2, OP_DEREF_SIZE, 4, OP_PLUS, OP_PLUS_UCONST, 6,
+	OP_LIT0 + 1, OP_PLUS,
+	CFA_VAL_EXPRESSION, CFA_REG_RSP, 2, /* from the CFA */
+	OP_LIT0 + 1, OP_MINUS,
+	CFA_EXPRESSION, CFA_REG_RIP, 28,
+	/*  0 */ OP_BREG0 + CFA_REG_RIP, 0, OP_CONST1S, 0xf0, OP_AND,
+	/*  5 */ OP_DUP, OP_PLUS_UCONST, 2, OP_DEREF_SIZE, 4, OP_PLUS,
+	/* 11 */ OP_PLUS_UCONST, 6,
+	/* 13 */ OP_DUP, OP_PLUS_UCONST, offsetof(struct weld_pad, depth),
+	/* 16 */ OP_DEREF_SIZE, 4, OP_BRA, 3, 0,
+	/* 21 */ OP_SKIP, 4, 0,
+	/* 24 */ OP_DEREF, OP_SKIP, (uint8_t)-23, 0xff,
 };
 
 static void pads_write(struct tramp *t, struct built *out)
@@ -227,7 +240,7 @@ static void go_back(struct tramp *t)
 static int late_write(struct tramp *t, struct late *l)
 {
 	struct point pt = { .kind = POINT_RETURN, .link = l->link,
-			    .nlink = l->nlink, .live.regs = ALL_REGS };
+			    .nlink = l->nlink, .live = { ALL_REGS, true } };
 	struct spot s = { .pt = &pt };
 
 	code_align(t->c, 16, 0xcc);

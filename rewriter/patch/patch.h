@@ -93,6 +93,7 @@ struct plan {
 	struct refusal *refusal; /* sorted by link */
 	size_t nrefusal;
 	const char **why;      /* per link: why it is not placed, or NULL */
+	uint32_t *head;        /* per link: the first one of its points */
 	/* Return probes that miss jumps out of their function: where the
 	 * return address must not be exchanged. */
 	size_t *untold;        /* per link: how many such jumps */

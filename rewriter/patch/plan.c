@@ -92,6 +92,8 @@ void points_add(const struct planner *pl, struct patch *p, size_t first,
 		x.before = (uint8_t)window_index(p, pl->want[i].at);
 		x.live = live_at(pl->s, func_around(pl->s, pl->want[i].at),
 				 pl->want[i].at);
+		/* Assembly may tell its caller something by a flag. */
+		x.live.flags |= x.kind == POINT_RETURN;
 		p->point = arena_push(pl->a, p->point, p->npoint,
 				      sizeof(*p->point));
 		p->point[p->npoint++] = x;
@@ -282,12 +284,14 @@ static void results_list(const struct planner *pl)
 	size_t n = pl->links->nlink;
 
 	o->why = arena_alloc(pl->a, (n + 1) * sizeof(*o->why));
+	o->head = arena_alloc(pl->a, (n + 1) * sizeof(*o->head));
 	o->untold = arena_alloc(pl->a, (n + 1) * sizeof(*o->untold));
 	o->refusal = arena_alloc(pl->a, (n + 1) * sizeof(*o->refusal));
 	for (size_t i = 0; i < pl->ngroup; i++) {
 		const struct group *g = &pl->group[i];
 
 		for (uint32_t k = g->link; k < g->link + g->nlink; k++) {
+			o->head[k] = g->link;
 			o->untold[k] = g->untold;
 			if (g->mode != MODE_OUT)
 				continue;
@@ -315,19 +319,18 @@ int plan_make(struct arena *a, const struct sites *s,
 
 size_t plan_places(const struct plan *p, uint32_t link, size_t *first)
 {
-	size_t lo = 0, hi = p->nplace, n;
+	size_t lo = 0, hi = p->nplace, n = 0;
 
-	while (lo < hi) { /* the last point that begins at or before link */
+	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (p->place[mid].link <= link)
+		if (p->place[mid].link < p->head[link])
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
-	for (n = 0; n < lo && p->place[lo - n - 1].link ==
-				      p->place[lo - 1].link;)
+	while (lo + n < p->nplace && p->place[lo + n].link == p->head[link])
 		n++;
-	*first = lo - n;
-	return p->why[link] ? 0 : n;
+	*first = lo;
+	return n;
 }

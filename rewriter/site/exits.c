@@ -13,9 +13,8 @@
  *   function           entered in the middle by another one: its ret may end
  *                      a call of that one
  *
- * A jump out of a body leaves the function when the stack pointer is at the
- * return address again, says its frame description.  An indirect jump before
- * that is a switch.
+ * A jump out of a body leaves the function, and a ret returns from it, when the
+ * stack pointer is at the return address again, says its frame description.
  */
 #include <stdlib.h>
 
@@ -203,19 +202,35 @@ static void exit_add(const struct sites *s, struct body *b, uint64_t at,
 	b->ntail += kind != EXIT_RET;
 }
 
-/* A jump out, as far as one can see.  While the function still has a frame, it
- * goes to code that belongs to it as to others. */
+enum { AT_RETURN = 8 }; /* unwind_height() at the return address */
+
+/* A jump out, as far as one can see.  While the function still has a frame, a
+ * direct one goes to code that belongs to it as to others, and an indirect one
+ * is a switch; when the return address is gone, it stands for a ret. */
 static void tail_note(const struct sites *s, struct body *b,
 		      const struct insn *in, enum exit_kind kind)
 {
 	const struct fde *fde = image_fde(s->img, in->at);
+	int32_t height = fde ? unwind_height(fde, in->at) : 0;
 
-	if (fde && unwind_at_return(fde, in->at))
-		exit_add(s, b, in->at, kind);
-	else if (!fde)
+	if (!fde)
 		b->why = "it jumps away and has no frame description";
+	else if (height == AT_RETURN)
+		exit_add(s, b, in->at, kind);
+	else if (height < AT_RETURN)
+		b->why = "it returns by a jump";
 	else if (kind != EXIT_IND)
 		b->why = "it shares code with other functions";
+}
+
+static void ret_note(const struct sites *s, struct body *b,
+		     const struct insn *in)
+{
+	const struct fde *fde = image_fde(s->img, in->at);
+
+	if (fde && unwind_height(fde, in->at) != AT_RETURN)
+		b->why = "it has a ret that is a jump";
+	exit_add(s, b, in->at, EXIT_RET);
 }
 
 static void exit_note(const struct sites *s, struct body *b,
@@ -223,7 +238,7 @@ static void exit_note(const struct sites *s, struct body *b,
 {
 	switch (in->flow) {
 	case FLOW_RET:
-		exit_add(s, b, in->at, EXIT_RET);
+		ret_note(s, b, in);
 		break;
 	case FLOW_JMP:
 		if (!stays(b, in->target))
@@ -240,6 +255,43 @@ static void exit_note(const struct sites *s, struct body *b,
 	default:
 		break;
 	}
+}
+
+/* Does the frame description follow the stack pointer over an instruction that
+ * moves it?  Hand-written ones may not, and then they are not to be believed
+ * where a jump leaves: longjmp, above all. */
+static bool follows(const struct sites *s, const struct insn *in)
+{
+	const struct fde *fde = image_fde(s->img, in->at);
+	const uint8_t *p = image_at(s->img, in->at, in->len);
+	int32_t by = 0, before, after;
+	enum stack_use use;
+	struct effects fx;
+
+	if (in->flow != FLOW_NEXT || !fde || !p ||
+	    in->at + in->len >= fde->start + fde->size)
+		return true;
+	use = insn_stack(p, in, &by);
+	if (use == STACK_OTHER && insn_effects(p, in->len, &fx) &&
+	    !(fx.writes & REG_BIT(RSP)))
+		return true;
+	before = unwind_height(fde, in->at);
+	after = unwind_height(fde, in->at + in->len);
+	if (before == UNWIND_UNKNOWN || after == UNWIND_UNKNOWN)
+		return true;
+	return use != STACK_OTHER && after - before == by;
+}
+
+static bool all_follow(const struct sites *s, const struct body *b)
+{
+	struct insn in;
+
+	for (size_t i = 0; i < b->npart; i++)
+		for (uint64_t at = b->part[i].lo;
+		     decode(s, at, b->part[i].hi, &in); at += in.len)
+			if (!follows(s, &in))
+				return false;
+	return true;
 }
 
 /* May execution arrive behind this instruction?  A call at the very end of a
@@ -292,4 +344,6 @@ void body_find(const struct sites *s, const struct func *f, struct body *out)
 		if (why && !out->why)
 			out->why = why;
 	}
+	if (out->ntail && !out->why && !all_follow(s, out))
+		out->why = "its frame description does not follow the stack";
 }

@@ -58,6 +58,19 @@ struct effects {
 bool insn_decode(const uint8_t *p, size_t len, uint64_t at, struct insn *out);
 /* Slower: registers and flags as well. */
 bool insn_effects(const uint8_t *p, size_t len, struct effects *out);
+/* --- stack.c: parts of the encoding.  Offset of the opcode, behind legacy
+ * prefixes and REX, which goes to *rex (0: none). */
+unsigned insn_opcode_at(const uint8_t *p, unsigned len, uint8_t *rex);
+/* Is the prefix among the bytes before the opcode? */
+bool insn_has_prefix(const uint8_t *p, unsigned opcode, uint8_t prefix);
+/* A sign-extended immediate of 1 or 4 bytes. */
+int32_t insn_imm(const uint8_t *p, unsigned size);
+/* By how much an instruction lowers rsp, when that is a constant and it reads
+ * no memory below rsp. */
+enum stack_use { STACK_OTHER, STACK_PUSH_POP, STACK_ADD_SUB };
+enum stack_use insn_stack(const uint8_t *p, const struct insn *in,
+			  int32_t *by);
+
 /* Text of one instruction for people ("mov %rsp, %rbp"). */
 void insn_print(const uint8_t *p, size_t len, uint64_t at, char *buf,
 		size_t size);
