@@ -26,7 +26,7 @@ enum { BARE, WELDED, KERNEL, NCOPY };
 static const char *const copy_name[NCOPY] = { "bare", "welded", "kernel" };
 
 struct row {
-	const char *title, *prog, *where;
+	const char *title, *prog, *where; /* function row_PROG */
 	struct series ns[NCOPY];
 };
 static struct row rows[] = {
@@ -35,6 +35,9 @@ static struct row rows[] = {
 	{ .title = "array counter", .prog = "array" },
 	{ .title = "hash counter", .prog = "hash" },
 	{ .title = "array, 2nd thread", .prog = "array", .where = "thread" },
+	{ .title = "return", .prog = "return" },
+	{ .title = "entry and return", .prog = "both" },
+	{ .title = "return, late", .prog = "tail" },
 };
 enum { NROWS = sizeof(rows) / sizeof(*rows) };
 
@@ -162,9 +165,9 @@ static int probes_check(struct hits *h)
 	if (reader_open(&h->w->arena, h->region, READER_READ, &r, h->e))
 		return -1;
 	for (size_t i = 0; i < h->w->links.nlink && !bad; i++) {
-		uint32_t prog = h->w->links.link[i].prog;
+		const char *func = h->w->links.link[i].func->name;
 
-		bad = must_be(h, WELDED, "the probe", h->w->set.prog[prog].name,
+		bad = must_be(h, WELDED, "the probe", func + strlen("row_"),
 			      reader_probe(&r, h->w->probe_of[i]).hits);
 	}
 	reader_close(&r);

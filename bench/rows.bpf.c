@@ -55,4 +55,28 @@ int hash(struct pt_regs *ctx)
 	return 0;
 }
 
+SEC("uretprobe/target:row_return")
+int returned(void *ctx)
+{
+	return 0;
+}
+
+SEC("uprobe/target:row_both")
+int both_in(void *ctx)
+{
+	return 0;
+}
+
+SEC("uretprobe/target:row_both")
+int both_out(void *ctx)
+{
+	return 0;
+}
+
+SEC("uretprobe/target:row_tail") /* ends in a jump */
+int tail(void *ctx)
+{
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

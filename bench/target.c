@@ -38,6 +38,25 @@ ROW(empty)
 ROW(args)
 ROW(array)
 ROW(hash)
+ROW(return)
+ROW(both)
+
+/* It ends in a jump to another function, behind which the probe is. */
+__asm__(".pushsection .text\n"
+	".p2align 5\n"
+	".type row_tail, @function\n"
+	"row_tail: .cfi_startproc\n"
+	"	push %rbp\n"
+	"	.cfi_def_cfa_offset 16\n"
+	"	mov %rsp, %rbp\n"
+	"	pop %rbp\n"
+	"	.cfi_def_cfa_offset 8\n"
+	"	jmp row_end\n"
+	"	.cfi_endproc\n"
+	".size row_tail, .-row_tail\n"
+	".popsection\n");
+long row_tail(long, long, long, long);
+ROW(end)
 
 typedef long row_fn(long, long, long, long);
 static const struct row {
@@ -48,6 +67,9 @@ static const struct row {
 	{ "args", row_args },
 	{ "array", row_array },
 	{ "hash", row_hash },
+	{ "return", row_return },
+	{ "both", row_both },
+	{ "tail", row_tail },
 };
 
 struct job {
