@@ -142,6 +142,21 @@ static bool is_ifunc(const struct image *img, const struct spec *sp)
 	return false;
 }
 
+/* What to do where names are few; else the names that are like this one. */
+static const char *no_function_hint(struct bind *b, const struct spec *sp,
+				    const char **name, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < b->img->nsym; i++)
+		if (b->img->sym[i].from != SYM_DYNSYM)
+			return names_closest(b->a, sp->func, name, n);
+	return arena_printf(b->a,
+			    "%s: the file is stripped, list has what "
+			    "is left",
+			    names_closest(b->a, sp->func, name, n));
+}
+
 static int no_function(struct bind *b, const struct spec *sp)
 {
 	const char **name =
@@ -162,7 +177,7 @@ static int no_function(struct bind *b, const struct spec *sp)
 	return fail(b->e, b->img->path, NOWHERE, "no function '%s%s%s'%s",
 		    sp->func, sp->version ? "@" : "",
 		    sp->version ? sp->version : "",
-		    names_closest(b->a, sp->func, name, n));
+		    no_function_hint(b, sp, name, n));
 }
 
 static int find_function(struct bind *b, const struct spec *sp, uint64_t *addr)

@@ -130,7 +130,8 @@ static int sec_target(struct arena *a, const char *sec, const char *target,
 	function(colon + 1, out);
 	if (out->glob)
 		return fail(e, NULL, NOWHERE,
-			    "SEC(\"%s\"): only uprobe.multi takes a pattern",
+			    "SEC(\"%s\"): only uprobe.multi and -p take a "
+			    "pattern",
 			    sec);
 	if (out->kind == SPEC_URETPROBE && out->offset)
 		return fail(e, NULL, NOWHERE,

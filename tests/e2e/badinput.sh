@@ -57,6 +57,7 @@ ln -s loop loop; welds 1 "symbolic links" loop $B
 poke c32 4 '\x01'; welds 3 "not a 64-bit ELF" c32 $B
 poke big 5 '\x02'; welds 3 "not a little-endian" big $B
 poke arm 18 '\xb7'; welds 3 "machine 183, not x86-64" arm $B
+welds 3 "a BPF object, not an x86-64 program" $B count
 poke core 16 '\x04'; welds 3 "core dump" core $B
 poke type 16 '\x09'; welds 3 "ELF type 9" type $B
 poke noload 56 '\x00'; welds 3 "no LOAD segment" noload $B
@@ -190,6 +191,8 @@ rm damaged hurt.o
 # --- Probes and options.
 
 welds 1 "no function 'wrk' (did you mean work?)" count $B -p count=uprobe:wrk
+strip -o bare count
+welds 1 "no function 'work': the file is stripped" bare $B -p count=uprobe:work
 welds 1 "not the beginning of an instruction" count $B -p count=uprobe:work+1
 welds 1 "past the end of 'work'" count $B -p count=uprobe:work+0x999
 welds 1 "no function is known" count $B -p count=uprobe:0x1

@@ -110,5 +110,5 @@ let 'x = 5, y = x << 2'
 echo "$x $y ${!BASH_VERS*}"
 history -c
 help test >/dev/null
-type words | head -2 >/dev/null
+type words | sed -n 1,2p >/dev/null
 trap 'echo bye' EXIT

@@ -49,7 +49,7 @@ static const struct {
 } bad_secs[] = {
 	{ "uprobe/main",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "uprobe/app:",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
-	{ "uprobe/app:f*",           "only uprobe.multi",        ERR_FAILED },
+	{ "uprobe/app:f*",           "only uprobe.multi and -p", ERR_FAILED },
 	{ "uretprobe/app:f+4",       "a return probe takes no offset", ERR_FAILED },
 	{ "uretprobe/app:f*",        "only uprobe.multi",        ERR_FAILED },
 	{ "uprobe.session/app:f",    "not supported yet",        ERR_UNSUPPORTED },
