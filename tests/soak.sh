@@ -11,12 +11,14 @@ SEEDS=${SEEDS:-20}
 . tests/targets/common.sh
 
 unset SHORT
-times=3
 entries_begin
 for name in ${*:-$(targets)}; do
-	targets | grep -qx "$name" || die "$name: no such target"
+	targets | grep -x "$name" >/dev/null || die "$name: no such target"
 	target_find "$name" || continue
 	coverage 98
+	times=3
+	# Once is ten million hits, and a hit is up to nine microseconds.
+	[ "$name" != libcrypto ] || times=1
 	judge
 done
 [ $# = 0 ] || exit 0
