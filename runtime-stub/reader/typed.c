@@ -8,6 +8,7 @@
 
 enum {
 	DEPTH = JSON_DEPTH / 2, /* of nested types */
+	OUTERMOST = DEPTH - 4,  /* a data section is three levels of JSON */
 	CHAIN = 32,             /* of typedef, const, volatile, ... */
 };
 
@@ -320,8 +321,11 @@ static void show_kind(struct show *s, const struct btf_type *t, struct bytes v,
 		show_members(s, t, v, depth);
 		json_end(s->j);
 		break;
-	case BTF_KIND_DATASEC:
-		show_section(s, t, v, depth);
+	case BTF_KIND_DATASEC: /* one in a type only a hostile BTF has */
+		if (depth == OUTERMOST - 1)
+			show_section(s, t, v, depth);
+		else
+			json_null(s->j);
 		break;
 	default:
 		json_null(s->j);
@@ -353,8 +357,7 @@ void typed_json(struct json *j, const struct btf *btf, uint32_t type,
 	struct show s = { j, btf, (1 << 16) + 64 * value.n };
 
 	if (btf && type)
-		/* A data section nests two levels of JSON, a type one. */
-		show(&s, type, value, DEPTH - 4);
+		show(&s, type, value, OUTERMOST);
 	else
 		json_null(j);
 }

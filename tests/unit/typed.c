@@ -197,7 +197,7 @@ static void pretty(void **state)
 	free(out);
 }
 
-/* Types that contain themselves: typedefs, arrays and structs. */
+/* Types that contain themselves: typedefs, arrays, structs, sections. */
 static void endless_types(void **state)
 {
 	struct btf *loop = btf__new_empty(), *keep = btf;
@@ -212,6 +212,9 @@ static void endless_types(void **state)
 	btf__add_field(loop, "x", 4, 0, 0);
 	btf__add_field(loop, NULL, 4, 0, 0);
 	btf__add_field(loop, "y", 4, 0, 0);
+	btf__add_datasec(loop, "d", 8);
+	btf__add_datasec_var_info(loop, 5, 0, 8);
+	assert_json(5, zero, 8, "{\"d\":[{\"d\":null}]}");
 	assert_json(1, zero, 8, "null");
 	assert_json(3, zero, 8, "[]");
 	{
