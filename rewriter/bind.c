@@ -22,7 +22,7 @@ struct bind {
 	const struct image *img;
 	const struct bpf_set *set;
 	struct links *out;
-	uint32_t order;
+	uint32_t order, session;
 	struct err *e;
 };
 
@@ -213,23 +213,35 @@ static const struct func *function_of(const struct bind *b, uint64_t addr)
 
 /* --- links ------------------------------------------------------------- */
 
-static void add_link(struct bind *b, uint32_t prog, const struct spec *sp,
-		     const struct func *f, uint64_t addr)
+static void add_one(struct bind *b, uint32_t prog, const struct spec *sp,
+		    const struct func *f, uint64_t addr, enum link_when when)
 {
 	struct links *l = b->out;
 
 	l->link = arena_push(b->a, l->link, l->nlink, sizeof(*l->link));
 	l->link[l->nlink++] = (struct link){
 		.prog = prog,
-		.when = sp->kind == SPEC_URETPROBE ? WHEN_RETURNED
-						   : WHEN_REACHED,
+		.when = (uint8_t)when,
 		.addr = addr,
 		.func = f,
 		.offset = addr - f->addr,
 		.cookie = sp->cookie,
 		.order = b->order,
+		.session = sp->kind == SPEC_SESSION ? b->session : 0,
 		.glob = sp->glob,
 	};
+}
+
+static void add_link(struct bind *b, uint32_t prog, const struct spec *sp,
+		     const struct func *f, uint64_t addr)
+{
+	b->session++;
+	if (sp->kind != SPEC_URETPROBE)
+		add_one(b, prog, sp, f, addr, WHEN_REACHED);
+	else
+		add_one(b, prog, sp, f, addr, WHEN_RETURNED);
+	if (sp->kind == SPEC_SESSION)
+		add_one(b, prog + 1, sp, f, addr, WHEN_RETURNED);
 }
 
 static int bad_boundary(struct bind *b, uint64_t addr, uint64_t before,
@@ -250,7 +262,7 @@ static int link_at(struct bind *b, uint32_t prog, const struct spec *sp,
 	if (!f)
 		return fail(b->e, b->img->path, addr,
 			    "no function is known at this address");
-	if (addr != f->addr && sp->kind == SPEC_URETPROBE)
+	if (addr != f->addr && sp->kind != SPEC_UPROBE)
 		return fail(b->e, b->img->path, addr,
 			    "a return probe needs a function's entry; '%s' "
 			    "begins at 0x%" PRIx64,
@@ -374,7 +386,7 @@ static int check_option(struct bind *b, const char *opt)
 	for (i = 0; i < b->set->nprog; i++) {
 		const struct bpf_prog *p = &b->set->prog[i];
 
-		if (!option_for(opt, p->name))
+		if (!option_for(opt, p->name) || p->session == SESSION_RETURN)
 			continue;
 		if (found)
 			return misuse(b->e,
@@ -402,6 +414,14 @@ static int bind_option(struct bind *b, uint32_t prog, const char *opt)
 	if (!is_target(b->img, sp.binary))
 		return misuse(b->e, "-p %s: '%s' is not the target '%s'", opt,
 			      sp.binary, b->img->path);
+	if (b->set->prog[prog].session == SESSION_ENTRY) {
+		if (sp.kind != SPEC_UPROBE || sp.offset)
+			return misuse(b->e,
+				      "-p %s: a session is on entry and return "
+				      "of a function: uprobe:FUNCTION",
+				      opt);
+		sp.kind = SPEC_SESSION;
+	}
 	return link_spec(b, prog, &sp);
 }
 
@@ -466,7 +486,7 @@ int bind_links(struct arena *a, const struct sites *s,
 	       const struct bpf_set *set, const char *const *opt, uint32_t nopt,
 	       struct links *out, struct err *e)
 {
-	struct bind b = { a, s, s->img, set, out, 0, e };
+	struct bind b = { a, s, s->img, set, out, 0, 0, e };
 	uint32_t prog, k;
 
 	memset(out, 0, sizeof(*out));
@@ -475,6 +495,9 @@ int bind_links(struct arena *a, const struct sites *s,
 			return -1;
 	for (prog = 0; prog < set->nprog; prog++) {
 		bool named = false;
+
+		if (set->prog[prog].session == SESSION_RETURN)
+			continue; /* comes with the one before it */
 
 		for (k = 0; k < nopt; k++) {
 			if (!option_for(opt[k], set->prog[prog].name))

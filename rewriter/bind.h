@@ -43,6 +43,8 @@ struct link {
 	uint64_t offset;          /* addr - func->addr */
 	uint64_t cookie;          /* bpf_get_attach_cookie() */
 	uint32_t order;           /* attach order, for sorting */
+	uint32_t session;         /* 0, or the same for an entry and its return
+				     that are one session */
 	bool glob;                /* its spec was a glob: it may be left out
 				     where it cannot be placed */
 };

@@ -62,6 +62,19 @@ static const char *const late_roots[] = { "weld_exchange", "weld_exchange_to",
 					  "weld_origin", "weld_pad" };
 enum { NLATE_ROOTS = sizeof(late_roots) / sizeof(*late_roots) };
 
+static const char *const session_roots[] = { "weld_session_begin",
+					     "weld_session_find",
+					     "weld_session_end" };
+enum { NSESSION_ROOTS = sizeof(session_roots) / sizeof(*session_roots) };
+
+static bool any_session(const struct weld *w)
+{
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		if (w->places[p] && w->set.prog[p].session)
+			return true;
+	return false;
+}
+
 static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 			 const char **root)
 {
@@ -77,6 +90,8 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 		root[n++] = "weld_vm";
 	for (size_t i = 0; w->plan.nlate && i < NLATE_ROOTS; i++)
 		root[n++] = late_roots[i];
+	for (size_t i = 0; any_session(w) && i < NSESSION_ROOTS; i++)
+		root[n++] = session_roots[i];
 	for (uint32_t p = 0; p < w->set.nprog; p++)
 		if (w->places[p])
 			code_helpers(&w->set, &w->set.prog[p],
@@ -142,7 +157,7 @@ static int program_place(struct weld *w, uint32_t p, size_t sites,
 
 	if (code_subprograms(&w->rx, &env, p, prog, w->sub[p], e))
 		return -1;
-	if (inline_pays(&w->facts[p], sites))
+	if (!prog->session && inline_pays(&w->facts[p], sites))
 		return 0;
 	return code_function(&w->rx, &env, p, prog, 0, &w->func_of[p], e);
 }

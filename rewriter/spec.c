@@ -4,6 +4,7 @@
  *   SEC()  libbpf's:  uprobe/BINARY:FUNC[@VER][+OFF]     also uprobe.s
  *                     uprobe.multi/BINARY:GLOB           also uprobe.multi.s
  *                     uretprobe/..., uretprobe.multi/... the same, no +OFF
+ *                     uprobe.session/BINARY:GLOB         entry and return
  *                     uprobe                             no target: needs -p
  *   -p     bpftrace's: uprobe:FUNC[@VER][+OFF]  uprobe:0xADDR  uprobe:GLOB
  *                     uprobe:BINARY:FUNC...              then ",cookie=N"
@@ -34,7 +35,8 @@ static const struct {
 	{ "uretprobe.s",       true,  false,  false, SPEC_URETPROBE },
 	{ "uretprobe.multi",   true,  true,   false, SPEC_URETPROBE },
 	{ "uretprobe.multi.s", true,  true,   false, SPEC_URETPROBE },
-	{ "uprobe",            false, false,  true,  0 }, /* uprobe.session */
+	{ "uprobe.session",    true,  true,   false, SPEC_SESSION },
+	{ "uprobe.session.s",  true,  true,   false, SPEC_SESSION },
 	{ "usdt",              false, false,  true,  0 },
 	{ "tp",                false, false,  true,  0 },
 	{ "tracepoint",        false, false,  true,  0 },

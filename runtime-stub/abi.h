@@ -31,6 +31,7 @@
  *     weld_origin       rdi: a return address; rax: the one it leads to
  *                       through pads.  Keeps all other registers.
  *     weld_pad          where a pad goes on; see returns.c
+ *     weld_session_*    session.c: what an entry leaves to its return
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
  *     helper_NAME       one for each row of helpers.def:
  *                       uint64_t (uint64_t r1, .. uint64_t r5)
@@ -48,8 +49,12 @@ struct hit {
 		di, orig_ax, ip, cs, flags, sp, ss;
 	uint64_t cookie;  /* bpf_get_attach_cookie() */
 	uint64_t func_ip; /* bpf_get_func_ip() */
+	uint64_t session; /* bpf_session_cookie() */
 };
-enum { PT_REGS_SIZE = 168, HIT_SIZE = 184, USER_CS = 0x33, USER_SS = 0x2b };
+enum {
+	PT_REGS_SIZE = 168, HIT_SIZE = 192, HIT_SESSION = 184,
+	USER_CS = 0x33, USER_SS = 0x2b,
+};
 
 struct init_record { /* bytes that are not zero in a fresh region */
 	uint64_t to;      /* region offset */

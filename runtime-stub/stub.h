@@ -6,6 +6,7 @@
  *   file.c      the region's file: open, check, create
  *   own.c       who may count hits without a lock
  *   returns.c   return addresses that are exchanged for pads
+ *   session.c   what an entry leaves to its return
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_* on ARRAY; hash.c: on HASH
  *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk

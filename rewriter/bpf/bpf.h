@@ -51,6 +51,9 @@ struct bpf_prog {
 	const char *section;   /* SEC() as written, without a leading '?' */
 	uint32_t object;
 	bool optional;         /* SEC("?...") */
+	/* SEC("uprobe.session"): what runs on entry and what runs on return are
+	 * two programs here, the second right behind the first. */
+	enum bpf_session { SESSION_NONE, SESSION_ENTRY, SESSION_RETURN } session;
 	struct bpf_insn *insn; /* [0, ninsn): the program, then its subprogs */
 	uint32_t ninsn;
 	uint32_t *sub;         /* first insn of each subprogram; sub[0] == 0 */

@@ -136,6 +136,8 @@ static int call(struct job *j, const struct obj_func *f, uint32_t i,
 	int64_t start = (int64_t)f->start + i + insn->imm + 1;
 
 	if (s && s->sec == SHN_UNDEF) {
+		if (session_call(j->p, insn, s->name))
+			return 0;
 		if (s->bind != STB_WEAK)
 			return refuse(j->e, j->o->path, NOWHERE,
 				      "program '%s': kernel function '%s' is "

@@ -112,7 +112,8 @@ static int complete(struct arena *a, const struct object *o,
 	if (link_prog(a, o, set, f, p, e) || check_shape(p, o->path, e))
 		return -1;
 	prune_dead(a, set, p);
-	if (check_missing(a, o, p, e) || bpf_check(p, o->path, e))
+	if (check_missing(a, o, p, e) || session_finish(a, p, o->path, e) ||
+	    bpf_check(p, o->path, e))
 		return -1;
 	p->stack = check_stack(p);
 	return 0;
@@ -129,9 +130,9 @@ static void leave_out(struct arena *a, struct bpf_set *set,
 	};
 }
 
-static int load_program(struct arena *a, const struct object *o,
-			struct bpf_set *set, const struct obj_func *f,
-			struct err *e)
+static int load_program_as(struct arena *a, const struct object *o,
+			   struct bpf_set *set, const struct obj_func *f,
+			   enum bpf_session session, struct err *e)
 {
 	const char *sec = o->sec[f->sec].name;
 	struct bpf_prog p = {
@@ -139,6 +140,7 @@ static int load_program(struct arena *a, const struct object *o,
 		.section = sec + (*sec == '?'),
 		.object = o->index,
 		.optional = *sec == '?',
+		.session = session,
 	};
 
 	if (complete(a, o, set, f, &p, e)) {
@@ -150,6 +152,20 @@ static int load_program(struct arena *a, const struct object *o,
 	set->prog = arena_push(a, set->prog, set->nprog, sizeof(*set->prog));
 	set->prog[set->nprog++] = p;
 	return 0;
+}
+
+static int load_program(struct arena *a, const struct object *o,
+			struct bpf_set *set, const struct obj_func *f,
+			struct err *e)
+{
+	const char *sec = o->sec[f->sec].name;
+
+	if (!is_session(sec + (*sec == '?')))
+		return load_program_as(a, o, set, f, SESSION_NONE, e);
+	return load_program_as(a, o, set, f, SESSION_ENTRY, e) ||
+			       load_program_as(a, o, set, f, SESSION_RETURN, e)
+		       ? -1
+		       : 0;
 }
 
 static int load_programs(struct arena *a, struct object *o, struct bpf_set *set,

@@ -121,6 +121,15 @@ const struct obj_reloc *object_reloc(const struct obj_section *s, uint64_t off);
 const struct obj_func *object_func(const struct object *o, uint32_t sec,
 				   uint64_t start);
 
+/* session.c: is this the SEC() of a session?  The call of a kernel function in
+ * one of its two programs; false: not one of ours.  The second half of that,
+ * when the program is linked and dead code is gone. */
+bool is_session(const char *sec);
+bool session_call(const struct bpf_prog *p, struct bpf_insn *insn,
+		  const char *name);
+int session_finish(struct arena *a, struct bpf_prog *p, const char *file,
+		   struct err *e);
+
 /* Opcodes, registers, jumps, reachability: what prune_dead() relies on. */
 int check_shape(const struct bpf_prog *p, const char *file, struct err *e);
 /* Remove what no value of frozen data lets the program reach. */

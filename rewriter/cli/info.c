@@ -56,6 +56,8 @@ static void probes_text(const struct info *in)
 		snprintf(place, sizeof(place),
 			 p->offset ? "%s+0x%" PRIx64 : "%s", p->func,
 			 p->offset);
+		if (strncmp(p->spec, "uretprobe", 9) == 0)
+			snprintf(place, sizeof(place), "%s returns", p->func);
 		printf("  %-3u %-14s %-24s %-20s %-8s", i, addr, place, p->prog,
 		       p->tactic);
 		if (!in->region.base) {

@@ -341,6 +341,10 @@ static int ctx_access(struct known *f, const struct bpf_insn *i, int64_t off,
 	unsigned bytes = insn_bytes(i);
 	bool inside = off >= 0 && off + bytes <= PT_REGS_SIZE;
 
+	if (f->p->session && off == HIT_SESSION) {
+		f->ctx_escapes = true;
+		return 0;
+	}
 	if (f->result || !f->ctx) {
 		f->ctx_escapes |= !inside;
 	} else if (!inside) {

@@ -24,6 +24,7 @@
 enum {
 	MULTI_FROM = 8,
 	ATTACH_UPROBE_MULTI = 48,
+	ATTACH_UPROBE_SESSION = 57,
 	MULTI_RETURN = 1, /* BPF_F_UPROBE_MULTI_RETURN */
 	KINDS = 2         /* enum link_when */
 };
@@ -107,10 +108,14 @@ static int program_prepare(const struct weld *w, const struct kernel *k,
 	if (!bp)
 		return fail(e, w->set.object[p->object].path, NOWHERE,
 			    "libbpf does not find program %s", p->name);
+	if (p->session == SESSION_RETURN)
+		return 0; /* to the kernel, it is the one before */
 	bpf_program__set_autoload(bp, n > 0);
 	bpf_program__set_type(bp, BPF_PROG_TYPE_KPROBE);
 	bpf_program__set_expected_attach_type(
-		bp, n >= k->multi_from ? ATTACH_UPROBE_MULTI : 0);
+		bp, p->session	       ? ATTACH_UPROBE_SESSION
+		    : n >= k->multi_from ? ATTACH_UPROBE_MULTI
+					 : 0);
 	return 0;
 }
 
@@ -192,8 +197,9 @@ static int attach_one(const struct weld *w, struct kernel *k,
 }
 
 /* A file descriptor, or -errno. */
-static int multi_link(int prog, const char *file, uint32_t flags,
-		      const uint64_t *off, const uint64_t *cookie, size_t n)
+static int multi_link(int prog, const char *file, uint32_t type,
+		      uint32_t flags, const uint64_t *off, 
+		      const uint64_t *cookie, size_t n)
 {
 	struct { /* union bpf_attr's link_create with its uprobe_multi */
 		uint32_t prog_fd, target_fd, attach_type, flags;
@@ -201,7 +207,7 @@ static int multi_link(int prog, const char *file, uint32_t flags,
 		uint32_t cnt, multi_flags, pid, pad;
 	} attr = {
 		.prog_fd = (uint32_t)prog,
-		.attach_type = ATTACH_UPROBE_MULTI,
+		.attach_type = type,
 		.path = (uintptr_t)file,
 		.offsets = (uintptr_t)off,
 		.cookies = (uintptr_t)cookie,
@@ -236,6 +242,8 @@ static int attach_multi(struct arena *a, const struct weld *w, struct kernel *k,
 		cookie[at++] = l->cookie;
 	}
 	fd = multi_link(bpf_program__fd(bp), file,
+			p->session ? ATTACH_UPROBE_SESSION
+				   : ATTACH_UPROBE_MULTI,
 			when == WHEN_RETURNED ? MULTI_RETURN : 0, off, cookie,
 			at);
 	if (fd < 0)
@@ -270,9 +278,11 @@ static int attach_all(struct arena *a, const struct weld *w, struct kernel *k,
 		uint8_t when = v[i]->when;
 
 		if (w->probe_of[v[i] - w->links.link] == UINT32_MAX ||
-		    done[p][when])
+		    done[p][when] ||
+		    w->set.prog[p].session == SESSION_RETURN)
 			continue;
-		if (links_of(w, p) >= k->multi_from) {
+		if (w->set.prog[p].session ||
+		    links_of(w, p) >= k->multi_from) {
 			done[p][when] = true;
 			if (attach_multi(a, w, k, p, when, file, e))
 				return -1;
@@ -301,7 +311,7 @@ static bool has_multi(void)
 			     &opts);
 	if (prog < 0)
 		return false;
-	fd = multi_link(prog, "/", 0, &off, NULL, 1);
+	fd = multi_link(prog, "/", ATTACH_UPROBE_MULTI, 0, &off, NULL, 1);
 	close(prog);
 	return fd == -EBADF;
 }

@@ -227,6 +227,89 @@ static void run_vm(struct tramp *t, const struct spot *s, uint32_t k)
 	code_call(t->c, stub_symbol(t->env->code.stub, "weld_vm"));
 }
 
+/* The number by which both sides of a session know it: that of the return's
+ * probe, or NO_PROBE when there is none. */
+enum { NO_PROBE = UINT32_MAX };
+static uint32_t session_of(const struct tramp *t, const struct link *l)
+{
+	const struct link *end = t->links->link + t->links->nlink, *x;
+
+	for (x = l; x < end && x->addr == l->addr; x++)
+		if (x->session == l->session && x->when == WHEN_RETURNED)
+			return t->env->probe_of[x - t->links->link];
+	return NO_PROBE;
+}
+
+/* Call the stub for a session: where the function's return address is and
+ * which session, or for weld_session_end the cell that it gave. */
+static void session_call(struct tramp *t, const struct spot *s,
+			 const struct link *l, const char *what)
+{
+	struct mem ret = { .base = RSP, .disp = (int32_t)s->keep.f.below };
+
+	x86_lea(t->c, RDI, &ret);
+	x86_set(t->c, RSI, session_of(t, l));
+	code_call(t->c, stub_symbol(t->env->code.stub, what));
+}
+
+static void session_end(struct tramp *t, const struct spot *s)
+{
+	struct mem cell = { .base = RSP,
+			    .disp = s->keep.f.hit + HIT_SESSION };
+
+	x86_load(t->c, 8, false, RDI, &cell);
+	code_call(t->c, stub_symbol(t->env->code.stub, "weld_session_end"));
+}
+
+static void session_keep(struct tramp *t, const struct spot *s)
+{
+	struct mem cell = { .base = RSP,
+			    .disp = s->keep.f.hit + HIT_SESSION };
+
+	x86_store(t->c, 8, &cell, RAX);
+}
+
+static void run_whole(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	if (form_of(t, s, k) == FORM_VM)
+		run_vm(t, s, k);
+	else
+		run_function(t, s, k);
+}
+
+/* When the entry's program gives anything but 0, there is no return for it. */
+static void session_entry(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	static const uint8_t test_eax[] = { 0x85, 0xc0 };
+	size_t over;
+
+	session_call(t, s, link_of(t, s, k), "weld_session_begin");
+	session_keep(t, s);
+	run_whole(t, s, k);
+	code_bytes(t->c, test_eax, sizeof(test_eax));
+	over = x86_skip(t->c, COND_E);
+	session_end(t, s);
+	x86_land(t->c, over);
+}
+
+/* Was there an entry that wants this return?  The rel32 that is taken when not
+ * is at the offset returned. */
+static size_t session_seek(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	static const uint8_t test_rax[] = { 0x48, 0x85, 0xc0 };
+
+	session_call(t, s, link_of(t, s, k), "weld_session_find");
+	code_bytes(t->c, test_rax, sizeof(test_rax));
+	code_jcc(t->c, COND_E, code_here(t->c));
+	return t->c->n - 4;
+}
+
+static void session_return(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	run_whole(t, s, k);
+	session_end(t, s);
+}
+
 static int run(struct tramp *t, struct spot *s, uint32_t k)
 {
 	const struct link *l = link_of(t, s, k);
@@ -235,8 +318,17 @@ static int run(struct tramp *t, struct spot *s, uint32_t k)
 	keep->f.site = l->addr;
 	keep->f.func_ip = l->addr;
 	keep->f.cookie = l->cookie;
+	if (l->session && l->when == WHEN_RETURNED)
+		session_keep(t, s);
 	if (keep->hit)
 		frame_hit_for(t->c, keep);
+	if (l->session) {
+		if (l->when == WHEN_REACHED)
+			session_entry(t, s, k);
+		else
+			session_return(t, s, k);
+		return 0;
+	}
 	switch (form_of(t, s, k)) {
 	case FORM_FUNCTION:
 		run_function(t, s, k);
@@ -254,15 +346,21 @@ static int run(struct tramp *t, struct spot *s, uint32_t k)
 
 static int program(struct tramp *t, struct spot *s, uint32_t k)
 {
+	const struct link *l = link_of(t, s, k);
 	struct cold *cold = &s->cold[k];
+	size_t unwanted = 0;
 
 	gate_test(t, s, k);
 	code_jcc(t->c, COND_E, code_here(t->c));
 	cold->je = t->c->n - 4;
 	cold->run = code_here(t->c);
+	if (l->session && l->when == WHEN_RETURNED)
+		unwanted = session_seek(t, s, k);
 	hit_count(t, s, k);
 	if (run(t, s, k))
 		return -1;
+	if (unwanted)
+		code_land(t->c, unwanted);
 	cold->next = code_here(t->c);
 	return 0;
 }

@@ -52,7 +52,7 @@ static const struct {
 	{ "uprobe/app:f*",           "only uprobe.multi and -p", ERR_FAILED },
 	{ "uretprobe/app:f+4",       "a return probe takes no offset", ERR_FAILED },
 	{ "uretprobe/app:f*",        "only uprobe.multi",        ERR_FAILED },
-	{ "uprobe.session/app:f",    "not supported yet",        ERR_UNSUPPORTED },
+	{ "uprobe.session/app",      "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "usdt/app:p:n",            "SEC(\"usdt/app:p:n\") is not supported yet: only uprobe",        ERR_UNSUPPORTED },
 	{ "tp/syscalls/sys_enter_x", "not supported yet",        ERR_UNSUPPORTED },
 	{ "tracepoint/a/b",          "not supported yet",        ERR_UNSUPPORTED },
