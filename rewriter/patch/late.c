@@ -164,7 +164,7 @@ enum {
 	OP_DEREF = 0x06, OP_CONST1S = 0x09, OP_DUP = 0x12, OP_AND = 0x1a,
 	OP_MINUS = 0x1c, OP_PLUS = 0x22, OP_PLUS_UCONST = 0x23, OP_SHL = 0x24,
 	OP_BRA = 0x28, OP_GE = 0x2a, OP_SKIP = 0x2f, OP_LIT0 = 0x30,
-	OP_BREG0 = 0x70, OP_DEREF_SIZE = 0x94,
+	OP_BREG0 = 0x70, OP_DEREF_SIZE = 0x94, OP_NOP = 0x96,
 };
 
 /* 1 << 3 where the pc is `n` bytes or more into its pad, else 0. */
@@ -184,7 +184,7 @@ static const uint8_t pad_frame[] = {
 	OP_LIT0 + 1, OP_PLUS,
 	CFA_VAL_EXPRESSION, CFA_REG_RSP, 2, /* from the CFA */
 	OP_LIT0 + 1, OP_MINUS,
-	CFA_EXPRESSION, CFA_REG_RIP, 28,
+	CFA_EXPRESSION, CFA_REG_RIP, 29,
 	/*  0 */ OP_BREG0 + CFA_REG_RIP, 0, OP_CONST1S, 0xf0, OP_AND,
 	/*  5 */ OP_DUP, OP_PLUS_UCONST, 2, OP_DEREF_SIZE, 4, OP_PLUS,
 	/* 11 */ OP_PLUS_UCONST, 6,
@@ -192,6 +192,7 @@ static const uint8_t pad_frame[] = {
 	/* 16 */ OP_DEREF_SIZE, 4, OP_BRA, 3, 0,
 	/* 21 */ OP_SKIP, 4, 0,
 	/* 24 */ OP_DEREF, OP_SKIP, (uint8_t)-23, 0xff,
+	/* 28 */ OP_NOP, /* libdw cannot skip to the end */
 };
 
 static void pads_write(struct tramp *t, struct built *out)

@@ -143,6 +143,20 @@ for region in $t/region off; do
 		die "$region: $(cat out)"
 	echo "program, ${region##*/}: $(cat out)"
 done
+# Return addresses that are pads, one of them a pad's.
+cat > tail.c <<'E'
+#define F __attribute__((noinline))
+F long leaf(long a, long b) { return a * b + (a ^ 3); }
+F long tail(long a, long b) { return leaf(b, a + 1); }
+long both(long a, long b) { return a & 1 ? tail(a * 2, b) : leaf(a, b) + 1; }
+E
+$CC -O2 -o tails prog.c tail.c
+$W weld tails "$O/unwind.bpf.o" -o w -p heavy=uretprobe:both \
+	-p light=uretprobe:tail -p whole=uretprobe:leaf > log
+rm -f region
+# shellcheck disable=SC2046
+./stepper main $(main tails) ./w > out 2>&1 || die "pads: $(cat out)"
+echo "pads: $(cat out)"
 # Without .eh_frame_hdr, there is a .debug_frame at least.
 $CC -O2 -static -o static prog.c lib.c
 $W weld static "$O/unwind.bpf.o" -o w -p heavy=uprobe:leaf > log
