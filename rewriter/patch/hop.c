@@ -6,6 +6,9 @@
  *   ...
  *   hop:   jmp trampoline 5 bytes that nobody else needs
  *
+ * Where the site alone is too short, as a ret is, the two bytes begin before
+ * it: `pop %rbp; ret`, `leave; ret` are in most functions.
+ *
  * There are two kinds of such bytes: padding between functions; and the end of
  * a window of ten bytes or more, of a site that is patched anyway (its window
  * is made longer if need be), or of a host: code that is moved for nothing but
@@ -25,6 +28,7 @@ enum {
 	BACK = 128 - SHORT_JUMP_SIZE, /* how far the short jump reaches */
 	AHEAD = 127 + SHORT_JUMP_SIZE,
 	ROOMY = 2 * JUMP_SIZE,
+	BEFORE = 4, /* how many instructions earlier a site may begin */
 };
 
 struct range {
@@ -77,13 +81,16 @@ static bool reaches(const struct patch *p, uint64_t hop)
 	return hop + BACK >= p->at && hop <= p->at + AHEAD;
 }
 
-/* Two bytes at the site: an instruction, or a lone ret and dead padding. */
-static bool site_fits(const struct hops *h, struct patch *p)
+/* Two bytes or more from p->at on, with the instruction at `site` in them: or
+ * a lone ret and dead padding. */
+static bool site_fits(const struct hops *h, struct patch *p, uint64_t site)
 {
 	const struct planner *pl = h->pl;
+	unsigned want = (unsigned)(site - p->at) + 1;
 	uint64_t end;
 
-	if (window_read(pl, p, SHORT_JUMP_SIZE))
+	want = want > SHORT_JUMP_SIZE ? want : SHORT_JUMP_SIZE;
+	if (window_read(pl, p, want) || window_index(p, site) < 0)
 		return false;
 	p->len = window_len(p);
 	p->tactic = TACTIC_HOP;
@@ -226,6 +233,29 @@ static bool joins(const struct hops *h, const struct stuck *v)
 	return false;
 }
 
+static bool hop_from(struct hops *h, struct patch *p, uint64_t site)
+{
+	return site_fits(h, p, site) &&
+	       (in_padding(h, p) || in_patch(h, p) || in_host(h, p));
+}
+
+/* From the site, or from instructions before it. */
+static bool hop_find(struct hops *h, uint64_t site, struct patch *p)
+{
+	uint64_t from[BEFORE];
+	size_t n = code_before(h->pl->s, site, from, BEFORE);
+
+	*p = patch_at(h->pl, site);
+	if (hop_from(h, p, site))
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		*p = patch_at(h->pl, from[i]);
+		if (hop_from(h, p, site))
+			return true;
+	}
+	return false;
+}
+
 void hops_place(const struct planner *pl, struct stuck *v, size_t *n)
 {
 	struct hops h = { .pl = pl, .nold = pl->out->npatch };
@@ -233,15 +263,13 @@ void hops_place(const struct planner *pl, struct stuck *v, size_t *n)
 	size_t left = 0;
 
 	for (size_t i = 0; i < *n; i++) {
-		struct patch *p = &v[i].p;
+		struct patch p;
 
 		if (joins(&h, &v[i]))
 			continue;
-		if (site_fits(&h, p) &&
-		    (in_padding(&h, p) || in_patch(&h, p) ||
-		     in_host(&h, p))) {
-			points_add(pl, p, v[i].first, v[i].n);
-			patch_add(&h, p);
+		if (hop_find(&h, v[i].p.at, &p)) {
+			points_add(pl, &p, v[i].first, v[i].n);
+			patch_add(&h, &p);
 		} else {
 			v[left++] = v[i];
 		}

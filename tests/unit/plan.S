@@ -266,6 +266,14 @@ SITE hop_to_host
 	mov $4, %edx
 	ret
 END hop_to_host, hop, 2
+BEGIN hop_from_before
+	test %edi, %edi
+	jne 1f
+	mov $2, %eax
+1:	pop %rbx
+SITE hop_from_before
+	ret
+END hop_from_before, hop, 2
 BEGIN endbr
 	.set ps_endbr, px_endbr
 	endbr64
