@@ -5,7 +5,10 @@
  * keep, and symbols.  An FDE's size wins over a symbol's, because assembly
  * often has no or wrong sizes.  Left out are FDEs of the PLT (one FDE covers
  * all its stubs).  A signal frame without a name begins one byte before the
- * code it is for and nobody calls it: it is marked a fragment.
+ * code it is for and nobody calls it: it is marked a fragment.  So are FDEs
+ * that begin with a nop and then a landing pad: gcc makes cold parts do so,
+ * because a landing pad at offset 0 would mean none; and FDEs without a name
+ * inside a function that has one (clone).
  *
  * A function that only a symbol of size 0 names keeps size 0; its end is not
  * known, and where one is needed the next known start stands in for it
@@ -160,6 +163,24 @@ static uint64_t size_of(const struct image *img, const struct plts *plts,
 	return size < room ? size : room;
 }
 
+/* A cold part whose first landing pad has been moved off its start. */
+static bool pad_behind_nops(const struct image *img, uint64_t addr)
+{
+	struct insn in;
+
+	while (image_is_code(img, addr)) {
+		uint64_t room = image_room(img, addr);
+
+		if (!insn_decode(image_at(img, addr, 1), room < 15 ? room : 15,
+				 addr, &in) || !in.nop)
+			return false;
+		addr += in.len;
+		if (addr_between(img->landing, img->nlanding, addr, addr + 1))
+			return true;
+	}
+	return false;
+}
+
 static void func_fill(struct arena *a, const struct image *img,
 		      const struct plts *plts, const struct fde *fde,
 		      struct func *f)
@@ -174,7 +195,8 @@ static void func_fill(struct arena *a, const struct image *img,
 	if (best && is_func(best))
 		f->fragment = strstr(f->name, ".cold") != NULL;
 	else
-		f->fragment = fde && (fde->fragment || fde->signal_frame);
+		f->fragment = fde && (fde->fragment || fde->signal_frame ||
+				      pad_behind_nops(img, f->addr));
 }
 
 static bool any_func(const struct symbol *y, size_t n)
@@ -287,6 +309,7 @@ int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	spans_find(a, img, t);
 	edges_find(a, img, t);
 	merge(a, img, out);
+	extents_grow(out);
 	mark_copied(img, out);
 	t->reach = arena_alloc(a, (out->nfunc + 1) * sizeof(*t->reach));
 	for (size_t i = 0; i < out->nfunc; i++) {

@@ -14,8 +14,9 @@
 #include "rewriter/site/insn.h"
 
 struct func {
-	uint64_t addr, size;  /* size from FDE, else symbol; may be 0: then
-				 nobody knows, and func_limit() stands in */
+	uint64_t addr, size;  /* size from FDE (and code that goes on behind
+				 it), else symbol; may be 0: then nobody
+				 knows, and func_limit() stands in */
 	const char *name;     /* best name: global before weak before local */
 	const char *version;  /* symbol version or NULL */
 	uint32_t sym, nsym;   /* aliases: image.sym[sym .. sym+nsym), all

@@ -64,6 +64,9 @@ uint64_t next_addr(const uint64_t *v, size_t n, size_t elem, uint64_t from);
 uint64_t next_symbol(const struct image *img, uint64_t from);
 uint64_t next_fde(const struct image *img, uint64_t from);
 
+/* extent.c: code behind the end of a frame description that belongs to it. */
+void extents_grow(struct sites *s);
+
 /* code.c: decode f from its start to the first boundary >= at.  False when
  * something before does not decode. */
 bool code_walk(const struct sites *s, const struct func *f, uint64_t at,

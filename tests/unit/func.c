@@ -206,6 +206,75 @@ static void boundaries(void **state)
 		-1);
 }
 
+/* --- what lies behind a frame description --------------------------------- */
+
+enum { BEHIND = 0x10, PART = 0x16, AFTER = 0x1a, DATA = 0x20, PADDED = 0x40 };
+
+static uint8_t code[0x60];
+static struct fde described[] = {
+	{ .start = TEXT,          .size = BEHIND },
+	{ .start = TEXT + PART,   .size = 4 },
+	{ .start = TEXT + DATA,   .size = 8 },
+	{ .start = TEXT + PADDED, .size = 8 },
+};
+static struct symbol sized[] = {
+	{ .name = "clone", .addr = TEXT, .size = AFTER, .type = STT_FUNC },
+	{ .name = "data", .addr = TEXT + DATA, .size = 0x18,
+	  .type = STT_FUNC },
+};
+static uint64_t pads[] = { TEXT + PADDED + 1 };
+
+static void behind_find(struct arena *a, struct image *at, struct sites *out)
+{
+	struct segment *g = arena_alloc(a, sizeof(*g));
+	struct err e;
+
+	*g = seg;
+	g->filesz = g->memsz = sizeof(code);
+	*at = (struct image){
+		.path = "made", .type = ET_DYN, .file = { code, sizeof(code) },
+		.seg = g, .nseg = 1, .nfde = 4, .fde = described,
+		.sym = sized, .nsym = at->nsym, .landing = pads,
+		.nlanding = at->nlanding,
+	};
+	assert_int_equal(sites_find(a, at, out, &e), 0);
+}
+
+static void behind_descriptions(void **state)
+{
+	struct arena a = { 0 };
+	struct image at = { .nsym = 2, .nlanding = 1 };
+	struct sites s;
+
+	(void)state;
+	memset(code, 0x90, sizeof(code));
+	memcpy(code + BEHIND, "\x0f\x05\xc3\x31\xed\xc3", 6);
+	code[PART + 3] = code[DATA + 7] = code[PADDED + 7] = 0xc3;
+	memcpy(code + DATA + 8, "some text", 9);
+	behind_find(&a, &at, &s);
+	assert_int_equal(func_at(&s, TEXT)->size, PART);
+	assert_true(func_at(&s, TEXT + PART)->fragment);
+	assert_int_equal(func_at(&s, TEXT + DATA)->size, 8);
+	assert_true(func_at(&s, TEXT + PADDED)->fragment);
+	/* Stripped: to the first instruction that does not go on. */
+	at.nsym = at.nlanding = 0;
+	behind_find(&a, &at, &s);
+	assert_int_equal(func_at(&s, TEXT)->size, BEHIND + 3);
+	assert_false(func_at(&s, TEXT + PART)->fragment);
+	assert_false(func_at(&s, TEXT + PADDED)->fragment);
+	/* The text is code when a branch leads there, and a symbol covers it. */
+	at.nsym = 2;
+	memcpy(code + DATA, "\x75\x08", 2);
+	behind_find(&a, &at, &s);
+	assert_int_equal(func_at(&s, TEXT + DATA)->size, 0x18);
+	/* Nothing follows a call that ends a function, nor a ret. */
+	at.nsym = 0;
+	memcpy(code + BEHIND - 5, "\xe8\0\0\0", 5);
+	behind_find(&a, &at, &s);
+	assert_int_equal(func_at(&s, TEXT)->size, BEHIND);
+	arena_free(&a);
+}
+
 /* A program knows its functions with symbols and, as fn_HEX, without. */
 static const char source[] =
 	"__attribute__((noinline)) int twice(volatile int *p) { return *p * 2; }\n"
@@ -263,6 +332,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(padding),
 		cmocka_unit_test(boundaries),
+		cmocka_unit_test(behind_descriptions),
 		cmocka_unit_test(real_program),
 	};
 
