@@ -96,7 +96,7 @@ static bool try_file(struct arena *a, struct image *img, const char *path,
 		     const struct link *link)
 {
 	struct image debug = { .path = path };
-	size_t had = img->nsym;
+	size_t had = img->nsym, had_tls = img->ntls;
 	struct err ignored;
 	bool ok;
 
@@ -105,8 +105,10 @@ static bool try_file(struct arena *a, struct image *img, const char *path,
 	ok = is_elf64(debug.file) && !sections_read(a, &debug, &ignored) &&
 	     belongs(img, &debug, link) &&
 	     !symtab_read(a, &debug, img, SYM_DEBUG, &ignored);
-	if (!ok)
+	if (!ok) {
 		img->nsym = had;
+		img->ntls = had_tls;
+	}
 	munmap((void *)debug.file.p, debug.file.n);
 	return ok;
 }

@@ -82,6 +82,8 @@ struct image {
 				  symbols with an address, sorted by addr;
 				  .dynsym wins where tables say the same */
 	size_t nsym;
+	struct symbol *tls;    /* STT_TLS: addr counts from PT_TLS's start */
+	size_t ntls;
 	struct fde *fde;       /* sorted by start; no overlaps */
 	size_t nfde;
 	uint64_t eh_frame_hdr; /* vaddr of PT_GNU_EH_FRAME, or 0 */

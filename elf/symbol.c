@@ -49,6 +49,8 @@ static bool wanted(const struct image *img, const Elf64_Sym *s)
 	case STT_FUNC:
 	case STT_GNU_IFUNC:
 		break;
+	case STT_TLS:
+		return s->st_shndx != SHN_UNDEF;
 	default:
 		return false;
 	}
@@ -86,6 +88,16 @@ static void number_version(const struct table *t, uint64_t i,
 	sym->hidden_version = sym->version && (v & HIDDEN);
 }
 
+/* Thread-local symbols are no addresses: they have a list of their own. */
+static void keep(struct arena *a, struct image *img, const struct symbol *s)
+{
+	struct symbol **v = s->type == STT_TLS ? &img->tls : &img->sym;
+	size_t *n = s->type == STT_TLS ? &img->ntls : &img->nsym;
+
+	*v = arena_push(a, *v, *n, sizeof(**v));
+	(*v)[(*n)++] = *s;
+}
+
 static int table_read(struct arena *a, const struct image *img,
 		      const struct table *t, struct image *to, struct err *e)
 {
@@ -115,8 +127,7 @@ static int table_read(struct arena *a, const struct image *img,
 			number_version(t, i, &sym);
 		else
 			split_name(a, &sym);
-		to->sym = arena_push(a, to->sym, to->nsym, sizeof(sym));
-		to->sym[to->nsym++] = sym;
+		keep(a, to, &sym);
 	}
 	return 0;
 }

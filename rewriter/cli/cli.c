@@ -72,6 +72,7 @@ static const struct option all_options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "output", required_argument, NULL, 'o' },
+	{ "usdt", no_argument, NULL, 'U' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -111,6 +112,9 @@ int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 			break;
 		case 'o':
 			out->output = optarg;
+			break;
+		case 'U':
+			out->usdt = true;
 			break;
 		default:
 			return -1;

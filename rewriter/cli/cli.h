@@ -44,11 +44,12 @@ int cli_option(int argc, char **argv, const char *shorts,
 /* Options and operands of a command that has no more than these. */
 struct cli {
 	bool json, help;
+	bool usdt;
 	const char *output; /* -o; NULL when not given */
 	char **arg;         /* operands */
 	int narg;
 };
-/* `options`: "j" or "jo"; help is always there. */
+/* `options`: letters of j, o, U; help is always there. */
 int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 	      struct err *e);
 

@@ -1,22 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* list.c - bpfweld list TARGET [GLOB]: the functions that can be probed.
+/* list.c - bpfweld list TARGET [GLOB]: what can be probed.
  *
  * One line each: address, size, what knows of it (a frame description, a
  * symbol, both), name.  A function of several names is listed once, under the
- * name that the glob matches; -j has all names.
+ * name that the glob matches; -j has all names.  USDT probes follow, a line a
+ * site, with their arguments as they stand in the note.
  */
 #include <inttypes.h>
 
+#include "elf/note.h"
 #include "rewriter/cli/cli.h"
 #include "rewriter/names.h"
 #include "rewriter/site/site.h"
+#include "rewriter/usdt/argspec.h"
 
 static const char usage[] =
-	"usage: bpfweld list TARGET [GLOB] [-j]\n"
+	"usage: bpfweld list TARGET [GLOB] [--usdt] [-j]\n"
 	"Lists the functions of an ELF file: address, size, known from (fde,\n"
-	"symbol, both), name.  GLOB (* and ?) selects by any name of a function.\n"
-	"A function without a symbol is called fn_ADDRESS; a fragment is a part\n"
-	"of another function (.cold) and no entry.\n";
+	"symbol, both), name; and its USDT probes: address, usdt, PROVIDER:NAME,\n"
+	"arguments.  --usdt lists only those.  GLOB (* and ?) selects by any name\n"
+	"of a function, or by PROVIDER:NAME.  A function without a symbol is called\n"
+	"fn_ADDRESS; a fragment is a part of another function (.cold) and no entry.\n";
+
+struct list {
+	struct arena *a;
+	const struct sites *s;
+	const char *glob; /* or NULL */
+	bool text, usdt;  /* usdt: nothing else */
+	struct json j;
+	size_t n;         /* shown */
+	struct err *e;
+};
 
 struct name {
 	const char *name, *version;
@@ -95,45 +109,121 @@ static void print_json(struct json *j, const struct image *img,
 	json_end(j);
 }
 
-static int no_match(struct arena *a, const struct sites *s, const char *glob,
-		    struct err *e)
+/* One more is shown.  The array begins with the first, so that an error is
+ * not inside it. */
+static void next(struct list *l)
 {
-	const char **name = arena_alloc(a, (s->nfunc + 1) * sizeof(*name));
-
-	for (size_t i = 0; i < s->nfunc; i++)
-		name[i] = s->func[i].name;
-	return fail(e, s->img->path, NOWHERE, "no function matches %s%s", glob,
-		    names_closest(a, glob, name, s->nfunc));
+	if (!l->text && !l->n)
+		json_array(&l->j);
+	l->n++;
 }
 
-static int list(struct arena *a, const struct sites *s, const char *glob,
-		bool as_json, struct err *e)
+static void functions(struct list *l)
 {
-	struct json j = json_to(stdout, false);
-	bool any = false;
 	struct name n;
 
-	for (size_t i = 0; i < s->nfunc; i++) {
-		const struct func *f = &s->func[i];
+	for (size_t i = 0; i < l->s->nfunc && !l->usdt; i++) {
+		const struct func *f = &l->s->func[i];
 
-		if (!pick(s->img, f, glob, &n))
+		if (!pick(l->s->img, f, l->glob, &n))
 			continue;
-		if (!as_json) {
-			print_text(s->img, f, &n);
-		} else {
-			if (!any)
-				json_array(&j);
-			print_json(&j, s->img, f, &n);
-		}
-		any = true;
+		next(l);
+		if (l->text)
+			print_text(l->s->img, f, &n);
+		else
+			print_json(&l->j, l->s->img, f, &n);
 	}
-	if (!any && glob)
-		return no_match(a, s, glob, e);
-	if (as_json) {
-		if (!any)
-			json_array(&j);
-		json_end(&j);
-		json_done(&j);
+}
+
+static void argument_json(struct json *j, const struct operand *o)
+{
+	json_object(j);
+	json_str_at(j, "operand", o->text);
+	json_u64_at(j, "size", o->size);
+	json_bool_at(j, "signed", o->is_signed);
+	json_bool_at(j, "float", o->is_float);
+	if (o->why)
+		json_str_at(j, "unreadable", o->why);
+	json_end(j);
+}
+
+static void probe_json(struct list *l, const struct sdt_note *n)
+{
+	const struct func *f = func_around(l->s, n->addr);
+	struct argspec args;
+
+	json_object(&l->j);
+	json_str_at(&l->j, "provider", n->provider);
+	json_str_at(&l->j, "name", n->name);
+	json_hex_at(&l->j, "addr", n->addr);
+	json_str_at(&l->j, "known_from", "usdt");
+	if (f) {
+		json_str_at(&l->j, "function", f->name);
+		json_u64_at(&l->j, "offset", n->addr - f->addr);
+	}
+	if (n->sema)
+		json_hex_at(&l->j, "semaphore", n->sema);
+	argspec_parse(l->a, l->s->img, n->args, &args);
+	json_key(&l->j, "arguments");
+	json_array(&l->j);
+	for (uint32_t i = 0; i < args.n; i++)
+		argument_json(&l->j, &args.arg[i]);
+	json_end(&l->j);
+	json_end(&l->j);
+}
+
+static void probes(struct list *l, const struct sdt_note *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct sdt_note *p = &v[i];
+		const char *name = arena_printf(l->a, "%s:%s", p->provider,
+						p->name);
+
+		if (l->glob && !name_matches(name, l->glob))
+			continue;
+		next(l);
+		if (l->text)
+			printf("0x%012" PRIx64 "        - usdt   %s%s%s%s\n",
+			       p->addr, name, *p->args ? " " : "", p->args,
+			       p->sema ? " (semaphore)" : "");
+		else
+			probe_json(l, p);
+	}
+}
+
+static int no_match(struct list *l, const struct sdt_note *note, size_t nnote)
+{
+	const struct sites *s = l->s;
+	const char **name =
+		arena_alloc(l->a, (s->nfunc + nnote + 1) * sizeof(*name));
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->nfunc && !l->usdt; i++)
+		name[n++] = s->func[i].name;
+	for (size_t i = 0; i < nnote; i++)
+		name[n++] = arena_printf(l->a, "%s:%s", note[i].provider,
+					 note[i].name);
+	return fail(l->e, s->img->path, NOWHERE, "no %s matches %s%s",
+		    l->usdt ? "USDT probe" : "function", l->glob,
+		    names_closest(l->a, l->glob, name, n));
+}
+
+static int list(struct list *l)
+{
+	struct sdt_note *note;
+	size_t nnote;
+
+	if (sdt_notes_read(l->a, l->s->img, &note, &nnote, l->e))
+		return -1;
+	functions(l);
+	probes(l, note, nnote);
+	if (!l->n && l->glob)
+		return no_match(l, note, nnote);
+	if (!l->text) {
+		if (!l->n)
+			json_array(&l->j);
+		json_end(&l->j);
+		json_done(&l->j);
 	}
 	return 0;
 }
@@ -145,22 +235,25 @@ int cmd_list(int argc, char **argv)
 	struct sites s;
 	struct cli cli;
 	struct err e;
+	struct list l = { .a = &a, .s = &s, .e = &e };
 	int ret = 0;
 
-	if (cli_parse(argc, argv, "j", &cli, &e))
+	if (cli_parse(argc, argv, "jU", &cli, &e))
 		return cli_fail(&e, cli.json);
 	if (cli.help) {
 		fputs(usage, stdout);
 		return 0;
 	}
+	l.glob = cli.narg > 1 ? cli.arg[1] : NULL;
+	l.text = !cli.json;
+	l.usdt = cli.usdt;
+	l.j = json_to(stdout, false);
 	if (cli.narg < 1 || cli.narg > 2)
 		ret = misuse(&e, "list wants one target and perhaps a glob");
 	else if (image_read(&a, cli.arg[0], &img, &e))
 		ret = -1;
 	else
-		ret = sites_find(&a, &img, &s, &e) ||
-		      list(&a, &s, cli.narg > 1 ? cli.arg[1] : NULL, cli.json,
-			   &e);
+		ret = sites_find(&a, &img, &s, &e) || list(&l);
 	if (ret)
 		ret = cli_fail(&e, cli.json);
 	image_close(&img);
