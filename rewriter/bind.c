@@ -22,6 +22,8 @@ struct bind {
 	const struct image *img;
 	const struct bpf_set *set;
 	struct links *out;
+	struct sdt_note *note; /* read when the first USDT probe is wanted */
+	size_t nnote;
 	uint32_t order, session;
 	struct err *e;
 };
@@ -338,11 +340,45 @@ static int name_program(struct bind *b, uint32_t prog)
 	return -1;
 }
 
+static int no_probe(struct bind *b, const struct spec *sp)
+{
+	const char **name = arena_alloc(b->a, (b->nnote + 1) * sizeof(*name));
+
+	for (size_t i = 0; i < b->nnote; i++)
+		name[i] = arena_printf(b->a, "%s:%s", b->note[i].provider,
+				       b->note[i].name);
+	return fail(b->e, b->img->path, NOWHERE, "no USDT probe '%s'%s",
+		    sp->func, names_closest(b->a, sp->func, name, b->nnote));
+}
+
+/* All sites of all probes that are meant. */
+static int link_usdt(struct bind *b, uint32_t prog, const struct spec *sp)
+{
+	size_t before = b->out->nlink;
+
+	if (!b->note &&
+	    sdt_notes_read(b->a, b->img, &b->note, &b->nnote, b->e))
+		return -1;
+	for (size_t i = 0; i < b->nnote; i++) {
+		const struct sdt_note *n = &b->note[i];
+		const char *name =
+			arena_printf(b->a, "%s:%s", n->provider, n->name);
+
+		if (!name_matches(name, sp->func))
+			continue;
+		if (link_at(b, prog, sp, n->addr))
+			return -1;
+		b->out->link[b->out->nlink - 1].note = n;
+	}
+	return b->out->nlink > before ? 0 : no_probe(b, sp);
+}
+
 static int link_spec(struct bind *b, uint32_t prog, const struct spec *sp)
 {
-	int bad = sp->by_addr ? link_at(b, prog, sp, sp->addr)
-		  : sp->glob  ? link_glob(b, prog, sp)
-			      : link_function(b, prog, sp);
+	int bad = sp->kind == SPEC_USDT ? link_usdt(b, prog, sp)
+		  : sp->by_addr		? link_at(b, prog, sp, sp->addr)
+		  : sp->glob		? link_glob(b, prog, sp)
+					: link_function(b, prog, sp);
 
 	b->order++;
 	return bad ? name_program(b, prog) : 0;
@@ -486,7 +522,8 @@ int bind_links(struct arena *a, const struct sites *s,
 	       const struct bpf_set *set, const char *const *opt, uint32_t nopt,
 	       struct links *out, struct err *e)
 {
-	struct bind b = { a, s, s->img, set, out, 0, 0, e };
+	struct bind b = { .a = a, .s = s, .img = s->img, .set = set,
+			  .out = out, .e = e };
 	uint32_t prog, k;
 
 	memset(out, 0, sizeof(*out));

@@ -10,6 +10,7 @@
 #ifndef BPFWELD_BIND_H
 #define BPFWELD_BIND_H
 
+#include "elf/note.h"
 #include "rewriter/bpf/bpf.h"
 #include "rewriter/site/site.h"
 
@@ -20,10 +21,12 @@ enum spec_kind {
 	SPEC_USDT,
 };
 
-struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB */
+struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB,
+		 usdt:PROVIDER:NAME */
 	enum spec_kind kind;
 	const char *binary;  /* NULL: -p without one */
-	const char *func;    /* may be a glob (* and ?); NULL with addr */
+	const char *func;    /* may be a glob (* and ?); NULL with addr;
+				of USDT probes, PROVIDER:NAME */
 	const char *version; /* NULL: any; "x" from f@x or f@@x */
 	uint64_t addr, offset;
 	bool glob, by_addr;
@@ -42,6 +45,8 @@ struct link {
 	const struct func *func;  /* around it; never NULL */
 	uint64_t offset;          /* addr - func->addr */
 	uint64_t cookie;          /* bpf_get_attach_cookie() */
+	const struct sdt_note *note;   /* the USDT probe, or NULL */
+	const struct usdt_spec *usdt;  /* its arguments (usdt/usdt.h) */
 	uint32_t order;           /* attach order, for sorting */
 	uint32_t session;         /* 0, or the same for an entry and its return
 				     that are one session */

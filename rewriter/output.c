@@ -7,9 +7,11 @@
  */
 #include <assert.h>
 #include <bpf/btf.h>
+#include <stdlib.h>
 
 #include "elf/lines.h"
 #include "rewriter/output.h"
+#include "rewriter/usdt/usdt.h"
 #include "runtime-stub/reader/manifest.h"
 
 void identity_start(struct identity *id)
@@ -169,6 +171,9 @@ static const char *probe_spec(struct arena *a, const struct link *l)
 {
 	const char *kind = l->when == WHEN_RETURNED ? "uretprobe" : "uprobe";
 
+	if (l->note)
+		return arena_printf(a, "usdt:%s:%s", l->note->provider,
+				    l->note->name);
 	if (l->offset)
 		return arena_printf(a, "%s:%s+0x%llx", kind, l->func->name,
 				    (unsigned long long)l->offset);
@@ -255,6 +260,34 @@ static void rw_fill(struct weld *w)
 	w->edits.rw_size = w->stub.data.n ? w->stub.data.n : sizeof(zeroes);
 }
 
+static int by_vaddr(const void *x, const void *y)
+{
+	const struct edit *a = x, *b = y;
+
+	return (a->vaddr > b->vaddr) - (a->vaddr < b->vaddr);
+}
+
+/* Patches, and the semaphores that they switch on. */
+static void loaded_edits(struct weld *w)
+{
+	struct semaphore *sema;
+	size_t n = w->built.nedit;
+	size_t nsema = semaphores(&w->arena, &w->img, &w->links, w->probe_of,
+				  &sema);
+	struct edit *v = arena_alloc(&w->arena, (n + nsema + 1) * sizeof(*v));
+
+	if (n)
+		memcpy(v, w->built.edit, n * sizeof(*v));
+	for (size_t i = 0; i < nsema; i++)
+		v[n + i] = (struct edit){ sema[i].addr,
+					  (const uint8_t *)&sema[i].value,
+					  sizeof(sema[i].value) };
+	if (nsema)
+		qsort(v, n + nsema, sizeof(*v), by_vaddr);
+	w->edits.edit = v;
+	w->edits.nedit = n + nsema;
+}
+
 /* What debuggers know of patched addresses. */
 static void lines_edit(struct weld *w)
 {
@@ -276,8 +309,7 @@ int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
 {
 	rw_fill(w);
 	w->edits.rw_memsz = w->stub.rw_memsz;
-	w->edits.edit = w->built.edit;
-	w->edits.nedit = w->built.nedit;
+	loaded_edits(w);
 	w->edits.eh_frame_hdr = w->eh_frame_hdr;
 	w->edits.eh_frame_hdr_size = w->eh_frame_hdr_size;
 	w->edits.allow_setuid = opt->allow_setuid;

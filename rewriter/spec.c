@@ -5,10 +5,12 @@
  *                     uprobe.multi/BINARY:GLOB           also uprobe.multi.s
  *                     uretprobe/..., uretprobe.multi/... the same, no +OFF
  *                     uprobe.session/BINARY:GLOB         entry and return
+ *                     usdt/BINARY:PROVIDER:NAME          globs in both
  *                     uprobe                             no target: needs -p
  *   -p     bpftrace's: uprobe:FUNC[@VER][+OFF]  uprobe:0xADDR  uprobe:GLOB
  *                     uprobe:BINARY:FUNC...              then ",cookie=N"
  *                     uretprobe:...                      the same, no +OFF
+ *                     usdt:[BINARY:]PROVIDER:NAME        globs in both
  *
  * As in libbpf, +OFF is what follows the last '+' if that is a number up to
  * the end; otherwise the '+' belongs to the name.
@@ -37,7 +39,8 @@ static const struct {
 	{ "uretprobe.multi.s", true,  true,   false, SPEC_URETPROBE },
 	{ "uprobe.session",    true,  true,   false, SPEC_SESSION },
 	{ "uprobe.session.s",  true,  true,   false, SPEC_SESSION },
-	{ "usdt",              false, false,  true,  0 },
+	{ "usdt",              true,  true,   false, SPEC_USDT },
+	{ "usdt.s",            true,  true,   false, SPEC_USDT },
 	{ "tp",                false, false,  true,  0 },
 	{ "tracepoint",        false, false,  true,  0 },
 	{ "raw_tp",            false, false,  true,  0 },
@@ -54,7 +57,7 @@ static const struct {
 } kinds[] = {
 	{ "uprobe",     "u",  false, SPEC_UPROBE },
 	{ "uretprobe",  "ur", false, SPEC_URETPROBE },
-	{ "usdt",       "U",  true,  SPEC_USDT },
+	{ "usdt",       "U",  false, SPEC_USDT },
 	{ "tracepoint", "t",  true,  0 },
 };
 // clang-format on
@@ -114,6 +117,14 @@ static void function(char *text, struct spec *s)
 	}
 }
 
+/* PROVIDER:NAME, both of them there. */
+static bool is_probe(const char *s)
+{
+	const char *colon = strchr(s, ':');
+
+	return colon && colon != s && colon[1] && !strchr(colon + 1, ':');
+}
+
 static int sec_target(struct arena *a, const char *sec, const char *target,
 		      bool pattern, struct spec *out, struct err *e)
 {
@@ -124,6 +135,10 @@ static int sec_target(struct arena *a, const char *sec, const char *target,
 			    "SEC(\"%s\") is not TYPE/BINARY:FUNCTION", sec);
 	*colon = 0;
 	out->binary = text;
+	if (out->kind == SPEC_USDT && !is_probe(colon + 1))
+		return fail(e, NULL, NOWHERE,
+			    "SEC(\"%s\") is not usdt/BINARY:PROVIDER:NAME",
+			    sec);
 	if (pattern) {
 		out->func = colon + 1;
 		out->glob = strpbrk(out->func, "*?");
@@ -202,6 +217,28 @@ static int kind_of(const char *text, const char *word, enum spec_kind *out,
 	return 0;
 }
 
+/* [BINARY:]PROVIDER:NAME */
+static int usdt(const char *text, char *s, struct spec *out, struct err *e)
+{
+	char *name = strrchr(s, ':'), *provider;
+
+	if (name) {
+		*name = 0;
+		provider = strrchr(s, ':');
+		*name = ':';
+		if (provider) {
+			*provider = 0;
+			out->binary = s;
+			s = provider + 1;
+		}
+	}
+	if (!is_probe(s))
+		return misuse(e, "'%s' is not usdt:PROVIDER:NAME", text);
+	out->func = s;
+	out->glob = strpbrk(s, "*?");
+	return 0;
+}
+
 int spec_parse(struct arena *a, const char *text, struct spec *out,
 	       struct err *e)
 {
@@ -214,12 +251,15 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 	if (!colon || colon == s)
 		return misuse(e,
 			      "'%s' is not a probe: uprobe:FUNCTION, "
-			      "uretprobe:FUNCTION, uprobe:0xADDRESS",
+			      "uretprobe:FUNCTION, uprobe:0xADDRESS, "
+			      "usdt:PROVIDER:NAME",
 			      text);
 	*colon = 0;
 	if (kind_of(text, s, &out->kind, e))
 		return -1;
 	s = colon + 1;
+	if (out->kind == SPEC_USDT)
+		return usdt(text, s, out, e);
 	colon = strrchr(s, ':');
 	if (colon) {
 		*colon = 0;

@@ -5,6 +5,7 @@
  *   sites_find   image -> every place a probe can go
  *   bpf_load     objects -> programs, maps, globals
  *   bind         SEC() names and -p options x sites -> links
+ *   usdt         links with arguments -> programs made for them
  *   verify       programs in their context -> facts
  *   plan         links -> patches; nothing written yet
  *   layout       maps and probes -> the shared region; RX and RW get addresses
@@ -22,6 +23,7 @@
 #include "rewriter/dump.h"
 #include "rewriter/generate.h"
 #include "rewriter/output.h"
+#include "rewriter/usdt/usdt.h"
 #include "rewriter/weld.h"
 
 static int same_file(const char *a, const char *b)
@@ -139,6 +141,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 		       &w->set, e) ||
 	      bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
 			 &w->links, e) ||
+	      usdt_programs(a, &w->img, &w->set, &w->links, e) ||
 	      links_keep(w, opt, e) ||
 	      verify_all(a, &w->set, &w->links, &w->facts, e);
 	/* Beyond this point the inputs are good; only room can run out. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* task.c - helpers about who runs, where, and in which probe. */
+#include <asm/prctl.h>
 #include <linux/prctl.h>
 
 #include "runtime-stub/stub.h"
@@ -61,6 +62,16 @@ DEFINE_HELPER(get_prandom_u32)
 	v = (v ^ v >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	v = (v ^ v >> 27) * UINT64_C(0x94d049bb133111eb);
 	return (uint32_t)(v ^ v >> 31);
+}
+
+/* Where %fs:r1 is.  Asked of the kernel: a thread that has no thread pointer
+ * yet would crash at %fs:0. */
+DEFINE_HELPER(fs_address)
+{
+	uint64_t base = 0;
+
+	sys3(__NR_arch_prctl, ARCH_GET_FS, (long)&base, 0);
+	return base + r1;
 }
 
 DEFINE_HELPER(get_func_ip)

@@ -46,6 +46,14 @@ struct bpf_line {
 	uint32_t line, column;
 };
 
+/* Functions of libbpf's usdt.bpf.h, told by their names and types. */
+enum bpf_api {
+	API_NONE,
+	API_USDT_ARG,     /* int bpf_usdt_arg(ctx, u64 n, long *res) */
+	API_USDT_ARG_CNT, /* int bpf_usdt_arg_cnt(ctx) */
+	API_USDT_COOKIE,  /* long bpf_usdt_cookie(ctx) */
+};
+
 struct bpf_prog {
 	const char *name;      /* C name of the function */
 	const char *section;   /* SEC() as written, without a leading '?' */
@@ -57,7 +65,11 @@ struct bpf_prog {
 	struct bpf_insn *insn; /* [0, ninsn): the program, then its subprogs */
 	uint32_t ninsn;
 	uint32_t *sub;         /* first insn of each subprogram; sub[0] == 0 */
+	uint8_t *api;          /* of each subprogram: enum bpf_api */
 	uint32_t nsub;
+	uint32_t of;           /* index of the program it was made from by
+				  usdt_programs(); its own for all others */
+	bool folded;           /* made so: may call helpers that are ours */
 	uint32_t stack;        /* deepest use of r10 in sub[0], bytes <= 512 */
 	struct bpf_line *line; /* sorted by insn */
 	uint32_t nline;
@@ -108,6 +120,11 @@ void bpf_unload(struct bpf_set *s); /* what libbpf lent; the arena stays */
 /* Structural checks of one program; the error names program, instruction and
  * source line.  bpf_load() has called it. */
 int bpf_check(const struct bpf_prog *p, const char *file, struct err *e);
+
+/* After instructions were changed: what can no longer be reached goes, and
+ * `stack` is found again. */
+void bpf_settle(struct arena *a, const struct bpf_set *set,
+		struct bpf_prog *p);
 
 /* "file.bpf.c:12: text" of the instruction, or "insn N". */
 const char *bpf_where(struct arena *a, const struct bpf_prog *p,

@@ -420,7 +420,8 @@ static int check_helper(struct check *c, uint32_t i)
 	uint32_t id = c->p->insn[i].imm;
 	const char *name = kernel_helper(id);
 
-	if (id < sizeof(helper_known) && helper_known[id])
+	if (id < sizeof(helper_known) && helper_known[id] &&
+	    (name || c->p->folded))
 		return 0;
 	if (id == BPF_FUNC_tail_call)
 		return refuse(c->e, c->file, NOWHERE,

@@ -87,6 +87,8 @@ static int place(struct job *j, const struct obj_func *f, uint32_t *sub)
 	j->placed[p->nsub] = f;
 	*sub = p->nsub;
 	p->sub = arena_push(j->a, p->sub, p->nsub, sizeof(*p->sub));
+	p->api = arena_push(j->a, p->api, p->nsub, sizeof(*p->api));
+	p->api[p->nsub] = (uint8_t)types_api(j->o->btf, f->name);
 	p->sub[p->nsub++] = p->ninsn;
 	for (i = 0; i < f->n; i++) {
 		p->insn = arena_push(j->a, p->insn, p->ninsn, sizeof(*p->insn));

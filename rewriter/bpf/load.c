@@ -105,17 +105,23 @@ static int check_missing(struct arena *a, const struct object *o,
 	return 0;
 }
 
+void bpf_settle(struct arena *a, const struct bpf_set *set, struct bpf_prog *p)
+{
+	prune_dead(a, set, p);
+	p->stack = check_stack(p);
+}
+
 static int complete(struct arena *a, const struct object *o,
 		    const struct bpf_set *set, const struct obj_func *f,
 		    struct bpf_prog *p, struct err *e)
 {
 	if (link_prog(a, o, set, f, p, e) || check_shape(p, o->path, e))
 		return -1;
-	prune_dead(a, set, p);
+	bpf_settle(a, set, p);
 	if (check_missing(a, o, p, e) || session_finish(a, p, o->path, e) ||
 	    bpf_check(p, o->path, e))
 		return -1;
-	p->stack = check_stack(p);
+	p->stack = check_stack(p); /* a session's cookie deepens it */
 	return 0;
 }
 
@@ -141,6 +147,7 @@ static int load_program_as(struct arena *a, const struct object *o,
 		.object = o->index,
 		.optional = *sec == '?',
 		.session = session,
+		.of = set->nprog,
 	};
 
 	if (complete(a, o, set, f, &p, e)) {

@@ -9,6 +9,7 @@
  *                 their final offsets (open.c)
  *   vars_*        --set and .kconfig write into the data sections (vars.c)
  *   core_apply    CO-RE records change instructions (core.c)
+ *   types_api     a function is one of libbpf's usdt.bpf.h (api.c)
  *   link_prog     a program and the subprograms it needs (link.c)
  *   prune_dead    what constants make unreachable goes (flow.c, prune.c)
  *
@@ -101,6 +102,9 @@ int types_check(struct arena *a, const char *file, struct bytes btf,
 /* .BTF.ext: fills o->line and o->core. */
 int types_ext(struct arena *a, struct object *o, struct bytes ext,
 	      struct err *e);
+
+/* Which of usdt.bpf.h's functions is `name`, by its type too? */
+enum bpf_api types_api(const struct btf *btf, const char *name);
 
 int vars_offsets(struct object *o, struct err *e);
 int vars_kconfig(struct object *o, struct bpf_set *set, struct err *e);

@@ -48,8 +48,11 @@ static void compact(struct arena *a, struct bpf_prog *p, const bool *keep)
 	for (i = 0; i < p->nsub; i++) {
 		uint32_t end = i + 1 < p->nsub ? p->sub[i + 1] : p->ninsn;
 
-		if (new[p->sub[i]] != new[end])
-			p->sub[nsub++] = new[p->sub[i]];
+		if (new[p->sub[i]] == new[end])
+			continue;
+		if (p->api)
+			p->api[nsub] = p->api[i];
+		p->sub[nsub++] = new[p->sub[i]];
 	}
 	for (i = 0; i < p->nline; i++) {
 		uint32_t end =

@@ -60,10 +60,11 @@ static void link_text(const struct weld *w, uint32_t i)
 	const struct link *l = &w->links.link[i];
 	size_t first, n = plan_places(&w->plan, i, &first);
 
-	printf("0x%-10" PRIx64 " %s+0x%" PRIx64 "%s  %s: ", l->addr,
-	       l->func->name, l->offset,
-	       l->when == WHEN_RETURNED ? " returns" : "",
-	       w->set.prog[l->prog].name);
+	printf("0x%-10" PRIx64 " %s+0x%" PRIx64 "%s  ", l->addr, l->func->name,
+	       l->offset, l->when == WHEN_RETURNED ? " returns" : "");
+	if (l->note)
+		printf("usdt:%s:%s  ", l->note->provider, l->note->name);
+	printf("%s: ", w->set.prog[l->prog].name);
 	if (w->plan.why[i])
 		printf("not placed: %s\n", w->plan.why[i]);
 	else if (!n)
@@ -129,6 +130,10 @@ static void link_json(struct json *j, const struct weld *w, uint32_t i)
 	json_hex_at(j, "address", l->addr);
 	json_str_at(j, "function", l->func->name);
 	json_u64_at(j, "offset", l->offset);
+	if (l->note) {
+		json_key(j, "usdt");
+		json_printf(j, "%s:%s", l->note->provider, l->note->name);
+	}
 	json_bool_at(j, "returns", l->when == WHEN_RETURNED);
 	json_bool_at(j, "placed", !w->plan.why[i]);
 	if (w->plan.why[i])

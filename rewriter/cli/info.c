@@ -43,6 +43,19 @@ static const char *region_state(const struct info *in)
 	return in->fault ? in->fault : "has not run yet";
 }
 
+/* A function and an offset, or the probe that stands there. */
+static const char *place_of(const struct manifest_probe *p, char *to, size_t n)
+{
+	if (!strncmp(p->spec, "usdt:", 5))
+		return p->spec;
+	if (!strncmp(p->spec, "uretprobe:", 10))
+		snprintf(to, n, "%s returns", p->func);
+	else
+		snprintf(to, n, p->offset ? "%s+0x%" PRIx64 : "%s", p->func,
+			 p->offset);
+	return to;
+}
+
 static void probes_text(const struct info *in)
 {
 	printf("probes:\n  %-3s %-14s %-24s %-20s %-8s %12s %8s\n", "#",
@@ -53,13 +66,8 @@ static void probes_text(const struct info *in)
 		char place[160], addr[24];
 
 		snprintf(addr, sizeof(addr), "0x%" PRIx64, p->addr);
-		snprintf(place, sizeof(place),
-			 p->offset ? "%s+0x%" PRIx64 : "%s", p->func,
-			 p->offset);
-		if (strncmp(p->spec, "uretprobe", 9) == 0)
-			snprintf(place, sizeof(place), "%s returns", p->func);
-		printf("  %-3u %-14s %-24s %-20s %-8s", i, addr, place, p->prog,
-		       p->tactic);
+		printf("  %-3u %-14s %-24s %-20s %-8s", i, addr,
+		       place_of(p, place, sizeof(place)), p->prog, p->tactic);
 		if (!in->region.base) {
 			printf(" %12s %8s\n", "-", "-");
 			continue;

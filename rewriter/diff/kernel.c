@@ -88,12 +88,18 @@ bool kernel_usable(const char **why)
 	return true;
 }
 
+/* The object's program behind one that was made for a link. */
+static uint32_t program_of(const struct weld *w, const struct link *l)
+{
+	return w->set.prog[l->prog].of;
+}
+
 static size_t links_of(const struct weld *w, uint32_t prog)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->links.nlink; i++)
-		n += w->links.link[i].prog == prog &&
+		n += program_of(w, &w->links.link[i]) == prog &&
 		     w->probe_of[i] != UINT32_MAX;
 	return n;
 }
@@ -127,16 +133,42 @@ static int data_prepare(const struct weld *w, struct bpf_object *obj,
 		const struct bpf_map_def *d = &w->set.map[i];
 		struct bpf_map *m;
 
-		if (d->object != object ||
-		    (d->data != DATA_DATA && d->data != DATA_RODATA))
+		if (d->object != object)
 			continue;
 		m = bpf_object__find_map_by_name(obj, d->name);
+		if (m && !d->data && d->initial.n)
+			bpf_map__set_max_entries(m, d->max_entries);
+		if (d->data != DATA_DATA && d->data != DATA_RODATA)
+			continue;
 		if (!m ||
 		    bpf_map__set_initial_value(m, d->initial.p, d->initial.n))
 			return fail(e, w->set.object[object].path, NOWHERE,
 				    "libbpf does not take the initial value "
 				    "of %s",
 				    d->name);
+	}
+	return 0;
+}
+
+/* Arrays that we have filled: libbpf has no initial value for those. */
+static int arrays_fill(const struct weld *w, struct bpf_object *obj,
+		       uint32_t object, struct err *e)
+{
+	for (uint32_t i = 0; i < w->set.nmap; i++) {
+		const struct bpf_map_def *d = &w->set.map[i];
+		uint64_t stride = align_up(d->value_size, 8);
+		int fd;
+
+		if (d->object != object || d->data || !d->initial.n)
+			continue;
+		fd = bpf_object__find_map_fd_by_name(obj, d->name);
+		for (uint32_t k = 0; k < d->max_entries; k++)
+			if (bpf_map_update_elem(fd, &k,
+						d->initial.p + k * stride, 0))
+				return fail(e, w->set.object[object].path,
+					    NOWHERE,
+					    "map %s cannot be filled: %s",
+					    d->name, strerror(errno));
 	}
 	return 0;
 }
@@ -163,7 +195,7 @@ static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
 			    strerror(errno));
 	k->object[k->nobject++] = obj;
 	for (uint32_t p = 0; p < w->set.nprog; p++)
-		if (w->set.prog[p].object == i &&
+		if (w->set.prog[p].object == i && w->set.prog[p].of == p &&
 		    program_prepare(w, k, obj, p, e))
 			return -1;
 	if (data_prepare(w, obj, i, e))
@@ -174,7 +206,14 @@ static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
 	if (err)
 		return fail(e, f->path, NOWHERE, "the kernel refuses it: %s",
 			    refusal[0] ? refusal : strerror(-err));
-	return 0;
+	return arrays_fill(w, obj, i, e);
+}
+
+/* Where in the file the kernel counts a USDT probe's users; 0: nowhere. */
+static uint64_t semaphore_offset(const struct weld *w, const struct link *l)
+{
+	return l->note && l->note->sema ? image_offset(&w->img, l->note->sema)
+					: 0;
 }
 
 static int attach_one(const struct weld *w, struct kernel *k,
@@ -186,6 +225,7 @@ static int attach_one(const struct weld *w, struct kernel *k,
 	struct bpf_link *link;
 
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = l->cookie,
+		    .ref_ctr_offset = semaphore_offset(w, l),
 		    .retprobe = l->when == WHEN_RETURNED);
 	link = bpf_program__attach_uprobe_opts(
 		bp, -1, file, image_offset(&w->img, l->addr), &opts);
@@ -198,7 +238,8 @@ static int attach_one(const struct weld *w, struct kernel *k,
 
 /* A file descriptor, or -errno. */
 static int multi_link(int prog, const char *file, uint32_t type,
-		      uint32_t flags, const uint64_t *off, 
+		      uint32_t flags, const uint64_t *off,
+		      const uint64_t *sema,
 		      const uint64_t *cookie, size_t n)
 {
 	struct { /* union bpf_attr's link_create with its uprobe_multi */
@@ -210,6 +251,7 @@ static int multi_link(int prog, const char *file, uint32_t type,
 		.attach_type = type,
 		.path = (uintptr_t)file,
 		.offsets = (uintptr_t)off,
+		.ref_ctr_offsets = (uintptr_t)sema,
 		.cookies = (uintptr_t)cookie,
 		.cnt = (uint32_t)n,
 		.multi_flags = flags,
@@ -229,22 +271,25 @@ static int attach_multi(struct arena *a, const struct weld *w, struct kernel *k,
 	size_t n = links_of(w, prog), at = 0;
 	uint64_t *off = arena_alloc(a, n * sizeof(*off));
 	uint64_t *cookie = arena_alloc(a, n * sizeof(*cookie));
+	uint64_t *sema = arena_alloc(a, n * sizeof(*sema));
 	int fd;
 
 	/* Backwards: on one address the last one runs first. */
 	for (size_t i = w->links.nlink; i-- > 0;) {
 		const struct link *l = &w->links.link[i];
 
-		if (l->prog != prog || l->when != when ||
+		if (program_of(w, l) != prog || l->when != when ||
 		    w->probe_of[i] == UINT32_MAX)
 			continue;
 		off[at] = image_offset(&w->img, l->addr);
+		sema[at] = semaphore_offset(w, l);
 		cookie[at++] = l->cookie;
 	}
 	fd = multi_link(bpf_program__fd(bp), file,
 			p->session ? ATTACH_UPROBE_SESSION
 				   : ATTACH_UPROBE_MULTI,
-			when == WHEN_RETURNED ? MULTI_RETURN : 0, off, cookie,
+			when == WHEN_RETURNED ? MULTI_RETURN : 0, off, sema,
+			cookie,
 			at);
 	if (fd < 0)
 		return fail(e, file, NOWHERE,
@@ -274,7 +319,7 @@ static int attach_all(struct arena *a, const struct weld *w, struct kernel *k,
 		v[i] = &w->links.link[i];
 	qsort(v, n, sizeof(*v), by_order);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t p = v[i]->prog;
+		uint32_t p = program_of(w, v[i]);
 		uint8_t when = v[i]->when;
 
 		if (w->probe_of[v[i] - w->links.link] == UINT32_MAX ||
@@ -311,7 +356,8 @@ static bool has_multi(void)
 			     &opts);
 	if (prog < 0)
 		return false;
-	fd = multi_link(prog, "/", ATTACH_UPROBE_MULTI, 0, &off, NULL, 1);
+	fd = multi_link(prog, "/", ATTACH_UPROBE_MULTI, 0, &off, NULL, NULL,
+			1);
 	close(prog);
 	return fd == -EBADF;
 }

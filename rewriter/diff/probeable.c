@@ -13,6 +13,7 @@
  */
 #include "rewriter/diff/diff.h"
 #include "rewriter/site/insn.h"
+#include "rewriter/usdt/usdt.h"
 
 enum {
 	REX = 0x40,    /* to 0x4f */
@@ -98,6 +99,8 @@ bool kernel_probes(const struct image *img, const struct link *l)
 	bool narrow = false;
 	size_t at;
 
+	if (l->usdt && l->usdt->unsaid) /* it would find no such argument */
+		return false;
 	if (room > INSN_MAX)
 		room = INSN_MAX;
 	p = image_at(img, l->addr, room);

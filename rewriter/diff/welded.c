@@ -8,6 +8,7 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 		      struct snap_map *out)
 {
 	size_t size = d->key_size + d->value_size;
+	uint64_t stride = align_up(d->value_size, 8);
 
 	if (d->type != BPF_MAP_TYPE_ARRAY)
 		return;
@@ -16,8 +17,8 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 	for (uint32_t i = 0; i < d->max_entries; i++) {
 		memcpy(out->elem + i * size, &i, sizeof(i));
 		if (d->initial.n)
-			memcpy(out->elem + i * size + d->key_size, d->initial.p,
-			       d->value_size);
+			memcpy(out->elem + i * size + d->key_size,
+			       d->initial.p + i * stride, d->value_size);
 	}
 }
 

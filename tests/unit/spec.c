@@ -41,6 +41,9 @@ static const struct {
 	{ "uprobe.multi/app:f*",       "app",            "f*",    NULL,    0,     true },
 	{ "uprobe.multi.s/app:?x",     "app",            "?x",    NULL,    0,     true },
 	{ "uprobe.multi/app:f",        "app",            "f",     NULL,    0,     false },
+	{ "usdt/app:p:n",              "app",            "p:n",   NULL,    0,     false },
+	{ "usdt.s//bin/app:p:n__x",    "/bin/app",       "p:n__x", NULL,   0,     false },
+	{ "usdt/libc.so.6:p:n*",       "libc.so.6",      "p:n*",  NULL,    0,     true },
 };
 
 static const struct {
@@ -53,7 +56,11 @@ static const struct {
 	{ "uretprobe/app:f+4",       "a return probe takes no offset", ERR_FAILED },
 	{ "uretprobe/app:f*",        "only uprobe.multi",        ERR_FAILED },
 	{ "uprobe.session/app",      "not TYPE/BINARY:FUNCTION", ERR_FAILED },
-	{ "usdt/app:p:n",            "SEC(\"usdt/app:p:n\") is not supported yet: only uprobe",        ERR_UNSUPPORTED },
+	{ "usdt/app:p",              "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
+	{ "usdt/app:p:",             "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
+	{ "usdt/app::n",             "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
+	{ "usdt/app:p:n:x",          "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
+	{ "usdt.multi/app:p:n",      "no meaning",               ERR_UNSUPPORTED },
 	{ "tp/syscalls/sys_enter_x", "not supported yet",        ERR_UNSUPPORTED },
 	{ "tracepoint/a/b",          "not supported yet",        ERR_UNSUPPORTED },
 	{ "raw_tp/sys_enter",        "not supported yet",        ERR_UNSUPPORTED },
@@ -80,6 +87,10 @@ static const struct {
 	{ "uprobe:f,cookie=7",        NULL,   "f",     NULL,    0,        0,    7,     false },
 	{ "uprobe:0x10,cookie=0xff",  NULL,   NULL,    NULL,    0x10,     0,    255,   false },
 	{ "uprobe:0xyz",              NULL,   "0xyz",  NULL,    0,        0,    0,     false },
+	{ "usdt:p:n",                 NULL,   "p:n",   NULL,    0,        0,    0,     false },
+	{ "U:p:n,cookie=7",           NULL,   "p:n",   NULL,    0,        0,    7,     false },
+	{ "usdt:/bin/app:p:n",        "/bin/app", "p:n", NULL,  0,        0,    0,     false },
+	{ "usdt:p?:*",                NULL,   "p?:*",  NULL,    0,        0,    0,     true },
 };
 
 static const struct {
@@ -93,7 +104,9 @@ static const struct {
 	{ "uprobe:f*+4",       "takes no offset",       ERR_USAGE },
 	{ "uprobe:f,cookie=x", "is not a cookie",       ERR_USAGE },
 	{ "uretprobe:f+4",     "takes no offset",       ERR_USAGE },
-	{ "usdt:a:b",          "not supported yet",     ERR_UNSUPPORTED },
+	{ "usdt:n",            "is not usdt:PROVIDER:NAME", ERR_USAGE },
+	{ "usdt:p:",           "is not usdt:PROVIDER:NAME", ERR_USAGE },
+	{ "usdt::n",           "is not usdt:PROVIDER:NAME", ERR_USAGE },
 };
 
 static const struct {
