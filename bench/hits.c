@@ -38,6 +38,7 @@ static struct row rows[] = {
 	{ .title = "return", .prog = "return" },
 	{ .title = "entry and return", .prog = "both" },
 	{ .title = "return, late", .prog = "tail" },
+	{ .title = "usdt, 3 arguments", .prog = "usdt" },
 };
 enum { NROWS = sizeof(rows) / sizeof(*rows) };
 
@@ -137,21 +138,48 @@ static int must_be(struct hits *h, int which, const char *what,
 		    (unsigned long long)n, (unsigned long long)calls);
 }
 
-/* The counting maps, whichever side they come from. */
+static uint64_t map_sum(const struct snap_map *map)
+{
+	size_t size = map->key_size + map->value_size;
+	uint64_t n = 0, one;
+
+	for (size_t i = 0; i < map->nelem; i++) {
+		memcpy(&one, map->elem + i * size + map->key_size,
+		       sizeof(one));
+		n += one;
+	}
+	return n;
+}
+
+/* The arguments of the last call of the USDT row. */
+static int seen_check(struct hits *h, int which, const struct snap_map *map)
+{
+	uint64_t last = (which == KERNEL ? KERNEL_CALLS : CALLS) - 1;
+	uint64_t want[] = { last, 1, 2 };
+
+	if (!memcmp(map->elem + map->key_size, want, sizeof(want)))
+		return 0;
+	return fail(h->e, h->copy[which].path, NOWHERE,
+		    "usdt has seen other arguments");
+}
+
+/* The maps that rows.bpf.c fills, whichever side they come from. */
 static int maps_check(struct hits *h, int which, const struct snapshot *s)
 {
 	for (uint32_t m = 0; m < h->w->set.nmap; m++) {
-		bool hash = h->w->set.map[m].type == BPF_MAP_TYPE_HASH;
+		const struct bpf_map_def *d = &h->w->set.map[m];
 		const struct snap_map *map = &s->map[m];
-		size_t size = map->key_size + map->value_size;
-		uint64_t n = 0, one;
+		int bad = 0;
 
-		for (size_t i = 0; i < map->nelem; i++) {
-			memcpy(&one, map->elem + i * size + map->key_size,
-			       sizeof(one));
-			n += one;
-		}
-		if (must_be(h, which, "the map", hash ? "hash" : "array", n))
+		if (!strcmp(d->name, "count"))
+			bad = must_be(h, which, "the map", "array",
+				      map_sum(map));
+		else if (!strcmp(d->name, "table"))
+			bad = must_be(h, which, "the map", "hash",
+				      map_sum(map));
+		else if (d->data == DATA_BSS)
+			bad = seen_check(h, which, map);
+		if (bad)
 			return -1;
 	}
 	return 0;

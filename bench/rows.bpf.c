@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* rows - one program a row of the bench. */
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include <bpf/usdt.bpf.h>
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -76,6 +78,17 @@ int both_out(void *ctx)
 SEC("uretprobe/target:row_tail") /* ends in a jump */
 int tail(void *ctx)
 {
+	return 0;
+}
+
+long seen[3];
+
+SEC("usdt/target:bench:usdt")
+int BPF_USDT(usdt, long a, long b, int c)
+{
+	seen[0] = a;
+	seen[1] = b;
+	seen[2] = c;
 	return 0;
 }
 

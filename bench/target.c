@@ -58,6 +58,32 @@ __asm__(".pushsection .text\n"
 long row_tail(long, long, long, long);
 ROW(end)
 
+/* A USDT site, and the note that sys/sdt.h would write. */
+// clang-format off
+__asm__(".pushsection .text\n"
+	".p2align 5\n"
+	".type row_usdt, @function\n"
+	"row_usdt: .cfi_startproc\n"
+	"	lea (%rdi,%rsi), %rax\n"
+	"991:	nop\n"
+	"	lea 1(%rax,%rdx), %rax\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size row_usdt, .-row_usdt\n"
+	".popsection\n"
+	".pushsection .note.stapsdt, \"\", \"note\"\n"
+	".balign 4\n"
+	".4byte 8, 994f-992f, 3\n"
+	".asciz \"stapsdt\"\n"
+	"992: .8byte 991b, 0, 0\n"
+	".asciz \"bench\"\n"
+	".asciz \"usdt\"\n"
+	".asciz \"-8@%rdi -8@%rsi -4@%edx\"\n"
+	"994: .balign 4\n"
+	".popsection\n");
+// clang-format on
+long row_usdt(long, long, long, long);
+
 typedef long row_fn(long, long, long, long);
 static const struct row {
 	const char *name;
@@ -70,6 +96,7 @@ static const struct row {
 	{ "return", row_return },
 	{ "both", row_both },
 	{ "tail", row_tail },
+	{ "usdt", row_usdt },
 };
 
 struct job {

@@ -136,7 +136,7 @@ static int data_prepare(const struct weld *w, struct bpf_object *obj,
 		if (d->object != object)
 			continue;
 		m = bpf_object__find_map_by_name(obj, d->name);
-		if (m && !d->data && d->initial.n)
+		if (m && bpf_map__max_entries(m) != d->max_entries)
 			bpf_map__set_max_entries(m, d->max_entries);
 		if (d->data != DATA_DATA && d->data != DATA_RODATA)
 			continue;

@@ -4,6 +4,9 @@
 
 #include "rewriter/usdt/usdt.h"
 
+#define SPECS "__bpf_usdt_specs"
+#define IDS "__bpf_usdt_ip_to_spec_id"
+
 struct usdt {
 	struct arena *a;
 	const struct image *img;
@@ -62,8 +65,9 @@ static bool asks(const struct bpf_prog *p)
 	return false;
 }
 
-/* Does the program look into the specs by itself? */
-static bool reads_specs(const struct bpf_set *set, const struct bpf_prog *p)
+/* Does the program name a map of that name? */
+static bool names_map(const struct bpf_set *set, const struct bpf_prog *p,
+		      const char *name)
 {
 	for (uint32_t i = 0; i < p->ninsn; i++) {
 		const struct bpf_insn *insn = &p->insn[i];
@@ -72,7 +76,7 @@ static bool reads_specs(const struct bpf_set *set, const struct bpf_prog *p)
 			continue;
 		i++;
 		if (insn->src_reg == BPF_PSEUDO_MAP_FD &&
-		    !strcmp(set->map[insn->imm].name, "__bpf_usdt_specs"))
+		    !strcmp(set->map[insn->imm].name, name))
 			return true;
 	}
 	return false;
@@ -92,11 +96,11 @@ static int program_make(struct usdt *u, struct usdt_spec *s)
 		s->prog = set->nprog;
 		set->prog[set->nprog++] = p;
 	}
-	if (s->unsaid && reads_specs(set, &p))
+	if (s->unsaid && names_map(set, &p, SPECS))
 		return refuse(u->e, set->object[p.object].path, NOWHERE,
-			      "program '%s' reads __bpf_usdt_specs by itself, "
+			      "program '%s' reads %s by itself, "
 			      "which cannot say '%s' of %s:%s",
-			      p.name, s->unsaid->text, s->note->provider,
+			      p.name, SPECS, s->unsaid->text, s->note->provider,
 			      s->note->name);
 	return 0;
 }
@@ -117,6 +121,37 @@ static struct usdt_spec *spec_of(struct usdt *u, const struct link *l)
 	u->spec = arena_push(u->a, u->spec, u->nspec, sizeof(*u->spec));
 	u->spec[u->nspec++] = s;
 	return s;
+}
+
+static bool is_read(const struct bpf_set *set, const struct links *links,
+		    const char *name)
+{
+	for (size_t i = 0; i < links->nlink; i++)
+		if (names_map(set, &set->prog[links->link[i].prog], name))
+			return true;
+	return false;
+}
+
+/* libbpf's maps are made for the worst case.  Where our answers have made them
+ * superfluous they get as small as a map can be. */
+static void maps_shrink(struct usdt *u, const struct links *links)
+{
+	bool specs = is_read(u->set, links, SPECS);
+	bool ids = is_read(u->set, links, IDS);
+
+	for (uint32_t m = 0; m < u->set->nmap; m++) {
+		struct bpf_map_def *d = &u->set->map[m];
+		uint32_t n = 0;
+
+		for (size_t i = 0; i < u->nspec; i++)
+			n += u->spec[i]->object == d->object;
+		if (!specs && !strcmp(d->name, SPECS)) {
+			d->max_entries = n ? n : 1;
+			d->initial.n = n * align_up(d->value_size, 8);
+		} else if (!ids && !strcmp(d->name, IDS)) {
+			d->max_entries = 1;
+		}
+	}
 }
 
 static int by_order(const void *x, const void *y)
@@ -150,5 +185,7 @@ int usdt_programs(struct arena *a, const struct image *img,
 		v[i]->cookie = s->id;
 		v[i]->prog = s->prog;
 	}
+	if (n)
+		maps_shrink(&u, links);
 	return 0;
 }
