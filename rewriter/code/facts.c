@@ -217,13 +217,13 @@ static void find_live(struct known *f, uint16_t *in)
 	f->entry_live = in[0];
 }
 
-/* The memory operand of an instruction, if it has one. */
+/* The memory operand of an instruction, if its code has one. */
 static const struct val *memory(const struct bpf_insn *i,
 				const struct insn_fact *k)
 {
 	switch (BPF_CLASS(i->code)) {
 	case BPF_LDX:
-		return &k->src;
+		return k->result.kind == V_ANY ? &k->src : NULL;
 	case BPF_ST:
 		return &k->dst;
 	case BPF_STX:
@@ -405,10 +405,10 @@ static int collect(struct known *f, struct err *e)
 			f->used |= writes(i, k);
 		}
 		if (m && m->kind == V_CTX &&
-		    !(BPF_CLASS(i->code) == BPF_LDX &&
-		      k->result.kind != V_ANY) &&
 		    ctx_access(f, i, m->n + i->off, e))
 			return -1;
+		if (k->result.kind == V_WORD)
+			f->ctx_reads |= 1u << (k->result.n / 8);
 		if (m && m->kind == V_FP)
 			deepen(f, m->n + i->off);
 		if (k->result.kind == V_FP)

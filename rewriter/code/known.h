@@ -26,10 +26,13 @@ enum val_kind {
 	V_CTX,   /* the program's ctx + n */
 	V_MAP,   /* the map `map` itself */
 	V_VALUE, /* address n of the values of array `map` */
+	V_WORD,  /* what `word` says of ctx + n, which nobody changes */
 };
+enum { WORD_SIGNED = 0x80 }; /* in val.word, beside the number of bytes */
 struct val {
 	uint8_t kind;
 	bool may_ctx, may_fp; /* V_ANY that is such an address on some path */
+	uint8_t word;
 	uint32_t map;
 	int64_t n;
 };

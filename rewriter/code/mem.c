@@ -56,27 +56,6 @@ int gen_reg(struct gen *g, int r)
 	return r == 10 ? g->scratch[0] : g->of[r];
 }
 
-int gen_value(struct gen *g, uint32_t at, int dst, const struct val *v)
-{
-	const struct region *region = g->env->region;
-	struct mem m = { .base = MEM_RX };
-
-	if (v->kind == V_CONST) {
-		x86_set(g->c, dst, v->n);
-		return 0;
-	}
-	if (v->kind == V_MAP || v->kind == V_VALUE)
-		if (!region || v->map >= region->nmap)
-			return gen_fail(g, at, "there is no map %u", v->map);
-	if (v->kind == V_MAP)
-		m.to = g->env->info_vaddr + region->info_maps +
-		       v->map * sizeof(struct region_map);
-	else
-		m = gen_address(g, v, 0);
-	x86_lea(g->c, dst, &m);
-	return 0;
-}
-
 int gen_lddw(struct gen *g, uint32_t at)
 {
 	const struct bpf_insn *i = gen_insn(g, at);
@@ -158,6 +137,44 @@ static void ctx_load(struct gen *g, int dst, unsigned off, unsigned bytes,
 		part_of(g, dst, dst, shift, bytes, sign);
 }
 
+/* ctx may have had to be made after all: then the word is there, too. */
+static void word(struct gen *g, int dst, const struct val *v)
+{
+	struct mem m = { .base = RSP, .disp = g->hit + (int32_t)v->n };
+	unsigned bytes = v->word & ~WORD_SIGNED;
+	bool sign = v->word & WORD_SIGNED;
+
+	if (g->f->ctx_escapes)
+		x86_load(g->c, bytes, sign, dst, &m);
+	else
+		ctx_load(g, dst, (unsigned)v->n, bytes, sign);
+}
+
+int gen_value(struct gen *g, uint32_t at, int dst, const struct val *v)
+{
+	const struct region *region = g->env->region;
+	struct mem m = { .base = MEM_RX };
+
+	if (v->kind == V_CONST) {
+		x86_set(g->c, dst, v->n);
+		return 0;
+	}
+	if (v->kind == V_WORD) {
+		word(g, dst, v);
+		return 0;
+	}
+	if (v->kind == V_MAP || v->kind == V_VALUE)
+		if (!region || v->map >= region->nmap)
+			return gen_fail(g, at, "there is no map %u", v->map);
+	if (v->kind == V_MAP)
+		m.to = g->env->info_vaddr + region->info_maps +
+		       v->map * sizeof(struct region_map);
+	else
+		m = gen_address(g, v, 0);
+	x86_lea(g->c, dst, &m);
+	return 0;
+}
+
 int gen_load(struct gen *g, uint32_t at)
 {
 	const struct bpf_insn *i = gen_insn(g, at);
@@ -172,11 +189,6 @@ int gen_load(struct gen *g, uint32_t at)
 		return gen_fail(g, at, "unknown opcode %#x", i->code);
 	if (k->result.kind != V_ANY)
 		return gen_value(g, at, dst, &k->result);
-	if (k->src.kind == V_CTX && !g->f->ctx_escapes) {
-		ctx_load(g, dst, (unsigned)(k->src.n + i->off), insn_bytes(i),
-			 sign);
-		return 0;
-	}
 	m = gen_memory(g, &k->src, i->src_reg, i->off);
 	x86_load(g->c, insn_bytes(i), sign, dst, &m);
 	return 0;

@@ -26,9 +26,15 @@ struct word {
 	int32_t off; /* from r10; 0: free */
 	uint32_t value;
 };
+enum { SLOTS = 4 };
+struct slot { /* eight bytes of the stack that hold a V_WORD */
+	int32_t off;
+	struct val v;
+};
 struct state {
 	struct val r[11];
 	struct word word[WORDS];
+	struct slot slot[SLOTS];
 };
 
 struct walk {
@@ -46,11 +52,17 @@ static struct val constant(int64_t n)
 	return (struct val){ .kind = V_CONST, .n = n };
 }
 
+static bool same(const struct val *a, const struct val *b)
+{
+	return a->kind == b->kind && a->map == b->map && a->n == b->n &&
+	       a->word == b->word;
+}
+
 static struct val join(struct val a, struct val b)
 {
 	struct val v = a;
 
-	if (a.kind != b.kind || a.map != b.map || a.n != b.n)
+	if (!same(&a, &b))
 		v = any;
 	v.may_ctx = v.kind != V_CTX && (val_ctx(&a) || val_ctx(&b));
 	v.may_fp = v.kind != V_FP && (val_fp(&a) || val_fp(&b));
@@ -92,12 +104,34 @@ static void words_forget(struct state *s, int64_t off, unsigned len)
 	for (int i = 0; i < WORDS; i++)
 		if (s->word[i].off < off + len && off < s->word[i].off + 4)
 			s->word[i].off = 0;
+	for (int i = 0; i < SLOTS; i++)
+		if (s->slot[i].off < off + len && off < s->slot[i].off + 8)
+			s->slot[i].off = 0;
+}
+
+static const struct val *slot_find(const struct state *s, int64_t off)
+{
+	for (int i = 0; i < SLOTS && off; i++)
+		if (s->slot[i].off == off)
+			return &s->slot[i].v;
+	return NULL;
+}
+
+static void slot_set(struct state *s, int32_t off, const struct val *v)
+{
+	for (int i = 0; i < SLOTS; i++)
+		if (!s->slot[i].off) {
+			s->slot[i] = (struct slot){ off, *v };
+			return;
+		}
 }
 
 static void words_store(struct state *s, int64_t off, unsigned len,
 			const struct val *v)
 {
 	words_forget(s, off, len);
+	if (v->kind == V_WORD && len == 8 && off >= -4096 && off <= -8)
+		slot_set(s, (int32_t)off, v);
 	if (v->kind != V_CONST || off % 4 || off >= 0 || off < -4096)
 		return;
 	if (len >= 4)
@@ -119,6 +153,12 @@ static bool state_join(struct state *s, const struct state *t)
 		if (!v || *v != s->word[i].value)
 			s->word[i].off = 0;
 	}
+	for (int i = 0; i < SLOTS; i++) {
+		const struct val *v = slot_find(t, s->slot[i].off);
+
+		if (!v || !same(v, &s->slot[i].v))
+			s->slot[i].off = 0;
+	}
 	for (int r = 0; r < 11; r++)
 		if (s->r[r].kind != old.r[r].kind ||
 		    s->r[r].may_ctx != old.r[r].may_ctx ||
@@ -126,6 +166,9 @@ static bool state_join(struct state *s, const struct state *t)
 			return true;
 	for (int i = 0; i < WORDS; i++)
 		if (s->word[i].off != old.word[i].off)
+			return true;
+	for (int i = 0; i < SLOTS; i++)
+		if (s->slot[i].off != old.slot[i].off)
 			return true;
 	return false;
 }
@@ -196,6 +239,28 @@ static struct val loaded(const struct known *f, const struct bpf_insn *i,
 		return any;
 	memcpy(&v, m->initial.p + at, bytes);
 	return constant(extended(v, bytes, BPF_MODE(i->code) == INSN_MEMSX));
+}
+
+/* A load from ctx is a word that can be had again at any time; so is what was
+ * put on the stack when it comes back from there. */
+static struct val loaded_word(const struct walk *w, const struct bpf_insn *i,
+			      const struct state *s, const struct val *base)
+{
+	unsigned bytes = insn_bytes(i);
+	bool sign = BPF_MODE(i->code) == INSN_MEMSX;
+	int64_t at = base->n + i->off;
+	const struct val *v;
+
+	if (base->kind == V_FP && w->words && bytes == 8) {
+		v = slot_find(s, at);
+		return v ? *v : any;
+	}
+	if (base->kind != V_CTX || at < 0 || at + bytes > PT_REGS_SIZE ||
+	    at % 8 + bytes > 8)
+		return any;
+	return (struct val){ .kind = V_WORD, .n = at,
+			     .word = (uint8_t)(bytes |
+					       (sign ? WORD_SIGNED : 0)) };
 }
 
 static void step_store(struct walk *w, const struct bpf_insn *i,
@@ -277,8 +342,10 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 			  (!h || (h->arg[r - 1] != ARG_KEY &&
 				  h->arg[r - 1] != ARG_VALUE &&
 				  h->arg[r - 1] != ARG_MEM_IN));
-	if (writes)
+	if (writes) {
 		memset(s->word, 0, sizeof(s->word));
+		memset(s->slot, 0, sizeof(s->slot));
+	}
 }
 
 static void step_call(struct walk *w, const struct bpf_insn *i, struct state *s,
@@ -334,7 +401,7 @@ static enum taken decide(const struct bpf_insn *i, const struct val *dst,
 	if (dst->kind == V_CONST && src->kind == V_CONST)
 		yes = holds(op, wide, dst->n, src->n);
 	else if (wide && (op == BPF_JEQ || op == BPF_JNE) &&
-		 dst->kind != V_ANY && dst->kind != V_CONST &&
+		 (val_address(dst) || dst->kind == V_MAP) &&
 		 src->kind == V_CONST && !src->n)
 		yes = op == BPF_JNE; /* an address is not NULL */
 	else
@@ -383,6 +450,8 @@ static void step(struct walk *w, uint32_t at, struct state *s)
 		break;
 	case BPF_LDX:
 		fact->result = loaded(w->f, i, &fact->src);
+		if (fact->result.kind == V_ANY)
+			fact->result = loaded_word(w, i, s, &fact->src);
 		s->r[i->dst_reg] = fact->result;
 		break;
 	case BPF_ST:

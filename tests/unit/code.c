@@ -204,6 +204,38 @@ static void ctx_word_is_its_register(void **state)
 	arena_free(&t.a);
 }
 
+static void ctx_word_comes_back_from_the_stack(void **state)
+{
+	static const struct bpf_insn kept[] = {
+		LD(2, 1, DI), ST(10, -8, 2), LD(3, 10, -8),
+		LDDW(1, BPF_PSEUDO_MAP_VALUE, COUNTS), ST(1, 0, 3), EXIT,
+	};
+	static const struct bpf_insn changed[] = {
+		LD(2, 1, DI), ST(10, -8, 2), STI(10, -4, 5), LD(3, 10, -8),
+		LDDW(1, BPF_PSEUDO_MAP_VALUE, COUNTS), ST(1, 0, 3), EXIT,
+	};
+	static const struct bpf_insn either[] = {
+		LD(2, 1, DI), LD(4, 1, DI - 8), ST(10, -8, 2), JEQ(4, 0, 1),
+		ST(10, -8, 4), LD(3, 10, -8),
+		LDDW(1, BPF_PSEUDO_MAP_VALUE, COUNTS), ST(1, 0, 3), EXIT,
+	};
+	struct made t;
+
+	(void)state;
+	MAKE(&t, kept, REG_BIT(RAX));
+	/* mov %rdi, %rax; mov %rax, counts(%rip) */
+	assert_code(&t, 0x48, 0x89, 0xf8, 0x48, 0x89, 0x05, 0, 0, 0, 0);
+	assert_int_equal(t.f.stack, 0);
+	assert_int_equal(t.f.ctx_reads, 1 << DI / 8);
+	arena_free(&t.a);
+	assert_int_equal(FACTS(&t, changed), 0);
+	assert_int_equal(t.f.stack, 8);
+	arena_free(&t.a);
+	assert_int_equal(FACTS(&t, either), 0);
+	assert_int_equal(t.f.stack, 8);
+	arena_free(&t.a);
+}
+
 static void ctx_passed_on_escapes(void **state)
 {
 	static const struct bpf_insn stored[] = { ST(10, -8, 1), LD(2, 10, -8),
@@ -466,6 +498,7 @@ int main(void)
 		cmocka_unit_test(key_that_may_change_is_read),
 		cmocka_unit_test(frozen_data_decides_branches),
 		cmocka_unit_test(ctx_word_is_its_register),
+		cmocka_unit_test(ctx_word_comes_back_from_the_stack),
 		cmocka_unit_test(ctx_passed_on_escapes),
 		cmocka_unit_test(ctx_that_is_dead_does_not_escape),
 		cmocka_unit_test(far_pointers_are_computed),
