@@ -15,6 +15,11 @@ own() {
 own count --
 own words -- to be or not to be that is the question to be
 own latency --
+if [ -e /usr/include/x86_64-linux-gnu/sys/sdt.h ]; then
+	own orders --
+else
+	echo "skipped: systemtap-sdt-dev is not installed"
+fi
 own filter --set min_size=64 -p note=uprobe:give,cookie=1 \
 	-p note=uprobe:take,cookie=2 --
 
@@ -49,4 +54,13 @@ if [ -e $lib ] && command -v openssl >/dev/null; then
 	judge $lib $O/digests.bpf.o -- openssl dgst -sha256 $SOURCE/LICENSE
 else
 	echo "skipped: openssl is not installed"
+fi
+
+if [ -e /usr/bin/python3.11 ]; then
+	judge /usr/bin/python3.11 $O/python_calls.bpf.o -- \
+		/usr/bin/python3.11 -c 'import gc, json
+print(json.dumps([1, 2, 3]))
+gc.collect()'
+else
+	echo "skipped: python3.11 is not installed"
 fi
