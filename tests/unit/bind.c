@@ -224,6 +224,8 @@ static void sections(void **state)
 	assert_int_equal(bind("uretprobe/libapp.so.1:strong", NULL, 0), 0);
 	assert_int_equal(links.link[0].when, WHEN_RETURNED);
 	assert_int_equal(bind("usdt/libapp.so.1:a:b", NULL, 0), -1);
+	assert_non_null(strstr(err.what, "no USDT probe 'a:b'"));
+	assert_int_equal(bind("tp/syscalls/sys_enter_read", NULL, 0), -1);
 	assert_int_equal(err.kind, ERR_UNSUPPORTED);
 	assert_string_equal(err.file, "x.bpf.o");
 	/* an option replaces the SEC() */
