@@ -13,7 +13,8 @@ import json, sys
 d = json.load(open(sys.argv[1]))
 rows = [r["row"] for r in d["hits_ns"]]
 assert rows == ["empty", "read arguments", "array counter", "hash counter",
-                "array, 2nd thread", "usdt, 3 arguments"], rows
+                "array, 2nd thread", "return", "entry and return",
+                "return, late", "usdt, 3 arguments"], rows
 for r in d["hits_ns"]:
     assert 0 < r["bare"]["min"] <= r["bare"]["median"], r
     assert r["welded"]["median"] > 0 and "p25" in r["cost"], r
