@@ -264,7 +264,8 @@ static int link_at(struct bind *b, uint32_t prog, const struct spec *sp,
 	if (!f)
 		return fail(b->e, b->img->path, addr,
 			    "no function is known at this address");
-	if (addr != f->addr && sp->kind != SPEC_UPROBE)
+	if (addr != f->addr &&
+	    (sp->kind == SPEC_URETPROBE || sp->kind == SPEC_SESSION))
 		return fail(b->e, b->img->path, addr,
 			    "a return probe needs a function's entry; '%s' "
 			    "begins at 0x%" PRIx64,

@@ -5,8 +5,9 @@
  * forms(area): registers are set once, all sites follow; 128 bytes, and behind
  * them nothing that can be read. */
 
-/* A note as sys/sdt.h writes it. */
-.macro	probe name, args, sema=0
+/* A nop and a note as sys/sdt.h writes them; newer headers let more nops
+ * follow. */
+.macro	site name, args, sema=0
 990:	nop
 	.pushsection .note.stapsdt, "", "note"
 	.balign	4
@@ -21,6 +22,9 @@
 	.asciz	"\args"
 994:	.balign	4
 	.popsection
+.endm
+.macro	probe name, args, sema=0
+	site	\name, "\args", \sema
 	mov	%r12, %r12	/* no two sites in one window */
 	mov	%r12, %r12
 .endm
@@ -108,6 +112,18 @@ forms:	.cfi_startproc
 	probe	pair, "8@%rax", pair_semaphore
 	probe	pair, "8@%rcx", pair_semaphore
 	probe	unused, "8@%rax", unused_semaphore
+	site	nop5, "8@%rbx"
+	.byte	0x0f, 0x1f, 0x44, 0, 0
+	site	nop10, "8@%rdx"
+	.byte	0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0
+	mov	$1, %eax
+	site	tight, "4@%eax"	/* three sites in the way of each other, */
+	mov	$2, %al
+	site	tight, "4@%eax"
+	site	tight, "-4@%eax"
+	jne	1f
+	nop
+1:	site	behind, "4@%eax" /* and one that is jumped to */
 
 	movzwl	lone_semaphore(%rip), %eax
 	movzwl	pair_semaphore(%rip), %ecx

@@ -11,7 +11,7 @@ struct seen {
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 16);
+	__uint(max_entries, 24);
 	__type(key, __u32);
 	__type(value, struct seen);
 } asked SEC(".maps"), looped SEC(".maps");

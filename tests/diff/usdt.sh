@@ -3,7 +3,8 @@
 # it does; programs that read the specs by themselves, in both layouts.
 . "$(dirname "$0")/common-diff.sh"
 
-probes=(regs consts floats memory sib symbols own nothing lone pair)
+probes=(regs consts floats memory sib symbols own nothing lone pair nop5
+	nop10 tight behind)
 each() { # PROGRAM...: -p for each of the probes, with a cookie of its own
 	local i prog
 	for i in "${!probes[@]}"; do

@@ -5,7 +5,8 @@
 . "$(dirname "$0")/../common.sh"
 need python3
 D=$SOURCE/tests/diff
-probes=(regs consts floats memory sib symbols local edge nothing lone pair)
+probes=(regs consts floats memory sib symbols local edge nothing lone pair
+	nop5 nop10 tight behind)
 each=()
 for i in "${!probes[@]}"; do
 	each+=(-p "ask=usdt:forms:${probes[i]},cookie=$i"
@@ -42,6 +43,10 @@ edge: f9f2ebe4 fffffffffffffff9 E14 f9f2ebe4ddd6cfc8 E14
 nothing:
 lone: 807060504030201
 pair: f1f2f3f4f5f6f7f8
+nop5: 1112131485161788
+nop10: 400921fb54442d18
+tight: 2
+behind: 2
 X
 
 for kind in -pie -no-pie -static -static-pie; do
@@ -88,7 +93,7 @@ says 3 "reads __bpf_usdt_specs by itself, which cannot say '8@%fs:tl@tpoff' of f
 
 # list shows them with their arguments, and what is wrong with those.
 $W list --usdt $t/forms 'forms:[!p]*' > /dev/null 2>&1 && die "a glob of sets"
-[ "$($W list --usdt $t/forms | wc -l)" = 15 ] || die "list"
+[ "$($W list --usdt $t/forms | wc -l)" = 21 ] || die "list"
 $W list --usdt $t/forms 'forms:lone' |
 	grep -Ex '0x[0-9a-f]{12}        - usdt   forms:lone 8@%rax \(semaphore\)' \
 	>/dev/null || die "list: $($W list --usdt $t/forms forms:lone)"
