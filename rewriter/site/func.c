@@ -311,6 +311,7 @@ int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	merge(a, img, out);
 	extents_grow(out);
 	mark_copied(img, out);
+	t->step = arena_alloc(a, out->nfunc + 1);
 	t->reach = arena_alloc(a, (out->nfunc + 1) * sizeof(*t->reach));
 	for (size_t i = 0; i < out->nfunc; i++) {
 		uint64_t end = func_end(out, &out->func[i]);

@@ -5,8 +5,9 @@
  *
  *   1  linearly, each function of known size from its start to its end;
  *   2  along the flow, from every address that is known to be code and where
- *      no decoded instruction starts: functions without a size, relocated
- *      pointers, landing pads, targets of branches in what was decoded;
+ *      no decoded instruction starts: functions without a size, landing pads,
+ *      targets of branches in what was decoded; and relocated pointers, where
+ *      step.c does not know better;
  *   3  the same from what only may be code: table entries and pointers that
  *      the sweep believes to have seen.
  *
@@ -222,26 +223,40 @@ static void strays_marked(struct settle *c, uint8_t flags)
 	}
 }
 
+/* The same, but for accidents.  What they are is asked before anything that
+ * may be one is followed. */
+static void strays_meant(struct settle *c, size_t from)
+{
+	size_t n = from;
+
+	for (size_t i = from; i < c->nstray; i++)
+		if (!target_unmeant(c->s, c->stray[i]))
+			c->stray[n++] = c->stray[i];
+	c->nstray = n;
+	strays_walk(c);
+}
+
 static void walk_sure(struct settle *c)
 {
 	const struct image *img = c->s->img;
 
 	c->pass = SURE;
 	strays_marked(c, MARK_BRANCH);
-	for (size_t i = 0; i < img->ncodeptr; i++)
-		stray_push(c, img->codeptr[i]);
 	for (size_t i = 0; i < img->nlanding; i++)
 		stray_push(c, img->landing[i]);
 	for (size_t i = 0; i < c->s->nfunc; i++)
 		stray_push(c, c->s->func[i].addr);
 	strays_walk(c);
+	for (size_t i = 0; i < img->ncodeptr; i++)
+		stray_push(c, img->codeptr[i]);
+	strays_meant(c, c->walked);
 }
 
 static void walk_unsure(struct settle *c)
 {
 	c->pass = UNSURE;
 	strays_marked(c, MARK_TABLE | MARK_POINTER);
-	strays_walk(c);
+	strays_meant(c, c->walked);
 }
 
 static bool all_zero(const struct span *in, uint64_t lo, uint64_t hi)

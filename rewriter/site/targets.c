@@ -8,7 +8,8 @@
  *   stage 1   symbols, FDEs, exception tables, relocated words: they are in
  *             the image, sorted.  One sweep over the bytes gives possible
  *             branches, jump tables, leas (sweep.c, table.c).
- *   stage 2   only when the sweep objects: what is really decoded (settle.c).
+ *   stage 2   only when the sweep objects: what is really decoded (settle.c),
+ *             and what cannot be meant (step.c).
  *
  * A return address needs a call that ends there; bytes that look like one
  * are checked by decoding the function.
@@ -71,6 +72,15 @@ static bool call_before(const struct span *in, uint64_t i)
 	return false;
 }
 
+/* In padding behind a function: no call stands there. */
+static bool between_functions(const struct sites *s, uint64_t addr)
+{
+	const struct func *f = func_before(s, addr);
+
+	return f && f->size && addr >= f->addr + f->size &&
+	       code_is_padding(s, f->addr + f->size, func_limit(s, f));
+}
+
 static bool is_return_point(const struct sites *s, const struct span *in,
 			    uint64_t addr)
 {
@@ -80,7 +90,9 @@ static bool is_return_point(const struct sites *s, const struct span *in,
 	if (!call_before(in, addr - in->lo))
 		return false;
 	f = func_around(s, addr - 1);
-	if (!f || !code_walk(s, f, addr, &c))
+	if (!f)
+		return !between_functions(s, addr - 1);
+	if (!code_walk(s, f, addr, &c))
 		return true;
 	return c.pos == addr && c.pos != f->addr &&
 	       (c.last.flow == FLOW_CALL || c.last.flow == FLOW_CALL_IND);
@@ -99,11 +111,14 @@ static enum target_why why_at(const struct sites *s, const struct span *in,
 	uint64_t i = addr - in->lo;
 	uint8_t m;
 
-	if (in->mark[i] & (MARK_SUPER | MARK_ADDR))
+	if (in->mark[i])
 		targets_settle(s);
 	m = in->mark[i];
 	if (m & MARK_BRANCH)
 		return TARGET_BRANCH;
+	if (m & (MARK_MAYBE | MARK_TABLE | MARK_POINTER) &&
+	    target_unmeant(s, addr))
+		m = 0;
 	if (m & MARK_MAYBE)
 		return TARGET_MAYBE;
 	if (m & MARK_TABLE)
@@ -113,6 +128,23 @@ static enum target_why why_at(const struct sites *s, const struct span *in,
 	if (is_endbr(in, i))
 		return TARGET_ENDBR;
 	return is_return_point(s, in, addr) ? TARGET_RETURN : TARGET_NONE;
+}
+
+/* The first of the addresses that data or relocations name, and mean. */
+static uint64_t next_pointer(const struct sites *s, uint64_t from, uint64_t to)
+{
+	const struct image *img = s->img;
+	uint64_t at = next_addr(img->codeptr, img->ncodeptr,
+				sizeof(*img->codeptr), from);
+
+	while (at < to) {
+		targets_settle(s);
+		if (!target_unmeant(s, at))
+			break;
+		at = next_addr(img->codeptr, img->ncodeptr,
+			       sizeof(*img->codeptr), at + 1);
+	}
+	return at;
 }
 
 enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
@@ -138,7 +170,7 @@ enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 		if (why)
 			offer(&f, at, why);
 	}
-	offer_list(&f, img->codeptr, img->ncodeptr, lo + 1, TARGET_POINTER);
+	offer(&f, next_pointer(s, lo + 1, f.at), TARGET_POINTER);
 	offer_list(&f, img->callsite, img->ncallsite, lo + 1, TARGET_CALLSITE);
 	*where = f.at;
 	return f.why;

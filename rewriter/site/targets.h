@@ -48,6 +48,7 @@ struct targets {
 	uint64_t *edge;  /* where loaded sections begin and end; sorted */
 	size_t nedge;
 	struct walked cur;
+	uint8_t *step; /* per function: step.c */
 	struct crossings *crossings; /* exits.c; NULL until asked for */
 	bool swept, settled;
 	bool gave_up; /* tables without end: everything may be a target */
@@ -71,6 +72,11 @@ void extents_grow(struct sites *s);
  * something before does not decode. */
 bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
 	       struct walked *out);
+
+/* step.c: is this inside an instruction, for sure, so that a table, a pointer
+ * or undecoded bytes that seem to lead here do not?  Known once all decoded
+ * branches are marked. */
+bool target_unmeant(const struct sites *s, uint64_t addr);
 
 /* sweep.c */
 void targets_sweep(const struct sites *s);

@@ -46,19 +46,17 @@ static void check(bool ok)
 static void plan_holds(const struct weld *w)
 {
 	uint64_t end = 0;
-	size_t nlink = 0;
 
 	for (size_t i = 0; i < w->plan.npatch; i++) {
 		const struct patch *p = &w->plan.patch[i];
 
 		check(p->at >= end && image_is_code(&w->img, p->at));
 		check(image_at(&w->img, p->at, p->len) != NULL);
-		check(p->at <= p->site + 4 && p->site < p->at + p->len);
+		for (size_t k = 0; k < p->npoint; k++)
+			check(p->point[k].before < p->ninsn);
 		end = p->at + p->len;
-		nlink += p->nlink;
 	}
-	check(nlink == w->nprobe);
-	check(nlink + w->plan.nrefusal == w->links.nlink);
+	check(w->nprobe + w->plan.nrefusal == w->links.nlink);
 	end = 0;
 	for (size_t i = 0; i < w->edits.nedit; i++) {
 		const struct edit *d = &w->edits.edit[i];

@@ -3,7 +3,9 @@
  * frame descriptions and symbols.  Whatever it is, nothing may crash, and
  *
  *   - no branch is missed that decoding finds, starting at a function and going
- *     straight on; nor any that could stand in bytes nobody could decode;
+ *     straight on; nor any that could stand in bytes nobody could decode, nor
+ *     a pointer, but for those to the inside of an instruction of a function
+ *     that is described, decodes to its end, and has nothing else amiss;
  *   - an answer does not depend on what was asked before;
  *   - the first target in a window is the first of its addresses' targets;
  *   - an instruction boundary is one to a naive decoding, too.
@@ -121,14 +123,84 @@ static enum target_why one(const struct sites *s, uint64_t at)
 	return why;
 }
 
+static bool branch(const struct made *m, uint64_t at, struct insn *in)
+{
+	return decode(m, at, in) && in->rel_off && in->target > TEXT &&
+	       in->target < TEXT + m->ncode;
+}
+
 /* The branch at `at`, if there is one, has been seen. */
 static void seen(const struct made *m, const struct sites *s, uint64_t at)
 {
 	struct insn in;
 
-	if (decode(m, at, &in) && in.rel_off && in.target > TEXT &&
-	    in.target < TEXT + m->ncode)
+	if (branch(m, at, &in))
 		CHECK(one(s, in.target));
+}
+
+static bool ends(const struct insn *in)
+{
+	return in->flow == FLOW_JMP || in->flow == FLOW_JMP_IND ||
+	       in->flow == FLOW_RET || in->flow == FLOW_STOP ||
+	       in->flow == FLOW_TRAP;
+}
+
+static bool starts_in(const struct image *img, uint64_t lo, uint64_t hi)
+{
+	for (size_t i = 0; i < img->nsym; i++)
+		if (img->sym[i].addr >= lo && img->sym[i].addr < hi)
+			return true;
+	return false;
+}
+
+/* May one say that nothing at `to` can be meant? */
+static bool unmeant(const struct made *m, const struct sites *s, uint64_t to)
+{
+	const struct func *f = func_around(s, to);
+	const struct fde *fde = f ? image_fde(&m->img, f->addr) : NULL;
+	uint64_t at, end = f ? f->addr + f->size : 0;
+	bool inside = false, after = false;
+	struct insn in, b;
+
+	if (!fde || fde->start != f->addr)
+		return false;
+	for (at = f->addr; at < end; at += in.len) {
+		if (!decode(m, at, &in) ||
+		    starts_in(&m->img, at + 1, at + in.len))
+			return false;
+		inside |= to > at && to < at + in.len;
+		if (after && !in.nop && in.flow != FLOW_TRAP && !one(s, at))
+			return false;
+		after = ends(&in) ||
+			(after && (in.nop || in.flow == FLOW_TRAP));
+		for (uint64_t from = f->addr; from < end; from += b.len) {
+			if (!decode(m, from, &b))
+				return false;
+			if (b.rel_off && b.target > at &&
+			    b.target < at + in.len)
+				return false;
+		}
+	}
+	return inside && at == end;
+}
+
+/* The same of what only may be a branch. */
+static void seen_or_unmeant(const struct made *m, const struct sites *s,
+			    uint64_t at)
+{
+	struct insn in;
+
+	if (branch(m, at, &in) && !one(s, in.target))
+		CHECK(unmeant(m, s, in.target));
+}
+
+static void pointers(const struct made *m, const struct sites *s)
+{
+	uint64_t to = m->codeptr[0];
+
+	if (m->img.ncodeptr && to > TEXT && to < TEXT + m->ncode &&
+	    !one(s, to))
+		CHECK(unmeant(m, s, to));
 }
 
 /* Straight on from a function's start.  True: it decoded to its very end. */
@@ -200,7 +272,10 @@ static void gaps(const struct made *m, const struct sites *s,
 		if (gap == UNKNOWN && (zero || code_is_padding(s, lo, hi)))
 			continue;
 		for (; lo < hi; lo++)
-			seen(m, s, lo);
+			if (gap == STARTS)
+				seen(m, s, lo);
+			else
+				seen_or_unmeant(m, s, lo);
 	}
 }
 
@@ -259,8 +334,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		CHECK(func_limit(&s, f) >= f->addr + f->size);
 		if (!clean && !nests(&s, i))
 			for (uint64_t at = 0; at < f->size; at++)
-				seen(&m, &s, f->addr + at);
+				seen_or_unmeant(&m, &s, f->addr + at);
 	}
+	pointers(&m, &s);
 	gaps(&m, &s, &other);
 	windows(&m, &s, &other);
 	for (uint64_t at = TEXT; at < TEXT + m.ncode; at++) {
