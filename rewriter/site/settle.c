@@ -17,7 +17,9 @@
  *
  * What remains a guess stays one: a function that does not decode cleanly to
  * its very end, and bytes between functions that pass 2 did not see and that
- * are no padding, contribute all their possible branches (MARK_MAYBE).
+ * are no padding, contribute all their possible branches (MARK_MAYBE).  A
+ * section that is not marked as code holds none, although its segment may be
+ * executable (lld puts .rodata before .text).
  */
 #include "rewriter/site/targets.h"
 
@@ -272,8 +274,21 @@ static bool seen(const struct span *in, uint64_t at)
 	return in->mark[at - in->lo] & MARK_SEEN;
 }
 
+/* In a section that holds data, as the file has it? */
+static bool in_data(const struct image *img, uint64_t at)
+{
+	for (size_t i = 0; i < img->nsec; i++) {
+		const struct section *sec = &img->sec[i];
+
+		if (sec->flags & SHF_ALLOC && !(sec->flags & SHF_TLS) &&
+		    at - sec->addr < sec->size)
+			return !(sec->flags & SHF_EXECINSTR);
+	}
+	return false;
+}
+
 /* What nothing is known to run, each run of bytes for itself. */
-static void gap_distrust(struct settle *c, struct span *in, struct range gap)
+static void piece_distrust(struct settle *c, struct span *in, struct range gap)
 {
 	uint64_t lo = gap.lo, hi;
 
@@ -283,6 +298,19 @@ static void gap_distrust(struct settle *c, struct span *in, struct range gap)
 		if (!seen(in, lo) && !all_zero(in, lo, hi) &&
 		    !code_is_padding(c->s, lo, hi))
 			distrust(c, in, lo, hi);
+	}
+}
+
+/* A gap may span sections. */
+static void gap_distrust(struct settle *c, struct span *in, struct range gap)
+{
+	const struct targets *t = c->t;
+
+	for (uint64_t lo = gap.lo, hi; lo < gap.hi; lo = hi) {
+		hi = next_addr(t->edge, t->nedge, sizeof(*t->edge), lo + 1);
+		hi = hi < gap.hi ? hi : gap.hi;
+		if (!in_data(c->s->img, lo))
+			piece_distrust(c, in, (struct range){ lo, hi });
 	}
 }
 

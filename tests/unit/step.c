@@ -154,6 +154,30 @@ static void undecoded(void **state)
 	}
 }
 
+/* ... or to between its instructions; but not from where data stands. */
+static void sections(void **state)
+{
+	struct section sec[] = {
+		{ .name = "" },
+		{ .name = ".text", .addr = TEXT, .size = STRAY },
+		{ .name = ".rodata", .addr = TEXT + STRAY,
+		  .size = SIZE - STRAY },
+	};
+	struct kind k = { .code = "", .n = 0 };
+
+	(void)state;
+	for (int data = 0; data < 2; data++) {
+		make(&k);
+		sec[1].flags = SHF_ALLOC | SHF_EXECINSTR;
+		sec[2].flags = data ? SHF_ALLOC : SHF_ALLOC | SHF_EXECINSTR;
+		m.img.sec = sec;
+		m.img.nsec = 3;
+		memcpy(m.file + STRAY, "\x06\xeb\xd1", 3);
+		assert_int_equal(why(TEXT + 4), data ? TARGET_NONE
+						     : TARGET_MAYBE);
+	}
+}
+
 /* A call ends F.  Seven bytes behind it nothing is one, in the padding behind
  * a short function that follows; in other bytes it may be. */
 static void behind_a_call(void **state)
@@ -184,6 +208,7 @@ int main(void)
 		cmocka_unit_test(pointers),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(undecoded),
+		cmocka_unit_test(sections),
 		cmocka_unit_test(behind_a_call),
 	};
 
