@@ -228,15 +228,42 @@ static bool joins(const struct hops *h, const struct stuck *v)
 	for (size_t i = h->nold; i < o->npatch; i++)
 		if (window_index(&o->patch[i], v->p.at) >= 0) {
 			points_add(h->pl, &o->patch[i], v->first, v->n);
+			trace_note(h->pl, o->patch[i].tactic, o->patch[i].at,
+				   NULL);
 			return true;
 		}
 	return false;
 }
 
+/* Why there is no hop from p->at, for who asks. */
+static void hop_explain(const struct hops *h, struct patch *p, uint64_t site)
+{
+	const struct planner *pl = h->pl;
+	const struct reason *why;
+
+	if (!trace_on(pl))
+		return;
+	why = window_read(pl, p, SHORT_JUMP_SIZE);
+	if (!why && !site_fits(h, p, site))
+		why = window_prove(pl, p);
+	if (!why && window_len(p) < SHORT_JUMP_SIZE)
+		why = WHY(pl, REASON_ROOM, "there is one byte only");
+	if (!why)
+		why = WHY(pl, REASON_HOP,
+			  "no five bytes within reach of a two-byte jump can "
+			  "be had");
+	trace_note(pl, TACTIC_HOP, p->at, why);
+}
+
 static bool hop_from(struct hops *h, struct patch *p, uint64_t site)
 {
-	return site_fits(h, p, site) &&
-	       (in_padding(h, p) || in_patch(h, p) || in_host(h, p));
+	if (site_fits(h, p, site) &&
+	    (in_padding(h, p) || in_patch(h, p) || in_host(h, p))) {
+		trace_note(h->pl, TACTIC_HOP, p->at, NULL);
+		return true;
+	}
+	hop_explain(h, p, site);
+	return false;
 }
 
 /* From the site, or from instructions before it. */
@@ -265,6 +292,7 @@ void hops_place(const struct planner *pl, struct stuck *v, size_t *n)
 	for (size_t i = 0; i < *n; i++) {
 		struct patch p;
 
+		trace_begin(pl, v[i].first, v[i].n);
 		if (joins(&h, &v[i]))
 			continue;
 		if (hop_find(&h, v[i].p.at, &p)) {

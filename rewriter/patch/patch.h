@@ -79,9 +79,20 @@ struct place {
 	uint32_t link;      /* the first of the point's */
 	uint32_t patch, point;
 };
+/* Why something is not possible. */
+struct reason {
+	const char *code;   /* a word of a fixed list (reason.c), for programs */
+	const char *text;   /* for people */
+};
 struct refusal {
 	uint32_t link;
 	const char *why;    /* "not weldable: ..." without address */
+};
+/* What a tactic said to the site that plan_trace() was asked about. */
+struct attempt {
+	uint64_t at;        /* where the window would begin */
+	uint8_t tactic;
+	const struct reason *why; /* NULL: taken */
 };
 struct plan {
 	struct patch *patch;   /* sorted by at */
@@ -93,17 +104,32 @@ struct plan {
 	struct refusal *refusal; /* sorted by link */
 	size_t nrefusal;
 	const char **why;      /* per link: why it is not placed, or NULL */
+	const char **code;     /* per link: the reason's code, or NULL */
+	/* Return probes: why the rets cannot tell, so that the return address
+	 * is exchanged at the entry; NULL: they do. */
+	const struct reason **instead;
 	uint32_t *head;        /* per link: the first one of its points */
 	/* Return probes that miss jumps out of their function: where the
 	 * return address must not be exchanged. */
 	size_t *untold;        /* per link: how many such jumps */
+	struct attempt *attempt; /* plan_trace(): in the order of trying */
+	size_t nattempt;
 };
 
 /* A site that another patch is in the way of is refused like any other. */
 int plan_make(struct arena *a, const struct sites *s,
 	      const struct links *links, struct plan *out, struct err *e);
+/* The same, and what was tried for the instruction at `site`, or behind an
+ * endbr64 there. */
+int plan_trace(struct arena *a, const struct sites *s,
+	       const struct links *links, uint64_t site, struct plan *out,
+	       struct err *e);
 /* The places of a link: [*first, *first + n), returns n. */
 size_t plan_places(const struct plan *p, uint32_t link, size_t *first);
+
+/* Does the patch call its trampoline rather than jump to it?  Then a displaced
+ * call ends it. */
+bool patch_calls(const struct image *img, const struct patch *p);
 
 enum engine { ENGINE_NATIVE, ENGINE_VM };
 struct built {

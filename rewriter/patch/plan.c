@@ -62,13 +62,18 @@ static bool padding(const struct planner *pl, struct patch *p)
 static const struct {
 	const char *name;
 	bool (*takes)(const struct planner *pl, struct patch *p);
+	const char *not; /* what it is when it does not */
 } tactics[TACTIC_COUNT] = {
 	/* order of preference: first that fits */
 	[TACTIC_NONE]    = { "none", NULL },
-	[TACTIC_NOP_RUN] = { "nops", nop_run },
-	[TACTIC_INSN]    = { "instruction", one_insn },
-	[TACTIC_WINDOW]  = { "window", window },
-	[TACTIC_PADDING] = { "padding", padding },
+	[TACTIC_NOP_RUN] = { "nops", nop_run,
+			     "the first five bytes are not all nops" },
+	[TACTIC_INSN]    = { "instruction", one_insn,
+			     "the instruction is shorter than five bytes" },
+	[TACTIC_WINDOW]  = { "window", window,
+			     "the code does not go on for five bytes" },
+	[TACTIC_PADDING] = { "padding", padding,
+			     "no padding follows that nothing falls into" },
 	[TACTIC_EARLIER] = { "earlier", NULL }, /* not in this row */
 	[TACTIC_HOP]     = { "hop", NULL },
 	[TACTIC_HOST]    = { "host", NULL },
@@ -100,32 +105,52 @@ void points_add(const struct planner *pl, struct patch *p, size_t first,
 	}
 }
 
-static const char *here(const struct planner *pl, struct patch *p)
+static const struct reason *here(const struct planner *pl, struct patch *p)
 {
-	const char *why = window_read(pl, p, JUMP_SIZE);
+	const struct reason *why = window_read(pl, p, JUMP_SIZE);
 
-	if (why)
+	if (why) {
+		trace_note(pl, TACTIC_WINDOW, p->at, why);
 		return why;
-	for (uint8_t t = TACTIC_NONE + 1; t <= LAST_TRIED; t++)
+	}
+	for (uint8_t t = TACTIC_NONE + 1; t <= LAST_TRIED; t++) {
 		if (tactics[t].takes(pl, p)) {
 			p->tactic = t;
-			return window_prove(pl, p);
+			why = window_prove(pl, p);
+			trace_note(pl, t, p->at, why);
+			return why;
 		}
-	return WHY(pl, "the code ends after %u bytes and no padding follows",
+		if (trace_on(pl))
+			trace_note(pl, t, p->at,
+				   WHY(pl, REASON_SHAPE, "%s",
+				       tactics[t].not));
+	}
+	return WHY(pl, REASON_ROOM,
+		   "the code ends after %u bytes and no padding follows",
 		   window_len(p));
 }
 
-/* A window from p->at on that has the whole instruction at `to` in it. */
-static bool reaches(const struct planner *pl, struct patch *p, uint64_t to)
+/* A window from p->at on that has the whole instruction at `to` in it; NULL,
+ * or why there is none. */
+static const struct reason *reaches(const struct planner *pl, struct patch *p, uint64_t to)
 {
 	unsigned want = (unsigned)(to - p->at) + 1;
+	const struct reason *why;
 
 	want = want > JUMP_SIZE ? want : JUMP_SIZE;
-	if (window_read(pl, p, want) || window_index(p, to) < 0)
-		return false;
+	why = window_read(pl, p, want);
+	if (why)
+		return why;
+	if (window_index(p, to) < 0)
+		return WHY(pl, REASON_SHAPE,
+			   "the code from 0x%llx on does not lead there",
+			   HEX(p->at));
 	if (!window(pl, p) && !padding(pl, p))
-		return false;
-	return !window_prove(pl, p);
+		return WHY(pl, REASON_ROOM,
+			   "the code ends after %u bytes and no padding "
+			   "follows",
+			   window_len(p));
+	return window_prove(pl, p);
 }
 
 /* The last patch, made longer. */
@@ -134,11 +159,15 @@ static bool lengthen(const struct planner *pl, uint64_t to)
 	struct plan *o = pl->out;
 	struct patch *last = o->npatch ? &o->patch[o->npatch - 1] : NULL, p;
 
+	const struct reason *why;
+
 	if (!last || last->tactic == TACTIC_PADDING ||
 	    to - last->at > PATCH_INSNS * 8)
 		return false;
 	p = *last;
-	if (!reaches(pl, &p, to))
+	why = reaches(pl, &p, to);
+	trace_note(pl, TACTIC_WINDOW, p.at, why);
+	if (why)
 		return false;
 	if (p.tactic < TACTIC_WINDOW)
 		p.tactic = TACTIC_WINDOW;
@@ -155,12 +184,15 @@ static bool earlier(const struct planner *pl, struct patch *p, uint64_t to)
 	const struct patch *last = o->npatch ? &o->patch[o->npatch - 1] : NULL;
 	uint64_t from[BEFORE];
 	size_t n = code_before(pl->s, to, from, BEFORE);
+	const struct reason *why;
 
 	for (size_t i = 0; i < n; i++) {
 		if (last && from[i] < last->at + last->len)
 			return false;
 		*p = patch_at(pl, from[i]);
-		if (!reaches(pl, p, to))
+		why = reaches(pl, p, to);
+		trace_note(pl, TACTIC_EARLIER, from[i], why);
+		if (why)
 			continue;
 		p->tactic = TACTIC_EARLIER;
 		return true;
@@ -176,7 +208,8 @@ struct placing {
 };
 
 /* want[first .. first+n) cannot be placed. */
-static void give_up(struct placing *g, size_t first, size_t n, const char *why)
+static void give_up(struct placing *g, size_t first, size_t n,
+		    const struct reason *why)
 {
 	for (size_t i = first; i < first + n; i++) {
 		struct group *x = &g->pl->group[g->pl->want[i].group];
@@ -199,6 +232,22 @@ static void patch_add(const struct planner *pl, struct patch *p, size_t first,
 	o->patch[o->npatch++] = *p;
 }
 
+/* want[first .. first+n) have their instruction in a patch's bytes. */
+static void join(struct placing *g, struct patch *to, size_t first, size_t n)
+{
+	const struct planner *pl = g->pl;
+	const struct reason *why = NULL;
+
+	if (window_index(to, pl->want[first].at) < 0)
+		why = WHY(pl, REASON_PATCHED, "inside the patch at 0x%llx",
+			  HEX(to->at));
+	trace_note(pl, to->tactic, to->at, why);
+	if (why)
+		give_up(g, first, n, why);
+	else
+		points_add(pl, to, first, n);
+}
+
 /* want[first .. first+n) of one instruction. */
 static void place(struct placing *g, size_t first, size_t n)
 {
@@ -207,15 +256,11 @@ static void place(struct placing *g, size_t first, size_t n)
 	struct patch *last = o->npatch ? &o->patch[o->npatch - 1] : NULL;
 	uint64_t at = pl->want[first].at;
 	struct patch p = patch_at(pl, at);
-	const char *why;
+	const struct reason *why;
 
+	trace_begin(pl, first, n);
 	if (last && at < last->at + last->len) {
-		if (window_index(last, at) >= 0)
-			points_add(pl, last, first, n);
-		else
-			give_up(g, first, n,
-				WHY(pl, "inside the patch at 0x%llx",
-				    HEX(last->at)));
+		join(g, last, first, n);
 		return;
 	}
 	why = here(pl, &p);
@@ -238,6 +283,7 @@ static bool place_all(struct planner *pl)
 	size_t i, j;
 
 	pl->out->npatch = 0;
+	pl->out->nattempt = 0;
 	wants_make(pl);
 	for (i = 0; i < pl->nwant; i = j) {
 		for (j = i + 1;
@@ -284,23 +330,40 @@ static void results_list(const struct planner *pl)
 	size_t n = pl->links->nlink;
 
 	o->why = arena_alloc(pl->a, (n + 1) * sizeof(*o->why));
+	o->code = arena_alloc(pl->a, (n + 1) * sizeof(*o->code));
+	o->instead = arena_alloc(pl->a, (n + 1) * sizeof(*o->instead));
 	o->head = arena_alloc(pl->a, (n + 1) * sizeof(*o->head));
 	o->untold = arena_alloc(pl->a, (n + 1) * sizeof(*o->untold));
 	o->refusal = arena_alloc(pl->a, (n + 1) * sizeof(*o->refusal));
 	for (size_t i = 0; i < pl->ngroup; i++) {
 		const struct group *g = &pl->group[i];
+		const char *text = NULL;
 
+		if (g->mode == MODE_OUT)
+			text = arena_printf(pl->a, "not weldable: %s",
+					    g->why->text);
 		for (uint32_t k = g->link; k < g->link + g->nlink; k++) {
 			o->head[k] = g->link;
 			o->untold[k] = g->untold;
+			o->instead[k] = g->instead;
 			if (g->mode != MODE_OUT)
 				continue;
-			o->why[k] = g->why;
-			o->refusal[o->nrefusal++] = (struct refusal){ k,
-								      g->why };
+			o->why[k] = text;
+			o->code[k] = g->why->code;
+			o->refusal[o->nrefusal++] = (struct refusal){ k, text };
 		}
 	}
 	places_list(pl);
+}
+
+static int plan_for(struct planner *pl)
+{
+	*pl->out = (struct plan){ 0 };
+	groups_make(pl);
+	while (place_all(pl))
+		;
+	results_list(pl);
+	return 0;
 }
 
 int plan_make(struct arena *a, const struct sites *s,
@@ -309,12 +372,19 @@ int plan_make(struct arena *a, const struct sites *s,
 	struct planner pl = { .a = a, .s = s, .links = links, .out = out };
 
 	(void)e;
-	*out = (struct plan){ 0 };
-	groups_make(&pl);
-	while (place_all(&pl))
-		;
-	results_list(&pl);
-	return 0;
+	return plan_for(&pl);
+}
+
+int plan_trace(struct arena *a, const struct sites *s,
+	       const struct links *links, uint64_t site, struct plan *out,
+	       struct err *e)
+{
+	struct trace trace = { .site = site };
+	struct planner pl = { .a = a, .s = s, .links = links, .out = out,
+			      .trace = &trace };
+
+	(void)e;
+	return plan_for(&pl);
 }
 
 size_t plan_places(const struct plan *p, uint32_t link, size_t *first)

@@ -134,6 +134,11 @@ static void spots_prepare(struct tramp *t)
 	}
 }
 
+bool patch_calls(const struct image *img, const struct patch *p)
+{
+	return !p->hop && !p->lends && displace_by_call(img, p);
+}
+
 static int tramp_build(struct tramp *t)
 {
 	struct patch *p = t->p;
@@ -141,7 +146,7 @@ static int tramp_build(struct tramp *t)
 	code_align(t->c, 16, 0xcc);
 	p->tramp = code_here(t->c);
 	t->depths.start = p->tramp;
-	t->called = !p->hop && !p->lends && displace_by_call(t->img, p);
+	t->called = patch_calls(t->img, p);
 	spots_prepare(t);
 	if (tramp_write(t))
 		return -1;

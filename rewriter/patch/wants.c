@@ -27,7 +27,7 @@ static const struct link *link_of(const struct planner *pl,
 	return &pl->links->link[g->link];
 }
 
-static void group_out(struct group *g, const char *why)
+static void group_out(struct group *g, const struct reason *why)
 {
 	g->mode = MODE_OUT;
 	g->why = why;
@@ -39,11 +39,12 @@ static bool may_exchange(const struct planner *pl)
 }
 
 bool group_fall_back(const struct planner *pl, struct group *g,
-		     const char *why)
+		     const struct reason *why)
 {
 	if (g->mode == MODE_SITES && g->when == WHEN_RETURNED &&
 	    may_exchange(pl)) {
 		g->mode = MODE_ENTRY;
+		g->instead = why;
 		return true;
 	}
 	group_out(g, why);
@@ -55,7 +56,8 @@ static void group_body(const struct planner *pl, struct group *g)
 	g->body = arena_alloc(pl->a, sizeof(*g->body));
 	body_find(pl->s, link_of(pl, g)->func, g->body);
 	if (g->body->why)
-		group_fall_back(pl, g, WHY(pl, "%s", g->body->why));
+		group_fall_back(pl, g, WHY(pl, REASON_RETURNS, "%s",
+					   g->body->why));
 }
 
 void groups_make(struct planner *pl)
@@ -74,7 +76,8 @@ void groups_make(struct planner *pl)
 				     .nlink = (uint32_t)(j - i),
 				     .when = l[i].when, .late = NO_LATE };
 		if (l[i].func->copied)
-			group_out(g, WHY(pl, "V8 runs a copy of %s",
+			group_out(g, WHY(pl, REASON_COPIED,
+					 "V8 runs a copy of %s",
 					 l[i].func->name));
 		else if (g->when == WHEN_RETURNED)
 			group_body(pl, g);
@@ -83,8 +86,8 @@ void groups_make(struct planner *pl)
 
 /* Where the patch of a site may begin: behind an endbr64, if nothing enters
  * there.  NULL, or why it may not. */
-static const char *site_begin(const struct planner *pl, uint64_t site,
-			      uint64_t *at)
+static const struct reason *site_begin(const struct planner *pl, uint64_t site,
+				       uint64_t *at)
 {
 	uint64_t room = image_room(pl->s->img, site), where;
 	const uint8_t *b = image_at(pl->s->img, site, 1);
@@ -99,8 +102,8 @@ static const char *site_begin(const struct planner *pl, uint64_t site,
 	why = target_in(pl->s, *at - 1, *at + 1, &where);
 	if (why == TARGET_NONE || why == TARGET_CALLSITE)
 		return NULL;
-	return WHY(pl, "jump target at 0x%llx behind the endbr64 (%s)",
-		   HEX(where), target_why_name(why));
+	return WHY(pl, REASON_ENDBR,
+		   "jump target at 0x%llx behind the endbr64 (%s)", HEX(where), target_why_name(why));
 }
 
 static void want_add(struct planner *pl, struct group *g, uint64_t at,
@@ -120,7 +123,7 @@ static void want_site(struct planner *pl, struct group *g,
 		      enum point_kind kind)
 {
 	uint64_t site = link_of(pl, g)->addr, at;
-	const char *why = site_begin(pl, site, &at);
+	const struct reason *why = site_begin(pl, site, &at);
 
 	if (why)
 		group_out(g, why);

@@ -76,37 +76,40 @@ bool dead_padding(const struct image *img, uint64_t from, uint64_t to)
 }
 
 /* One more instruction into the window; NULL, or why not. */
-static const char *window_grow(const struct planner *pl, struct patch *p,
-			       uint64_t at)
+static const struct reason *window_grow(const struct planner *pl,
+					struct patch *p, uint64_t at)
 {
 	uint64_t end = func_limit(pl->s, p->func), room;
 	struct insn *in = &p->insn[p->ninsn];
 	const struct insn *last = in - 1;
 	const uint8_t *b = image_at(pl->s->img, at, 1);
-	const char *why;
+	const char *fixed;
 
 	if (at >= end || !b)
-		return WHY(pl, "the function ends at 0x%llx", HEX(at));
+		return WHY(pl, REASON_END, "the function ends at 0x%llx", HEX(at));
 	if (p->ninsn && (last->flow == FLOW_CALL ||
 			 last->flow == FLOW_CALL_IND))
-		return WHY(pl, "a call returns to 0x%llx inside the window",
+		return WHY(pl, REASON_CALL,
+			   "a call returns to 0x%llx inside the window",
 			   HEX(at));
 	room = image_room(pl->s->img, at);
 	room = room < end - at ? room : end - at;
 	if (!insn_decode(b, room < INSN_MAX ? room : INSN_MAX, at, in))
-		return WHY(pl, "no valid instruction at 0x%llx", HEX(at));
-	why = displace_refusal(b, in);
-	if (why)
-		return WHY(pl, "%s at 0x%llx cannot be moved", why, HEX(at));
+		return WHY(pl, REASON_DECODE, "no valid instruction at 0x%llx",
+			   HEX(at));
+	fixed = displace_refusal(b, in);
+	if (fixed)
+		return WHY(pl, REASON_MOVE, "%s at 0x%llx cannot be moved",
+			   fixed, HEX(at));
 	p->ninsn++;
 	return NULL;
 }
 
-const char *window_read(const struct planner *pl, struct patch *p,
-			unsigned want)
+const struct reason *window_read(const struct planner *pl, struct patch *p,
+				 unsigned want)
 {
 	uint64_t at = p->at;
-	const char *why = NULL;
+	const struct reason *why = NULL;
 
 	p->ninsn = 0;
 	while (!why && at < p->at + want && p->ninsn < PATCH_INSNS) {
@@ -132,15 +135,17 @@ static bool harmless(const struct patch *p, enum target_why why)
 	       (why == TARGET_MAYBE || why == TARGET_POINTER);
 }
 
-const char *window_prove(const struct planner *pl, const struct patch *p)
+const struct reason *window_prove(const struct planner *pl,
+				  const struct patch *p)
 {
 	uint64_t lo = p->at, hi = p->at + p->len, where;
 	enum target_why why;
 
 	while ((why = target_in(pl->s, lo, hi, &where)) != TARGET_NONE) {
 		if (!harmless(p, why))
-			return WHY(pl, "jump target at 0x%llx inside the "
-				       "window (%s)",
+			return WHY(pl, REASON_TARGET + why,
+				   "jump target at 0x%llx inside the window "
+				   "(%s)",
 				   HEX(where), target_why_name(why));
 		lo = where;
 	}

@@ -306,6 +306,63 @@ static void test_neighbours(void **state)
 	assert_true(out.patch[0].at < out.patch[1].at);
 }
 
+/* A refusal's code stays, whatever its text says. */
+static void test_codes(void **state)
+{
+	static const struct {
+		const char *place, *code;
+	} want[] = {
+		{ "target_inside", "target-branch" },
+		{ "endbr_entered", "behind-endbr" },
+		{ "ret_short_padding", "no-room" },
+		{ "call_inside", "call-inside" },
+		{ "xbegin", "immovable" },
+		{ "falls_off", "function-end" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		const struct spot_at *p = place(want[i].place);
+		struct link l;
+		struct plan out;
+
+		image_of((size_t)(p - places), 1);
+		l = link_at(p->site, 0, false);
+		plan(&l, 1, &out);
+		assert_int_equal(out.nrefusal, 1);
+		assert_string_equal(out.code[0], want[i].code);
+	}
+}
+
+/* What each tactic said is there for the site that was asked about, and for no
+ * other. */
+static void test_attempts(void **state)
+{
+	const struct spot_at *p = place("ends_early");
+	struct link l;
+	struct links links = { .link = &l, .nlink = 1 };
+	struct plan out;
+	struct err e;
+
+	(void)state;
+	image_of((size_t)(p - places), 1);
+	l = link_at(p->site, 0, false);
+	plan_trace(&arena, &sites, &links, p->site, &out, &e);
+	assert_int_equal(out.nattempt, 5);
+	for (uint8_t t = 0; t < 4; t++) {
+		assert_int_equal(out.attempt[t].tactic, TACTIC_NOP_RUN + t);
+		assert_int_equal(out.attempt[t].at, p->site);
+		assert_string_equal(out.attempt[t].why->code, "shape");
+	}
+	assert_int_equal(out.attempt[4].tactic, TACTIC_EARLIER);
+	assert_int_equal(out.attempt[4].at, p->fn);
+	assert_null(out.attempt[4].why);
+	plan_trace(&arena, &sites, &links, p->fn, &out, &e);
+	assert_int_equal(out.nattempt, 0);
+	plan(&l, 1, &out);
+	assert_int_equal(out.nattempt, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +376,8 @@ int main(void)
 		cmocka_unit_test_setup(test_earlier, all_places),
 		cmocka_unit_test_setup(test_longer, all_places),
 		cmocka_unit_test_setup(test_neighbours, all_places),
+		cmocka_unit_test_setup(test_codes, all_places),
+		cmocka_unit_test_setup(test_attempts, all_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, group_teardown);
