@@ -6,7 +6,8 @@
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
 
-enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK };
+enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
+       OPT_EXPLAIN };
 
 static const struct option options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -18,6 +19,7 @@ static const struct option options[] = {
 	{ "dump", required_argument, NULL, OPT_DUMP },
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
 	{ "mask", required_argument, NULL, OPT_MASK },
+	{ "explain", required_argument, NULL, OPT_EXPLAIN },
 	{ "json", no_argument, NULL, 'j' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -75,6 +77,9 @@ static int option_take(struct args *a, int c, struct err *e)
 	case OPT_MASK:
 		list_add(a, &a->mask, &a->nmask, optarg);
 		return 0;
+	case OPT_EXPLAIN:
+		a->explain = optarg;
+		return 0;
 	case 'j':
 		a->json = true;
 		return 0;
@@ -119,7 +124,9 @@ int args_parse(int argc, char **argv, bool want_out, struct args *out,
 	while (optind < argc)
 		list_add(out, &out->weld.object, &out->weld.nobject,
 			 argv[optind++]);
-	if (!out->weld.nobject)
+	if (out->explain && strcmp(argv[0], "check"))
+		return misuse(e, "%s: --explain is check's", argv[0]);
+	if (!out->weld.nobject && !out->explain)
 		return misuse(e, "%s: no BPF object named", argv[0]);
 	if (want_out && !out->weld.out && !out->weld.dry_run)
 		return misuse(e, "%s: -o OUT is missing", argv[0]);

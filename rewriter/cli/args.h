@@ -12,6 +12,7 @@ struct args {
 	char **command;       /* diff: what follows "--", or NULL */
 	const char *const *mask; /* diff: globs of MAP.FIELD */
 	uint32_t nmask;
+	const char *explain;  /* check: the site, or NULL */
 };
 
 /* Parse `TARGET OBJ... [options]`.  `want_out`: -o is required.  0, or -1 with

@@ -5,11 +5,14 @@
 
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
+#include "rewriter/cli/explain.h"
 
 static const char usage[] =
 	"usage: bpfweld check TARGET OBJ... [-p PROG=SPEC]... [-j]\n"
 	"Shows where each probe would go: address, function, program, how the\n"
 	"site is patched, bytes replaced and registers saved.  Writes nothing.\n"
+	"  --explain ADDR|FUNC[+OFF]  instead, all that decides about one site;\n"
+	"                             OBJ may be left out\n"
 	"Takes the options of weld.  Exit 4 when a probe cannot be placed and\n"
 	"--strict is given.\n";
 
@@ -18,12 +21,12 @@ static const char *const reg_names[] = {
 	"r9",  "r10", "r11", "r12", "r13", "r14", "r15", "flags",
 };
 
-static void saved_print(FILE *to, uint32_t saved)
+void regs_print(FILE *to, uint32_t regs)
 {
 	const char *sep = "";
 
 	for (unsigned i = 0; i < sizeof(reg_names) / sizeof(*reg_names); i++)
-		if (saved >> i & 1) {
+		if (regs >> i & 1) {
 			fprintf(to, "%s%s", sep, reg_names[i]);
 			sep = " ";
 		}
@@ -51,7 +54,7 @@ static void place_text(const struct weld *w, const struct place *at)
 
 	printf("%s, %u bytes%s, %" PRIu64 " bytes of trampoline, saves ",
 	       tactic_name(p->tactic), p->len, point_note(x), p->tramp_size);
-	saved_print(stdout, p->saved);
+	regs_print(stdout, p->saved);
 	putchar('\n');
 }
 
@@ -73,6 +76,9 @@ static void link_text(const struct weld *w, uint32_t i)
 		place_text(w, &w->plan.place[first]);
 	else
 		printf("%zu place%s\n", n, n == 1 ? "" : "s");
+	if (w->plan.instead[i] && !w->plan.why[i])
+		printf("  by the return address, because %s\n",
+		       w->plan.instead[i]->text);
 	if (w->plan.untold[i])
 		printf("  %zu jumps out of it are not watched\n",
 		       w->plan.untold[i]);
@@ -86,12 +92,12 @@ static void link_text(const struct weld *w, uint32_t i)
 	}
 }
 
-static void saved_json(struct json *j, uint32_t saved)
+void regs_json(struct json *j, const char *key, uint32_t regs)
 {
-	json_key(j, "saves");
+	json_key(j, key);
 	json_array(j);
 	for (unsigned i = 0; i < sizeof(reg_names) / sizeof(*reg_names); i++)
-		if (saved >> i & 1)
+		if (regs >> i & 1)
 			json_string(j, reg_names[i]);
 	json_end(j);
 }
@@ -110,6 +116,7 @@ static void place_json(struct json *j, const struct weld *w,
 	json_hex_at(j, "instruction", p->insn[x->before].at);
 	json_str_at(j, "tactic", tactic_name(p->tactic));
 	json_hex_at(j, "patch", p->at);
+	json_u64_at(j, "patch_bytes", p->len);
 	json_key(j, "original");
 	json_bytes(j, (struct bytes){ image_at(&w->img, p->at, p->len),
 				      p->len });
@@ -117,7 +124,32 @@ static void place_json(struct json *j, const struct weld *w,
 		json_hex_at(j, "hop", p->hop);
 	json_hex_at(j, "trampoline", p->tramp);
 	json_u64_at(j, "trampoline_bytes", p->tramp_size);
-	saved_json(j, p->saved);
+	regs_json(j, "saves", p->saved);
+}
+
+/* One word for a program: may it count on this probe? */
+static const char *verdict(const struct weld *w, uint32_t link, size_t places)
+{
+	if (w->plan.why[link])
+		return "refused";
+	if (w->plan.untold[link])
+		return "partial";
+	return places ? "placed" : "never-returns";
+}
+
+static void reason_json(struct json *j, const struct weld *w, uint32_t i)
+{
+	const struct reason *instead = w->plan.instead[i];
+
+	if (w->plan.why[i]) {
+		json_str_at(j, "code", w->plan.code[i]);
+		json_str_at(j, "reason", w->plan.why[i]);
+	} else if (instead) {
+		json_str_at(j, "by_return_address_code", instead->code);
+		json_str_at(j, "by_return_address_reason", instead->text);
+	}
+	if (w->plan.untold[i])
+		json_u64_at(j, "jumps_not_watched", w->plan.untold[i]);
 }
 
 static void link_json(struct json *j, const struct weld *w, uint32_t i)
@@ -136,10 +168,8 @@ static void link_json(struct json *j, const struct weld *w, uint32_t i)
 	}
 	json_bool_at(j, "returns", l->when == WHEN_RETURNED);
 	json_bool_at(j, "placed", !w->plan.why[i]);
-	if (w->plan.why[i])
-		json_str_at(j, "reason", w->plan.why[i]);
-	if (w->plan.untold[i])
-		json_u64_at(j, "jumps_not_watched", w->plan.untold[i]);
+	json_str_at(j, "verdict", verdict(w, i, n));
+	reason_json(j, w, i);
 	json_key(j, "places");
 	json_array(j);
 	for (size_t k = first; k < first + n; k++) {
@@ -183,6 +213,28 @@ static void coverage_print(const struct weld *w)
 	putchar('\n');
 }
 
+/* With objects, the site is looked at among their probes; that none of these
+ * can be placed may be why somebody asks. */
+static int explain(struct weld *w, const struct args *a, struct err *e)
+{
+	struct explained x;
+	int bad;
+
+	if (a->weld.nobject)
+		bad = weld(w, &a->weld, e) && e->kind != ERR_NOT_PLACED;
+	else
+		bad = image_read(&w->arena, a->weld.target, &w->img, e) ||
+		      sites_find(&w->arena, &w->img, &w->sites, e);
+	if (bad || explain_site(&w->arena, &w->sites,
+				a->weld.nobject ? w : NULL, a->explain, &x, e))
+		return cli_fail(e, a->json);
+	if (a->json)
+		explain_json(&x);
+	else
+		explain_text(&x);
+	return 0;
+}
+
 int cmd_check(int argc, char **argv)
 {
 	struct args a;
@@ -194,6 +246,9 @@ int cmd_check(int argc, char **argv)
 		ret = cli_fail(&e, a.json);
 	} else if (a.help) {
 		fputs(usage, stdout);
+	} else if (a.explain) {
+		a.weld.dry_run = true;
+		ret = explain(&w, &a, &e);
 	} else {
 		a.weld.dry_run = true;
 		if (weld(&w, &a.weld, &e)) {

@@ -10,6 +10,7 @@
 
 #include "elf/note.h"
 #include "rewriter/cli/cli.h"
+#include "rewriter/cli/explain.h"
 #include "rewriter/names.h"
 #include "rewriter/site/site.h"
 #include "rewriter/usdt/argspec.h"
@@ -36,7 +37,7 @@ struct name {
 	const char *name, *version;
 };
 
-static const char *known_from(const struct image *img, const struct func *f)
+const char *known_from(const struct image *img, const struct func *f)
 {
 	const struct fde *fde = image_fde(img, f->addr);
 

@@ -240,14 +240,19 @@ static void hop_explain(const struct hops *h, struct patch *p, uint64_t site)
 {
 	const struct planner *pl = h->pl;
 	const struct reason *why;
+	bool fits;
 
 	if (!trace_on(pl))
 		return;
+	fits = site_fits(h, p, site);
 	why = window_read(pl, p, SHORT_JUMP_SIZE);
-	if (!why && !site_fits(h, p, site))
+	if (!why && !fits)
 		why = window_prove(pl, p);
-	if (!why && window_len(p) < SHORT_JUMP_SIZE)
+	if (!why && window_len(p) < SHORT_JUMP_SIZE && !fits)
 		why = WHY(pl, REASON_ROOM, "there is one byte only");
+	if (!why && !fits)
+		why = WHY(pl, REASON_SHAPE,
+			  "no two bytes can be had from there to the site");
 	if (!why)
 		why = WHY(pl, REASON_HOP,
 			  "no five bytes within reach of a two-byte jump can "
