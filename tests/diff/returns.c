@@ -35,12 +35,12 @@ void run_tail(void)
 PROBED long indirect_a(long x)
 {
 	HIDE(x);
-	return x + 1;
+	return x + 1000;
 }
 PROBED long indirect_b(long x)
 {
 	HIDE(x);
-	return x + 2;
+	return x + 2000;
 }
 long (*volatile indirect_table[])(long) = { indirect_a, indirect_b };
 struct ops {
@@ -248,7 +248,7 @@ PROBED int exec_f(int x)
 PROBED int exec_g(int x)
 {
 	HIDE(x);
-	return x + 1;
+	return x + 1000;
 }
 void run_exec(void)
 {
@@ -375,7 +375,7 @@ void run_caller(void)
 PROBED int order_f(int x)
 {
 	HIDE(x);
-	return x + 1;
+	return x + 1000;
 }
 void run_order(void)
 {
@@ -386,7 +386,7 @@ void run_order(void)
 __attribute__((cold, noinline)) static int seldom_run(int x)
 {
 	HIDE(x);
-	return x * 7;
+	return x * 777;
 }
 PROBED int seldom_f(int x)
 {
@@ -411,7 +411,7 @@ PROBED __attribute__((constructor)) void first_constructor(void)
 PROBED long first_chosen(long x)
 {
 	HIDE(x);
-	return x + 1;
+	return x + 1000;
 }
 typedef long first_fn(long);
 PROBED first_fn *first_resolver(void)

@@ -16,7 +16,9 @@
 #else
 #define PROBED __attribute__((noipa))
 #endif
-/* What is before this is no tail call; nobody knows the value. */
+/* Large constants make functions longer than four bytes: compilers put shorter
+ * ones side by side, with no room for a jump.
+ * What is before this is no tail call; nobody knows the value. */
 #define HIDE(x) __asm__ volatile("" : "+r"(x) : : "memory")
 
 // clang-format off

@@ -11,8 +11,6 @@ need clang++
 setarch -R true 2>/dev/null || skip "the address layout cannot be fixed"
 cd "$t"
 cp "$O/returns.bpf.o" .
-"$W" check "$W" returns.bpf.o -p leave=uretprobe:main >log 2>&1 ||
-	! grep -q 'not supported yet' log || skip "return probes are not there yet"
 
 # CASE    EVENTS (> entered, < returned, .1 by the second program)
 # What C++ calls tail calls are calls or jumps, as the compiler likes it: the
@@ -117,6 +115,8 @@ method    command:.exit.status:.kernel.134,.welded.0   >method_call \
 added_up="
 crowd     crowd_down:8979/8979 crowd_start:1000/1000 crowd_tail:1000/1000
 "
+# 3000 jumps from tail to tail: nobody counts all of their returns.
+forth="forth_ping:1501/33 forth_pong:1500/32"
 
 # The probed functions of a case.
 functions() {
@@ -151,15 +151,16 @@ bad() {
 
 # stated MAP CASE WORDS: what the welded run has
 stated() {
-	local map=$1 c=$2 want=$3 got
+	local map=$1 c=$2 want=$3 got names
 	probes "$c"
 	rm -f region
 	"$W" weld returns returns.bpf.o "${probe[@]}" -o welded >log 2>&1 ||
 		{ bad "$c: $(cat log)"; return; }
 	BPFWELD_REGION=$t/region setarch -R ./welded "$(run_of "$c")" >log 2>&1 ||
 		{ bad "$c: exit $?: $(tail -1 log)"; return; }
+	mapfile -t names < <(functions "$c" | tr ' ' '\n')
 	got=$(BPFWELD_REGION=$t/region "$W" map dump -j welded "$map" |
-		python3 "$D/returns.py" welded "$map")
+		python3 "$D/returns.py" welded "$map" "${names[@]}")
 	[ "$got" = "$want" ] ||
 		bad "$c: not as stated:"$'\n'"  want $want"$'\n'"  got  $got"
 }
@@ -169,7 +170,7 @@ compared() {
 	local status=0 engine=$1; shift
 	probes "$@"
 	"$W" diff --engine="$engine" ${unordered:+--mask 'events*'} \
-		returns returns.bpf.o "${probe[@]}" -- ./returns "$@" >log 2>&1 || status=$?
+		"${mask[@]}" returns returns.bpf.o "${probe[@]}" -- ./returns "$@" >log 2>&1 || status=$?
 	[ $status != 77 ] || skip "kernel uprobes cannot be used here"
 	[ $status = 0 ] && ! grep -q 'no probe was hit\|not placed' log
 }
@@ -225,13 +226,17 @@ judge_build() {
 		stated events "$c" "$rest"
 		[ "$odds" = no ] || at_odds "$c" "$kernel"
 	done <<<"$broken"
+	if [ "$odds" = yes ] && chosen forth; then
+		stated totals forth "$forth"
+		at_odds forth 'totals.*count: kernel 32, welded 33'
+	fi
 	odds=no # what the kernel breaks does not depend on the compiler
 }
 
 equal=$(awk NF <<<"$equal") broken=$(awk NF <<<"$broken")
-added_up=$(awk NF <<<"$added_up") odds=yes
+added_up=$(awk NF <<<"$added_up") odds=yes mask=()
 judge_build gcc -O2 -no-pie -fno-pie
-judge_build clang -O2 -pie -fPIE
+judge_build clang -O2 -fPIE
 if [ "${1-}" = all ]; then
 	for o in -O0 -O1 -O3 -Os; do
 		judge_build gcc $o -pie -fPIE
@@ -241,6 +246,8 @@ if [ "${1-}" = all ]; then
 	judge_build gcc -O2 -fno-omit-frame-pointer -fno-plt -pie -fPIE
 	judge_build gcc -O2 -mfunction-return=thunk -no-pie -fno-pie
 	judge_build clang -O2 -mretpoline -no-pie -fno-pie
+	# The kernel's page for uprobes is among the stacks of threads there.
+	mask=(--mask '*.sp' --mask '*.ax' --mask '*.dx')
 	judge_build gcc -O2 -static -no-pie -fno-pie
 	judge_build gcc -O2 -static-pie -fPIE
 fi

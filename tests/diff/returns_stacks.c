@@ -24,7 +24,7 @@ enum {
 PROBED int signal_h(int x)
 {
 	HIDE(x);
-	return x + 40;
+	return x + 400;
 }
 PROBED void signal_handler(int sig)
 {
@@ -114,7 +114,7 @@ static int context_steps;
 PROBED int context_g(int x)
 {
 	HIDE(x);
-	return x * 2;
+	return x * 200;
 }
 PROBED void context_whole(void)
 {
@@ -220,7 +220,7 @@ void run_fork(void)
 PROBED int vfork_h(int x)
 {
 	HIDE(x);
-	return x + 3;
+	return x * 300 % 256;
 }
 PROBED int vfork_f(int x)
 {
