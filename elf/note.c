@@ -41,7 +41,8 @@ static int desc_read(struct notes *l, struct bytes desc)
 	if (!*note.provider || !*note.name)
 		return bad_note(l, desc.p, "a probe without a name");
 	if (base && l->moved)
-		note.addr += l->moved - base;
+		note.moved = l->moved - base;
+	note.addr += note.moved;
 	if (!image_is_code(l->img, note.addr))
 		return 0;
 	l->v = arena_push(l->a, l->v, l->n, sizeof(*l->v));

@@ -25,7 +25,8 @@ struct sdt_note {
 	uint64_t addr;
 	uint64_t sema; /* as it stands: libbpf and the kernel move no
 			  semaphore either; or 0 */
-	uint64_t at;   /* file offset of the location */
+	uint64_t at;   /* file offset of the location ... */
+	uint64_t moved; /* ... to which this is added to give addr */
 };
 
 /* A note whose location is no code is left out: linkers that discard a

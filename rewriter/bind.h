@@ -36,6 +36,8 @@ struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB,
 enum link_when {
 	WHEN_REACHED,  /* before the instruction at addr */
 	WHEN_RETURNED, /* when the function that begins at addr has returned */
+	WHEN_NOP5,     /* never: a nop of five bytes is to stand at addr, for
+			  the kernel's own probes (usdt/nop5.c) */
 };
 
 struct link {

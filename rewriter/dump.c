@@ -52,6 +52,7 @@ static void dump_point(const struct patch *p, const struct point *x)
 	static const char *const kinds[] = {
 		[POINT_REACHED] = "reached", [POINT_ENTERED] = "entered",
 		[POINT_LEFT] = "left",       [POINT_RETURN] = "return",
+		[POINT_NOP5] = "nop5",
 	};
 
 	printf("  0x%" PRIx64 " %s, links %u to %u, live 0x%x%s\n",

@@ -81,6 +81,8 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 	uint64_t ids[4] = { 0 };
 	size_t n = 0;
 
+	if (opt->usdt_nop5)
+		return 0;
 	root[n++] = "weld_arm";
 	if (!w->img.dso && w->img.entry)
 		root[n++] = "weld_entry";
@@ -289,6 +291,7 @@ int generate(struct weld *w, const struct weld_options *opt, struct err *e)
 	if (stub_place(w, opt, e) || programs_place(w, opt, e) ||
 	    trampolines_place(w, opt, e) || unwind_place(w, e))
 		return -1;
-	hook_start(w);
+	if (!opt->usdt_nop5)
+		hook_start(w);
 	return 0;
 }

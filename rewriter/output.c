@@ -103,6 +103,8 @@ static void patch_symbol(struct weld *w, const struct patch *p)
 	uint64_t off = (p->npoint ? p->point[0].site : p->at) - p->func->addr;
 	const char *name = arena_printf(&w->arena, "%s.weld", p->func->name);
 
+	if (!p->tramp) /* changed where it is */
+		return;
 	if (off)
 		name = arena_printf(&w->arena, "%s+0x%llx", name,
 				    (unsigned long long)off);
@@ -288,12 +290,13 @@ static void loaded_edits(struct weld *w)
 	w->edits.nedit = n + nsema;
 }
 
-/* What debuggers know of patched addresses. */
-static void lines_edit(struct weld *w)
+/* What debuggers know of patched addresses, and tracers of sites. */
+static void unloaded_edits(struct weld *w)
 {
 	size_t n = w->plan.npatch, nedit;
 	struct line_range *r = arena_alloc(&w->arena, (n + 1) * sizeof(*r));
-	struct raw_edit *edit;
+	struct raw_edit *edit, *note, *v;
+	size_t nnote = nop5_notes(&w->arena, &w->links, &w->plan, &note);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct patch *p = &w->plan.patch[i];
@@ -301,8 +304,13 @@ static void lines_edit(struct weld *w)
 		r[i] = (struct line_range){ p->at, p->at + p->len };
 	}
 	lines_move(&w->arena, &w->img, r, n, &edit, &nedit);
-	w->edits.raw = edit;
-	w->edits.nraw = nedit;
+	v = arena_alloc(&w->arena, (nedit + nnote + 1) * sizeof(*v));
+	if (nedit)
+		memcpy(v, edit, nedit * sizeof(*v));
+	if (nnote)
+		memcpy(v + nedit, note, nnote * sizeof(*v));
+	w->edits.raw = v;
+	w->edits.nraw = nedit + nnote;
 }
 
 int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
@@ -315,7 +323,7 @@ int output_edits(struct weld *w, const struct weld_options *opt, struct err *e)
 	w->edits.allow_setuid = opt->allow_setuid;
 	loaded_sections(w);
 	code_symbols(w);
-	lines_edit(w);
+	unloaded_edits(w);
 	if (manifest_place(w, opt, e))
 		return -1;
 	w->edits.rx = w->rx.p;

@@ -124,8 +124,27 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 	for (uint32_t i = 0; i < opt->nset; i++)
 		identity_add(&id, opt->set[i], strlen(opt->set[i]));
 	identity_add(&id, &opt->engine, sizeof(opt->engine));
+	identity_add(&id, &opt->usdt_nop5, sizeof(opt->usdt_nop5));
 	identity_add(&id, BPFWELD_VERSION, sizeof(BPFWELD_VERSION));
 	identity_end(&id, w->weld_id);
+}
+
+/* What is to stand where, and what that needs. */
+static int links_make(struct weld *w, const struct weld_options *opt,
+		      struct err *e)
+{
+	struct arena *a = &w->arena;
+
+	if (opt->usdt_nop5)
+		return nop5_links(a, &w->sites, &w->set, &w->links, &w->facts,
+				  e);
+	return bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset,
+			&w->set, e) ||
+	       bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
+			  &w->links, e) ||
+	       usdt_programs(a, &w->img, &w->set, &w->links, e) ||
+	       links_keep(w, opt, e) ||
+	       verify_all(a, &w->set, &w->links, &w->facts, e);
 }
 
 int weld(struct weld *w, const struct weld_options *opt, struct err *e)
@@ -136,14 +155,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	bad = options_check(opt, e) ||
 	      image_read(a, opt->target, &w->img, e) ||
 	      target_check(opt, &w->img, e) ||
-	      sites_find(a, &w->img, &w->sites, e) ||
-	      bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset,
-		       &w->set, e) ||
-	      bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
-			 &w->links, e) ||
-	      usdt_programs(a, &w->img, &w->set, &w->links, e) ||
-	      links_keep(w, opt, e) ||
-	      verify_all(a, &w->set, &w->links, &w->facts, e);
+	      sites_find(a, &w->img, &w->sites, e) || links_make(w, opt, e);
 	/* Beyond this point the inputs are good; only room can run out. */
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
 	      probes_number(w, opt, e);

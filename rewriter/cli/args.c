@@ -7,7 +7,7 @@
 #include "rewriter/cli/cli.h"
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
-       OPT_EXPLAIN };
+       OPT_EXPLAIN, OPT_NOP5 };
 
 static const struct option options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -20,6 +20,7 @@ static const struct option options[] = {
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
 	{ "mask", required_argument, NULL, OPT_MASK },
 	{ "explain", required_argument, NULL, OPT_EXPLAIN },
+	{ "usdt-nop5", no_argument, NULL, OPT_NOP5 },
 	{ "json", no_argument, NULL, 'j' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -80,6 +81,9 @@ static int option_take(struct args *a, int c, struct err *e)
 	case OPT_EXPLAIN:
 		a->explain = optarg;
 		return 0;
+	case OPT_NOP5:
+		w->usdt_nop5 = true;
+		return 0;
 	case 'j':
 		a->json = true;
 		return 0;
@@ -126,7 +130,10 @@ int args_parse(int argc, char **argv, bool want_out, struct args *out,
 			 argv[optind++]);
 	if (out->explain && strcmp(argv[0], "check"))
 		return misuse(e, "%s: --explain is check's", argv[0]);
-	if (!out->weld.nobject && !out->explain)
+	if (out->weld.usdt_nop5 &&
+	    (out->weld.nobject || out->weld.nprobe || out->weld.nset))
+		return misuse(e, "%s: --usdt-nop5 takes no object", argv[0]);
+	if (!out->weld.nobject && !out->explain && !out->weld.usdt_nop5)
 		return misuse(e, "%s: no BPF object named", argv[0]);
 	if (want_out && !out->weld.out && !out->weld.dry_run)
 		return misuse(e, "%s: -o OUT is missing", argv[0]);

@@ -60,6 +60,8 @@ static int diff(const struct args *a, struct weld *w, struct err *e)
 	struct diff_result r;
 	const char *why;
 
+	if (a->weld.usdt_nop5)
+		return misuse(e, "diff: --usdt-nop5 has no programs");
 	if (!a->command || !*a->command)
 		return misuse(e, "diff: no command after --");
 	if (weld(w, &a->weld, e))

@@ -8,6 +8,7 @@
 
 static const char usage[] =
 	"usage: bpfweld weld TARGET OBJ... -o OUT [options]\n"
+	"       bpfweld weld --usdt-nop5 TARGET -o OUT\n"
 	"  -o, --output OUT        the welded file (TARGET stays untouched)\n"
 	"  -p, --probe PROG=SPEC   put program PROG at SPEC instead of its SEC():\n"
 	"                          uprobe:FUNC[+OFF], uprobe:0xADDR, uprobe:GLOB,\n"
@@ -17,6 +18,8 @@ static const char usage[] =
 	"      --engine=native|vm  compile the programs (default) or interpret\n"
 	"      --strict            fail if any probe cannot be placed\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
+	"      --usdt-nop5         no programs: make one-byte USDT sites nops of five\n"
+	"                          bytes, at which the kernel's own probes are faster\n"
 	"  -n, --dry-run           do everything but write\n"
 	"      --dump=STAGE        print a stage: sites bpf links plan region code\n"
 	"  -j, --json              the summary as JSON\n"
@@ -61,6 +64,20 @@ static void summary_json(const struct weld *w, const struct args *a)
 	json_done(&j);
 }
 
+static void nop5_text(const struct weld *w, const struct args *a)
+{
+	printf("%s: %u USDT site%s with a nop of five bytes",
+	       a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
+	       w->nprobe == 1 ? "" : "s");
+	if (w->plan.nrefusal)
+		printf(", %zu left as %s", w->plan.nrefusal,
+		       w->plan.nrefusal == 1 ? "it was" : "they were");
+	if (w->links.nskipped)
+		printf(", %zu in functions that may use their red zone",
+		       w->links.nskipped);
+	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
+}
+
 static void summary_text(const struct weld *w, const struct args *a)
 {
 	printf("%s: %u probe%s at %zu site%s", a->weld.dry_run
@@ -93,6 +110,8 @@ int cmd_weld(int argc, char **argv)
 		refusals_print(&w, a.verbose);
 		if (a.json)
 			summary_json(&w, &a);
+		else if (a.weld.usdt_nop5)
+			nop5_text(&w, &a);
 		else
 			summary_text(&w, &a);
 	}

@@ -37,6 +37,7 @@ enum point_kind {
 	POINT_ENTERED, /* exchange the return address for a pad's (late.c) */
 	POINT_LEFT,    /* the same, when this jump leaves the function */
 	POINT_RETURN,  /* run the programs of the function that returns here */
+	POINT_NOP5,    /* a nop of five bytes */
 };
 struct point {
 	uint8_t kind;       /* enum point_kind */
@@ -45,6 +46,7 @@ struct point {
 	uint32_t link, nlink; /* links[link .. link+nlink), in running order */
 	uint32_t late;      /* ENTERED, LEFT: index into plan.late */
 	struct live live;   /* at the instruction */
+	uint64_t nop5;      /* NOP5: where it stands; filled by patch_build */
 };
 
 enum { PATCH_INSNS = 16 };

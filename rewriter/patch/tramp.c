@@ -43,13 +43,34 @@ static bool is_conditional(const struct tramp *t, const struct point *pt)
 	       (flow == FLOW_JCC || flow == FLOW_LOOP);
 }
 
+enum { NOP = 0x90, NOP5_SIZE = 5, PAGE = 4096 };
+static const uint8_t nop5[NOP5_SIZE] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+
+/* Within one page: elsewhere the kernel would not make a call of it. */
+static void nop5_write(struct tramp *t, struct point *pt)
+{
+	while (code_here(t->c) % PAGE > PAGE - NOP5_SIZE)
+		code_u8(t->c, NOP);
+	pt->nop5 = code_here(t->c);
+	code_bytes(t->c, nop5, sizeof(nop5));
+}
+
+static bool has_nop5(const struct patch *p)
+{
+	return p->npoint && p->point[0].kind == POINT_NOP5;
+}
+
 /* The point's code that stands before its instruction. */
-static int point_write(struct tramp *t, struct spot *s)
+static int point_write(struct tramp *t, struct spot *s, struct point *pt)
 {
 	const struct insn *in = &t->p->insn[s->pt->before];
 
 	if (runs_programs(s->pt))
 		return spot_run(t, s);
+	if (pt->kind == POINT_NOP5) {
+		nop5_write(t, pt);
+		return 0;
+	}
 	s->body = t->depths.now;
 	if (s->pt->kind == POINT_ENTERED)
 		exchange(t, s->pt, NULL);
@@ -68,7 +89,7 @@ static int insn_write(struct tramp *t, unsigned i, size_t *at)
 	for (; *at < p->npoint && p->point[*at].before == i; ++*at) {
 		struct spot *s = &t->spot[*at];
 
-		if (point_write(t, s))
+		if (point_write(t, s, &p->point[*at]))
 			return -1;
 		if (is_conditional(t, s->pt) && !cond)
 			cond = s;
@@ -134,9 +155,11 @@ static void spots_prepare(struct tramp *t)
 	}
 }
 
+/* (At a nop5, the kernel shall see the stack as it is at the site.) */
 bool patch_calls(const struct image *img, const struct patch *p)
 {
-	return !p->hop && !p->lends && displace_by_call(img, p);
+	return !p->hop && !p->lends && !has_nop5(p) &&
+	       displace_by_call(img, p);
 }
 
 static int tramp_build(struct tramp *t)
@@ -220,6 +243,23 @@ static int site_edit(const struct tramp *t, struct built *out)
 	b[0] = JMP8;
 	b[1] = (uint8_t)(p->hop - (p->at + 2));
 	return 0;
+}
+
+/* Nops enough for a longer one: it needs no trampoline. */
+static bool nop5_in_place(const struct patch *p)
+{
+	return has_nop5(p) && p->npoint == 1 && p->point[0].before == 0 &&
+	       p->tactic == TACTIC_NOP_RUN;
+}
+
+static void nop5_edit(const struct tramp *t, struct built *out)
+{
+	struct patch *p = t->p;
+	uint8_t *b = edit_add(t, out, p->at, p->len);
+
+	memset(b, NOP, p->len);
+	memcpy(b, nop5, sizeof(nop5));
+	p->point[0].nop5 = p->at;
 }
 
 /* The patch whose bytes hold addr; patches are sorted. */
@@ -317,6 +357,10 @@ int patch_build(struct code *rx, const struct sites *s,
 		t = blank;
 		t.rows = rows;
 		t.p = &plan->patch[i];
+		if (nop5_in_place(t.p)) {
+			nop5_edit(&t, out);
+			continue;
+		}
 		if (tramp_build(&t) || site_edit(&t, out))
 			return -1;
 		frame_describe(out, &t);

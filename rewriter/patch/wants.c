@@ -3,6 +3,7 @@
  *
  *   link                      wants
  *   an address is reached     its programs, before the instruction
+ *   nobody runs (WHEN_NOP5)   a nop of five bytes, before the instruction
  *   a function returns        its programs, before each ret; and at each jump
  *                             out of it a pad for the return address (late.c)
  *     ... when not all of these can be placed, or a ret does not tell whose
@@ -166,6 +167,8 @@ static void group_wants(struct planner *pl, struct group *g)
 		return;
 	if (g->when == WHEN_REACHED) {
 		want_site(pl, g, POINT_REACHED);
+	} else if (g->when == WHEN_NOP5) {
+		want_site(pl, g, POINT_NOP5);
 	} else if (g->mode == MODE_ENTRY) {
 		late_add(pl, g);
 		want_site(pl, g, POINT_ENTERED);

@@ -42,7 +42,7 @@ struct fold {
 };
 
 /* Where a result goes: *(reg + off). */
-struct place {
+struct result {
 	uint8_t reg;
 	int16_t off;
 };
@@ -94,12 +94,12 @@ static void add_const(struct fold *f, uint8_t dst, int64_t v)
 	op(f, BPF_ALU64 | BPF_ADD | BPF_X, dst, 5, 0, 0);
 }
 
-static void store(struct fold *f, struct place to, uint8_t src)
+static void store(struct fold *f, struct result to, uint8_t src)
 {
 	op(f, BPF_STX | BPF_MEM | BPF_DW, to.reg, src, to.off, 0);
 }
 
-static void store_zero(struct fold *f, struct place to)
+static void store_zero(struct fold *f, struct result to)
 {
 	op(f, BPF_ST | BPF_MEM | BPF_DW, to.reg, 0, to.off, 0);
 }
@@ -134,7 +134,7 @@ static void address(struct fold *f, const struct operand *o)
 	}
 }
 
-static void memory(struct fold *f, const struct operand *o, struct place to)
+static void memory(struct fold *f, const struct operand *o, struct result to)
 {
 	address(f, o);
 	store_zero(f, to);
@@ -162,7 +162,7 @@ static void narrow(struct fold *f, const struct operand *o)
 }
 
 /* What bpf_usdt_arg() does for one argument; r1 is ctx. */
-static void argument(struct fold *f, const struct operand *o, struct place to)
+static void argument(struct fold *f, const struct operand *o, struct result to)
 {
 	switch (o->kind) {
 	case OPERAND_MEMORY:
@@ -188,7 +188,7 @@ static void argument(struct fold *f, const struct operand *o, struct place to)
 	set(f, 0, 0);
 }
 
-static void no_argument(struct fold *f, struct place to)
+static void no_argument(struct fold *f, struct result to)
 {
 	store_zero(f, to);
 	set(f, 0, -ENOENT);
@@ -236,7 +236,7 @@ static int no_operand(struct fold *f, const struct operand *o)
 static int answer(struct fold *f, uint32_t i)
 {
 	const struct argspec *args = &f->spec->args;
-	struct place to = { 10, (int16_t)f->arg[2 * i + 1].n };
+	struct result to = { 10, (int16_t)f->arg[2 * i + 1].n };
 	uint64_t n = (uint64_t)f->arg[2 * i].n;
 
 	switch (f->answer[i]) {
@@ -260,7 +260,7 @@ static int answer(struct fold *f, uint32_t i)
 static void body(struct fold *f)
 {
 	const struct argspec *args = &f->spec->args;
-	struct place to = { .reg = 6 };
+	struct result to = { .reg = 6 };
 
 	op(f, BPF_ALU64 | BPF_MOV | BPF_X, 6, 3, 0, 0);
 	for (uint32_t k = 0; k < args->n; k++) {

@@ -7,13 +7,13 @@
 
 #include "rewriter/usdt/usdt.h"
 
-struct place { /* a welded site and its semaphore */
+struct counted { /* a welded site and its semaphore */
 	uint64_t sema, site;
 };
 
 static int by_sema(const void *x, const void *y)
 {
-	const struct place *a = x, *b = y;
+	const struct counted *a = x, *b = y;
 
 	if (a->sema != b->sema)
 		return a->sema < b->sema ? -1 : 1;
@@ -34,15 +34,16 @@ size_t semaphores(struct arena *a, const struct image *img,
 		  const struct links *links, const uint32_t *probe_of,
 		  struct semaphore **out)
 {
-	struct place *v = arena_alloc(a, (links->nlink + 1) * sizeof(*v));
+	struct counted *v = arena_alloc(a, (links->nlink + 1) * sizeof(*v));
 	size_t i, n = 0, nsema = 0;
 
 	*out = arena_alloc(a, (links->nlink + 1) * sizeof(**out));
 	for (i = 0; i < links->nlink; i++) {
 		const struct link *l = &links->link[i];
 
-		if (l->note && l->note->sema && probe_of[i] != UINT32_MAX)
-			v[n++] = (struct place){ l->note->sema, l->addr };
+		if (l->note && l->note->sema && l->when != WHEN_NOP5 &&
+		    probe_of[i] != UINT32_MAX)
+			v[n++] = (struct counted){ l->note->sema, l->addr };
 	}
 	if (n)
 		qsort(v, n, sizeof(*v), by_sema);

@@ -18,7 +18,7 @@
 #ifndef BPFWELD_USDT_H
 #define BPFWELD_USDT_H
 
-#include "rewriter/bind.h"
+#include "rewriter/patch/patch.h"
 #include "rewriter/usdt/argspec.h"
 
 struct usdt_spec {
@@ -47,6 +47,15 @@ int specs_write(struct arena *a, struct bpf_set *set, struct usdt_spec *spec,
 int fold_program(struct arena *a, const struct bpf_set *set,
 		 const struct usdt_spec *spec, struct bpf_prog *p,
 		 struct err *e);
+
+/* nop5.c: --usdt-nop5.  No program is bound; each site that is a nop of one
+ * byte becomes one of five, which kernels from 6.18 on enter by a call instead
+ * of a trap.  `set` gets a program that stands for the absence of one. */
+int nop5_links(struct arena *a, const struct sites *s, struct bpf_set *set,
+	       struct links *links, struct facts **facts, struct err *e);
+/* The notes of sites that are somewhere else now, by file offset. */
+size_t nop5_notes(struct arena *a, const struct links *links,
+		  const struct plan *plan, struct raw_edit **edit);
 
 /* A semaphore, and how many welded sites name it. */
 struct semaphore {
