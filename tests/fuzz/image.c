@@ -8,6 +8,7 @@
 
 #include "elf/dynamic.h"
 #include "elf/image.h"
+#include "elf/note.h"
 
 /* Reads every byte, so that ASan sees where they are. */
 static volatile uint64_t seen;
@@ -94,6 +95,22 @@ static void walk_fdes(const struct image *img)
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static void walk_notes(struct arena *a, const struct image *img)
+{
+	struct sdt_note *v;
+	struct err e;
+	size_t n;
+
+	if (sdt_notes_read(a, img, &v, &n, &e))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		check(image_is_code(img, v[i].addr));
+		check(*v[i].provider && *v[i].name);
+		check(v[i].at + 8 <= img->file.n);
+		touch_string(v[i].args);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena a = { 0 };
@@ -107,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		walk_addrs(&img, img.codeptr, img.ncodeptr);
 		walk_addrs(&img, img.landing, img.nlanding);
 		walk_addrs(&img, img.callsite, img.ncallsite);
+		walk_notes(&a, &img);
 	}
 	arena_free(&a);
 	return 0;

@@ -75,6 +75,7 @@ seeds_image() {
 		"$SOURCE/samples/words.c"
 	seed lld clang -O2 -fuse-ld=lld $s "$SOURCE/samples/filter.c"
 	seed musl musl-gcc -O2 $s "$SOURCE/samples/count.c"
+	seed usdt gcc -O2 $s "$SOURCE"/tests/diff/usdt.[cS]
 	seed throw g++ -O2 -fcf-protection=none $s $t/throw.cc
 	seed musl-static musl-gcc -O2 -static -s "$SOURCE/samples/count.c"
 	strip -o "$CORPUS/image/seed-stripped" "$CORPUS/image/seed-libc"
@@ -104,6 +105,12 @@ seeds_window() {
 		{ printf '\x02\x02\x00\xff\x03\x30\xff\x0b'
 		  tail -c 1200 $t/text; } > "$o/tail-${f##*/}"
 	done
+}
+
+seeds_argspec() {
+	readelf -n "$CORPUS/image/seed-usdt" |
+		sed -n 's/ *Arguments: //p' |
+		split -l 1 - "$CORPUS/argspec/probe-"
 }
 
 seeds_weld() {
