@@ -49,7 +49,8 @@ openssl asn1parse -genstr UTF8:hello
 openssl ecparam -name prime256v1 -text -noout
 openssl errstr 0A000086
 
-# A key that all runs share (the first one makes it) and its certificate.
+# A key that all runs share (if need be, the first one makes it) and its
+# certificate.
 key=../key.pem
 [ -e $key ] || openssl genpkey -algorithm RSA -out $key 2>/dev/null
 openssl pkey -in $key -text -noout | cksum
@@ -84,19 +85,21 @@ openssl smime -sign -in data -text -signer cert.pem -inkey $key \
 openssl smime -verify -in signed -CAfile cert.pem -text 2>&1 | cksum
 
 # TLS: one connection for each version, over a Unix socket.  It has its name
-# before it can be connected to; and the server closes, so that the client does
-# not have to know when it has seen the answer.
-listens() { grep -q " 00010000 .* $PWD/sock\$" /proc/net/unix; }
+# (which openssl wants short) before it can be connected to; and the server
+# closes, so that the client need not know when it has seen the answer.
+printf -v sock 'sock%07d' $$
+listens() { grep -q " 00010000 .* $sock\$" /proc/net/unix; }
 for v in -tls1_2 -tls1_3; do
-	rm -f sock
-	openssl s_server -unix "$PWD/sock" -cert cert.pem -key $key -naccept 1 \
+	rm -f $sock
+	openssl s_server -unix $sock -cert cert.pem -key $key -naccept 1 \
 		-quiet $v -rev >/dev/null 2>&1 &
 	server=$!
 	for ((i = 0; i < 3000; i++)); do
 		! listens || break
+		kill -0 $server 2>/dev/null || break
 		sleep 0.02
 	done
-	printf 'hello\nCLOSE\n' | openssl s_client -unix sock -quiet $v \
+	printf 'hello\nCLOSE\n' | openssl s_client -unix $sock -quiet $v \
 		-CAfile cert.pem -servername localhost 2>/dev/null |
 		tr -d '\0'
 	wait $server || true
