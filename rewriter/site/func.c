@@ -10,6 +10,8 @@
  * because a landing pad at offset 0 would mean none; and FDEs without a name
  * inside a function that has one (clone).
  *
+ * What neither source names is found in found.c.
+ *
  * A function that only a symbol of size 0 names keeps size 0; its end is not
  * known, and where one is needed the next known start stands in for it
  * (func_limit).
@@ -80,6 +82,27 @@ static bool in_plt(const struct image *img, const struct plts *plts,
 	return false;
 }
 
+bool func_in_plt(const struct image *img, uint64_t addr)
+{
+	struct plts plts;
+
+	plts_find(img, &plts);
+	return in_plt(img, &plts, addr);
+}
+
+/* In a section that holds data, as the file has it? */
+bool func_in_data(const struct image *img, uint64_t at)
+{
+	for (size_t i = 0; i < img->nsec; i++) {
+		const struct section *sec = &img->sec[i];
+
+		if (sec->flags & SHF_ALLOC && !(sec->flags & SHF_TLS) &&
+		    at - sec->addr < sec->size)
+			return !(sec->flags & SHF_EXECINSTR);
+	}
+	return false;
+}
+
 static unsigned underscores(const char *s)
 {
 	return (unsigned)strspn(s, "_");
@@ -128,7 +151,7 @@ static const struct symbol *best_name(const struct symbol *y, size_t n,
 	return best;
 }
 
-static char *hex_name(struct arena *a, uint64_t addr)
+char *func_hex_name(struct arena *a, uint64_t addr)
 {
 	char *s = arena_alloc(a, sizeof("fn_") + 16);
 	int shift = 60;
@@ -190,7 +213,7 @@ static void func_fill(struct arena *a, const struct image *img,
 
 	f->size = size_of(img, plts, fde, best, f);
 	f->named = best != NULL;
-	f->name = best ? best->name : hex_name(a, f->addr);
+	f->name = best ? best->name : func_hex_name(a, f->addr);
 	f->version = best ? best->version : NULL;
 	if (best && is_func(best))
 		f->fragment = strstr(f->name, ".cold") != NULL;
@@ -297,11 +320,24 @@ static void mark_copied(const struct image *img, struct sites *out)
 			strncmp(out->func[i].name, "Builtins_", 9) == 0;
 }
 
+static void reach_find(struct arena *a, struct sites *s)
+{
+	struct targets *t = s->targets;
+	uint64_t reach = 0;
+
+	t->reach = arena_alloc(a, (s->nfunc + 1) * sizeof(*t->reach));
+	for (size_t i = 0; i < s->nfunc; i++) {
+		uint64_t end = func_end(s, &s->func[i]);
+
+		reach = end > reach ? end : reach;
+		t->reach[i] = reach;
+	}
+}
+
 int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	       struct err *e)
 {
 	struct targets *t = arena_alloc(a, sizeof(*t));
-	uint64_t reach = 0;
 
 	(void)e;
 	*out = (struct sites){ .img = img, .targets = t };
@@ -310,15 +346,11 @@ int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	edges_find(a, img, t);
 	merge(a, img, out);
 	extents_grow(out);
+	reach_find(a, out);
+	if (funcs_find_more(a, out))
+		reach_find(a, out);
 	mark_copied(img, out);
 	t->step = arena_alloc(a, out->nfunc + 1);
-	t->reach = arena_alloc(a, (out->nfunc + 1) * sizeof(*t->reach));
-	for (size_t i = 0; i < out->nfunc; i++) {
-		uint64_t end = func_end(out, &out->func[i]);
-
-		reach = end > reach ? end : reach;
-		t->reach[i] = reach;
-	}
 	return 0;
 }
 
@@ -423,6 +455,8 @@ uint64_t func_limit(const struct sites *s, const struct func *f)
 
 	limit = lowest(limit, next_fde(s->img, from));
 	limit = lowest(limit, next_symbol(s->img, from));
+	limit = lowest(limit, next_addr(&s->func->addr, s->nfunc,
+					sizeof(*s->func), from));
 	return lowest(limit, next_addr(s->targets->edge, s->targets->nedge,
 				       sizeof(*s->targets->edge), from));
 }

@@ -274,19 +274,6 @@ static bool seen(const struct span *in, uint64_t at)
 	return in->mark[at - in->lo] & MARK_SEEN;
 }
 
-/* In a section that holds data, as the file has it? */
-static bool in_data(const struct image *img, uint64_t at)
-{
-	for (size_t i = 0; i < img->nsec; i++) {
-		const struct section *sec = &img->sec[i];
-
-		if (sec->flags & SHF_ALLOC && !(sec->flags & SHF_TLS) &&
-		    at - sec->addr < sec->size)
-			return !(sec->flags & SHF_EXECINSTR);
-	}
-	return false;
-}
-
 /* What nothing is known to run, each run of bytes for itself. */
 static void piece_distrust(struct settle *c, struct span *in, struct range gap)
 {
@@ -309,7 +296,7 @@ static void gap_distrust(struct settle *c, struct span *in, struct range gap)
 	for (uint64_t lo = gap.lo, hi; lo < gap.hi; lo = hi) {
 		hi = next_addr(t->edge, t->nedge, sizeof(*t->edge), lo + 1);
 		hi = hi < gap.hi ? hi : gap.hi;
-		if (!in_data(c->s->img, lo))
+		if (!func_in_data(c->s->img, lo))
 			piece_distrust(c, in, (struct range){ lo, hi });
 	}
 }

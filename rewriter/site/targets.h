@@ -65,6 +65,13 @@ uint64_t next_addr(const uint64_t *v, size_t n, size_t elem, uint64_t from);
 uint64_t next_symbol(const struct image *img, uint64_t from);
 uint64_t next_fde(const struct image *img, uint64_t from);
 
+char *func_hex_name(struct arena *a, uint64_t addr);
+bool func_in_plt(const struct image *img, uint64_t addr);
+bool func_in_data(const struct image *img, uint64_t addr);
+
+/* found.c: functions that only calls of known code name.  True: there are. */
+bool funcs_find_more(struct arena *a, struct sites *s);
+
 /* extent.c: code behind the end of a frame description that belongs to it. */
 void extents_grow(struct sites *s);
 

@@ -324,6 +324,82 @@ static void real_program(void **state)
 	arena_free(&a);
 }
 
+/* A library without descriptions, of which only run() keeps its name.  `text`
+ * is what a lea names in code: it decodes, and ends with a ret. */
+static const char hidden[] =
+	"#define N __attribute__((noinline, noclone)) static\n"
+	"volatile int v; void (*volatile hook)(void); int puts(const char *);\n"
+	"N int leaf(int x) { return v * x; }\n"
+	"N int even(int); N int odd(int x) { v++; return x ? even(x - 1) + 1 : 0; }\n"
+	"N int even(int x) { v--; return x ? odd(x - 1) : 1; }\n"
+	"N long cases(int x) { switch (x) {\n"
+	"  case 0: v = 3; break; case 1: v += 9; break; case 2: puts(\"2\"); break;\n"
+	"  case 3: v = leaf(x); break; case 4: v ^= 4; break;\n"
+	"  case 5: asm volatile(\"syscall\" : : \"a\"(39) : \"rcx\", \"r11\", \"memory\");\n"
+	"  } return v; }\n"
+	"N void named(void) { puts(\"named\"); v = 1; }\n"
+	"asm(\".text\\n.type text,@function\\ntext: .ascii \\\"PQRST\\\"\\n\"\n"
+	"    \"xor %eax,%eax\\nret\\n.size text,.-text\");\n"
+	"extern const char text[] __attribute__((visibility(\"hidden\")));\n"
+	"int run(int x) { hook = named; return cases(x) + odd(x) + text[x]; }\n";
+
+static void check_hidden(const struct sites *with, const struct sites *without,
+			 const char *name, bool entry)
+{
+	const struct func *f = NULL, *g;
+
+	for (size_t i = 0; i < with->nfunc; i++)
+		if (!strcmp(with->func[i].name, name))
+			f = &with->func[i];
+	assert_non_null(f);
+	g = func_at(without, f->addr);
+	if (!g || g->size != f->size || g->fragment == entry)
+		fail_msg("%s: %s, %llu bytes, not %llu", name,
+			 !g ? "not found" : g->fragment ? "fragment" : "entry",
+			 g ? (unsigned long long)g->size : 0,
+			 (unsigned long long)f->size);
+}
+
+static void found_by_calls(void **state)
+{
+	static const char *const called[] = { "leaf", "odd", "even", "cases" };
+	char dir[] = "/tmp/bpfweld-func.XXXXXX", command[256], path[64];
+	struct arena a = { 0 };
+	struct image with, without;
+	struct sites s, t;
+	struct err e;
+	FILE *p;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+		 "gcc -w -O2 -fno-asynchronous-unwind-tables -shared -fPIC "
+		 "-fcf-protection=none -xc - -o %s/a && strip %s/a -o %s/b",
+		 dir, dir, dir);
+	p = popen(command, "w");
+	assert_non_null(p);
+	fputs(hidden, p);
+	assert_int_equal(pclose(p), 0);
+	snprintf(path, sizeof(path), "%s/a", dir);
+	assert_int_equal(image_read(&a, path, &with, &e), 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/b", dir);
+	assert_int_equal(image_read(&a, path, &without, &e), 0);
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(sites_find(&a, &with, &s, &e), 0);
+	assert_int_equal(sites_find(&a, &without, &t, &e), 0);
+	for (size_t i = 0; i < sizeof(called) / sizeof(*called); i++)
+		check_hidden(&s, &t, called[i], true);
+	check_hidden(&s, &t, "named", false);
+	for (size_t i = 0; i < s.nfunc; i++)
+		if (!strcmp(s.func[i].name, "text"))
+			assert_null(func_around(&t, s.func[i].addr));
+	image_close(&with);
+	image_close(&without);
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +410,7 @@ int main(void)
 		cmocka_unit_test(boundaries),
 		cmocka_unit_test(behind_descriptions),
 		cmocka_unit_test(real_program),
+		cmocka_unit_test(found_by_calls),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
