@@ -9,6 +9,7 @@
 #include <bpf/btf.h>
 #include <stdlib.h>
 
+#include "elf/deflate.h"
 #include "elf/lines.h"
 #include "rewriter/output.h"
 #include "rewriter/usdt/usdt.h"
@@ -169,17 +170,13 @@ static void manifest_maps(struct weld *w, struct manifest *m)
 	}
 }
 
-static const char *probe_spec(struct arena *a, const struct link *l)
+/* What kind of probe: of a USDT probe, with its name. */
+static const char *probe_kind(struct arena *a, const struct link *l)
 {
-	const char *kind = l->when == WHEN_RETURNED ? "uretprobe" : "uprobe";
-
 	if (l->note)
 		return arena_printf(a, "usdt:%s:%s", l->note->provider,
 				    l->note->name);
-	if (l->offset)
-		return arena_printf(a, "%s:%s+0x%llx", kind, l->func->name,
-				    (unsigned long long)l->offset);
-	return arena_printf(a, "%s:%s", kind, l->func->name);
+	return l->when == WHEN_RETURNED ? "uretprobe" : "uprobe";
 }
 
 /* What is said of a return probe's patches is about the first of them. */
@@ -192,7 +189,7 @@ static void manifest_probe(struct weld *w, uint32_t link,
 
 	*out = (struct manifest_probe){
 		.prog = w->set.prog[l->prog].name,
-		.spec = probe_spec(&w->arena, l),
+		.kind = probe_kind(&w->arena, l),
 		.func = l->func->name,
 		.addr = l->addr,
 		.offset = l->offset,
@@ -204,9 +201,8 @@ static void manifest_probe(struct weld *w, uint32_t link,
 	out->patch_at = p->at;
 	out->patch_len = p->len;
 	out->tramp = p->tramp;
+	out->patch_off = image_offset(&w->img, p->at);
 	out->tactic = tactic_name(p->tactic);
-	out->original = (struct bytes){ image_at(&w->img, p->at, p->len),
-					p->len };
 }
 
 static void manifest_probes(struct weld *w, struct manifest *m)
@@ -239,7 +235,7 @@ static int manifest_place(struct weld *w, const struct weld_options *opt,
 	manifest_objects(w, &m);
 	manifest_maps(w, &m);
 	manifest_probes(w, &m);
-	packed = manifest_pack(&w->arena, &m);
+	packed = deflate_bytes(&w->arena, manifest_pack(&w->arena, &m), 8);
 	code_align(&w->rx, 8, 0);
 	section_add(w, (struct new_section){ .name = ".bpfweld.manifest",
 					     .in = IN_RX,

@@ -46,9 +46,9 @@ static const char *region_state(const struct info *in)
 /* A function and an offset, or the probe that stands there. */
 static const char *place_of(const struct manifest_probe *p, char *to, size_t n)
 {
-	if (!strncmp(p->spec, "usdt:", 5))
-		return p->spec;
-	if (!strncmp(p->spec, "uretprobe:", 10))
+	if (!strncmp(p->kind, "usdt:", 5))
+		return p->kind;
+	if (!strcmp(p->kind, "uretprobe"))
 		snprintf(to, n, "%s returns", p->func);
 	else
 		snprintf(to, n, p->offset ? "%s+0x%" PRIx64 : "%s", p->func,
@@ -151,21 +151,21 @@ static void region_json(struct json *j, const struct info *in)
 	json_end(j);
 }
 
-static void probe_json(struct json *j, const struct info *in, uint32_t i)
+static void probe_json(struct json *j, struct info *in, uint32_t i)
 {
 	const struct manifest_probe *p = &in->m.probe[i];
 	struct reader_probe live;
 
 	json_object(j);
 	json_str_at(j, "program", p->prog);
-	json_str_at(j, "spec", p->spec);
+	json_str_at(j, "spec", manifest_spec(&in->arena, p));
 	json_hex_at(j, "address", p->addr);
 	json_str_at(j, "function", p->func);
 	json_u64_at(j, "offset", p->offset);
 	json_str_at(j, "tactic", p->tactic);
 	json_hex_at(j, "patch", p->patch_at);
 	json_key(j, "original");
-	json_bytes(j, p->original);
+	json_bytes(j, manifest_original(&in->m, p));
 	json_hex_at(j, "trampoline", p->tramp);
 	if (in->region.base) {
 		live = reader_probe(&in->region, i);
@@ -176,7 +176,7 @@ static void probe_json(struct json *j, const struct info *in, uint32_t i)
 	json_end(j);
 }
 
-static void info_json(const struct info *in)
+static void info_json(struct info *in)
 {
 	struct json j = json_to(stdout, false);
 	const struct manifest *m = &in->m;

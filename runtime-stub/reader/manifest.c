@@ -2,17 +2,23 @@
 /* manifest.c - the manifest's packed form, both ways from one set of tables.
  *
  *   record   u32 tag, u32 length, `length` bytes, zeroes up to 8
- *   manifest a sequence of records; a list's element is a record that holds
- *            records in turn:
+ *   manifest a sequence of records
  *
  *     01 tool   02 target   03 engine   ...
- *     10 saved { 01 offset, 02 bytes }   10 saved { ... }
- *     13 probe { 01 program, 02 spec, ... }
+ *     10 saved { count, 01 all offsets, 02 all bytes }
+ *     13 probe { count, 01 all programs, 02 all kinds, ... }
  *
- * A field is stored as it lies in memory (numbers are little-endian on every
- * machine this runs on), a string with its NUL.  A reader skips tags that it
- * does not know, so that a later version may add some; a tag that it does know
- * must be there once, with the size it expects.
+ * A list is stored column by column, which is what makes it compress well: a
+ * file may have ten thousand probes, and is to grow by few bytes for each.
+ *
+ *   NUMBER   the difference to the element before, as SLEB128
+ *   FIXED    as it lies in memory (little-endian on every machine this runs on)
+ *   TEXT     with its NUL
+ *   BLOB     all lengths as ULEB128, then all bytes
+ *
+ * Outside of lists there is one element.  A reader skips tags that it does not
+ * know, so that a later version may add some; a tag that it does know must be
+ * there once, with the size it expects.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,14 +29,17 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "elf/buf.h"
+#include "elf/deflate.h"
 #include "runtime-stub/reader/manifest.h"
 #include "runtime-stub/reader/section.h"
 
 enum kind {
+	NUMBER, /* of `size` bytes */
 	FIXED, /* `size` bytes */
 	TEXT,  /* const char * */
 	BLOB,  /* struct bytes */
-	LIST,  /* pointer and, at `count`, a size_t */
+	LIST,  /* pointer and, at `count`, a size_t; at the top only */
 };
 struct field {
 	const char *name;
@@ -58,7 +67,7 @@ struct shape {
 /* Tags are for ever: a new field gets a new one.
  *      struct           field          tag   kind or elements */
 static const struct field saved_field[] = {
-	F(saved,           off,           0x01, FIXED),
+	F(saved,           off,           0x01, NUMBER),
 	F(saved,           bytes,         0x02, BLOB),
 };
 SHAPE(saved, saved);
@@ -72,23 +81,23 @@ SHAPE(object, manifest_object);
 static const struct field map_field[] = {
 	F(manifest_map,    map,           0x01, FIXED),
 	F(manifest_map,    name,          0x02, TEXT),
-	F(manifest_map,    object,        0x03, FIXED),
-	F(manifest_map,    btf_key,       0x04, FIXED),
-	F(manifest_map,    btf_value,     0x05, FIXED),
-	F(manifest_map,    data,          0x06, FIXED),
+	F(manifest_map,    object,        0x03, NUMBER),
+	F(manifest_map,    btf_key,       0x04, NUMBER),
+	F(manifest_map,    btf_value,     0x05, NUMBER),
+	F(manifest_map,    data,          0x06, NUMBER),
 };
 SHAPE(map, manifest_map);
 static const struct field probe_field[] = {
 	F(manifest_probe,  prog,          0x01, TEXT),
-	F(manifest_probe,  spec,          0x02, TEXT),
+	F(manifest_probe,  kind,          0x02, TEXT),
 	F(manifest_probe,  func,          0x03, TEXT),
-	F(manifest_probe,  addr,          0x04, FIXED),
-	F(manifest_probe,  offset,        0x05, FIXED),
-	F(manifest_probe,  patch_at,      0x06, FIXED),
-	F(manifest_probe,  tramp,         0x07, FIXED),
-	F(manifest_probe,  patch_len,     0x08, FIXED),
-	F(manifest_probe,  tactic,        0x09, TEXT),
-	F(manifest_probe,  original,      0x0a, BLOB),
+	F(manifest_probe,  addr,          0x04, NUMBER),
+	F(manifest_probe,  offset,        0x05, NUMBER),
+	F(manifest_probe,  patch_at,      0x06, NUMBER),
+	F(manifest_probe,  patch_off,     0x07, NUMBER),
+	F(manifest_probe,  tramp,         0x08, NUMBER),
+	F(manifest_probe,  patch_len,     0x09, NUMBER),
+	F(manifest_probe,  tactic,        0x0a, TEXT),
 };
 SHAPE(probe, manifest_probe);
 static const struct field manifest_field[] = {
@@ -96,9 +105,9 @@ static const struct field manifest_field[] = {
 	F(manifest,        target,        0x02, TEXT),
 	F(manifest,        engine,        0x03, TEXT),
 	F(manifest,        weld_id,       0x04, FIXED),
-	F(manifest,        original_size, 0x05, FIXED),
+	F(manifest,        original_size, 0x05, NUMBER),
 	F(manifest,        original_hash, 0x06, FIXED),
-	F(manifest,        region_size,   0x07, FIXED),
+	F(manifest,        region_size,   0x07, NUMBER),
 	L(manifest,        saved,         0x10, &saved),
 	L(manifest,        object,        0x11, &object),
 	L(manifest,        map,           0x12, &map),
@@ -126,92 +135,125 @@ static size_t count_at(const uint8_t *p)
 	return n;
 }
 
-/* --- Packing.  Run once without an output to learn the size, then with one:
- * a manifest holds whole objects, which are better not copied at each level. */
-struct out {
-	uint8_t *p; /* NULL: only count */
-	size_t n;
+static uint64_t number_at(const uint8_t *p, size_t size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, size);
+	return v;
+}
+
+/* --- Packing. ---------------------------------------------------------- */
+
+/* The elements of a list, or the one whole. */
+struct rows {
+	const uint8_t *p;
+	size_t n, stride;
 };
 
-static void put(struct out *o, const void *p, size_t n)
+static const uint8_t *row(const struct rows *r, const struct field *f, size_t i)
 {
-	if (o->p && n)
-		memcpy(o->p + o->n, p, n);
-	o->n += n;
+	return r->p + i * r->stride + f->at;
 }
 
-static void put_record(struct out *o, uint32_t tag, const void *p, size_t n)
+static void put_numbers(struct buf *b, const struct field *f,
+			const struct rows *r)
 {
-	uint32_t head[2] = { tag, (uint32_t)n };
+	uint64_t before = 0, v;
 
-	assert(n <= UINT32_MAX);
-	put(o, head, sizeof(head));
-	put(o, p, n);
-	o->n = align_up(o->n, 8); /* the arena's zeroes are the padding */
-}
-
-static void put_shape(struct out *o, const struct shape *s,
-		      const uint8_t *from);
-
-static void put_list(struct out *o, const struct field *f, const uint8_t *from)
-{
-	const uint8_t *elem = pointer_at(from + f->at);
-	size_t n = count_at(from + f->count);
-
-	for (size_t i = 0; i < n; i++, elem += f->elem->size) {
-		struct out inner = { 0 };
-		uint32_t head[2] = { f->tag, 0 };
-
-		put_shape(&inner, f->elem, elem);
-		assert(inner.n <= UINT32_MAX);
-		head[1] = (uint32_t)inner.n;
-		put(o, head, sizeof(head));
-		put_shape(o, f->elem, elem);
+	for (size_t i = 0; i < r->n; i++, before = v) {
+		v = number_at(row(r, f, i), f->size);
+		buf_sleb(b, (int64_t)(v - before));
 	}
 }
 
-static void put_field(struct out *o, const struct field *f, const uint8_t *from)
+static void put_texts(struct buf *b, const struct field *f,
+		      const struct rows *r)
 {
-	const char *text;
+	for (size_t i = 0; i < r->n; i++) {
+		const char *text = pointer_at(row(r, f, i));
+
+		text = text ? text : "";
+		buf_put(b, text, strlen(text) + 1);
+	}
+}
+
+static void put_blobs(struct buf *b, const struct field *f,
+		      const struct rows *r)
+{
 	struct bytes blob;
 
-	switch (f->kind) {
-	case FIXED:
-		put_record(o, f->tag, from + f->at, f->size);
-		break;
-	case TEXT:
-		text = pointer_at(from + f->at);
-		text = text ? text : "";
-		put_record(o, f->tag, text, strlen(text) + 1);
-		break;
-	case BLOB:
-		memcpy(&blob, from + f->at, sizeof(blob));
-		put_record(o, f->tag, blob.p, blob.n);
-		break;
-	case LIST:
-		put_list(o, f, from);
-		break;
+	for (size_t i = 0; i < r->n; i++) {
+		memcpy(&blob, row(r, f, i), sizeof(blob));
+		buf_uleb(b, blob.n);
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		memcpy(&blob, row(r, f, i), sizeof(blob));
+		buf_put(b, blob.p, blob.n);
 	}
 }
 
-static void put_shape(struct out *o, const struct shape *s, const uint8_t *from)
+static void put_fields(struct buf *b, const struct shape *s,
+		       const struct rows *r);
+
+static void put_list(struct buf *b, const struct field *f, const uint8_t *whole)
+{
+	struct rows r = { pointer_at(whole + f->at),
+			  count_at(whole + f->count), f->elem->size };
+
+	buf_u64(b, r.n);
+	put_fields(b, f->elem, &r);
+}
+
+/* Records begin at multiples of 8, so those within one do, too. */
+static void put_field(struct buf *b, const struct field *f,
+		      const struct rows *r)
+{
+	size_t start = b->n + 8;
+
+	buf_u32(b, f->tag);
+	buf_u32(b, 0);
+	switch (f->kind) {
+	case NUMBER:
+		put_numbers(b, f, r);
+		break;
+	case FIXED:
+		for (size_t i = 0; i < r->n; i++)
+			buf_put(b, row(r, f, i), f->size);
+		break;
+	case TEXT:
+		put_texts(b, f, r);
+		break;
+	case BLOB:
+		put_blobs(b, f, r);
+		break;
+	case LIST:
+		put_list(b, f, r->p);
+		break;
+	}
+	assert(b->n - start <= UINT32_MAX);
+	memcpy(b->p + start - 4, &(uint32_t){ (uint32_t)(b->n - start) }, 4);
+	buf_align(b, 8);
+}
+
+static void put_fields(struct buf *b, const struct shape *s,
+		       const struct rows *r)
 {
 	for (size_t i = 0; i < s->nfield; i++)
-		put_field(o, &s->field[i], from);
+		put_field(b, &s->field[i], r);
 }
 
 struct bytes manifest_pack(struct arena *a, const struct manifest *m)
 {
-	struct out o = { 0 };
+	struct buf b = { .a = a };
+	struct rows whole = { (const uint8_t *)m, 1, sizeof(*m) };
 
-	put_shape(&o, &manifest, (const uint8_t *)m);
-	o.p = arena_alloc(a, o.n);
-	o.n = 0;
-	put_shape(&o, &manifest, (const uint8_t *)m);
-	return (struct bytes){ o.p, o.n };
+	put_fields(&b, &manifest, &whole);
+	return (struct bytes){ b.p, b.n };
 }
 
-/* --- Parsing. */
+/* --- Parsing. ---------------------------------------------------------- */
+
 struct in {
 	struct arena *arena;
 	const char *file;
@@ -227,52 +269,122 @@ static int broken(struct in *in, const uint8_t *at, const char *what,
 		    (size_t)(at - in->start), what, name);
 }
 
-static int take_shape(struct in *in, const struct shape *s, struct bytes b,
-		      uint8_t *to);
+/* Where elements go. */
+struct to {
+	uint8_t *p;
+	size_t n, stride;
+};
 
-static int take_elem(struct in *in, const struct field *f, struct bytes b,
-		     uint8_t *to)
+static uint8_t *to_row(const struct to *t, const struct field *f, size_t i)
 {
-	size_t n = count_at(to + f->count);
-	uint8_t *v = (uint8_t *)pointer_at(to + f->at);
-	uint8_t *elem;
+	return t->p + i * t->stride + f->at;
+}
 
-	v = arena_push(in->arena, v, n, f->elem->size);
-	elem = v + n * f->elem->size;
-	memset(elem, 0, f->elem->size);
-	if (take_shape(in, f->elem, b, elem))
-		return -1;
-	n++;
-	memcpy(to + f->at, &v, sizeof(v));
-	memcpy(to + f->count, &n, sizeof(n));
-	return 0;
+static bool take_numbers(struct cursor *c, const struct field *f,
+			 const struct to *to)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < to->n && !c->bad; i++) {
+		v += (uint64_t)cur_sleb(c);
+		memcpy(to_row(to, f, i), &v, f->size);
+		if (number_at(to_row(to, f, i), f->size) != v)
+			return false;
+	}
+	return true;
+}
+
+static bool take_texts(struct cursor *c, const struct field *f,
+		       const struct to *to)
+{
+	for (size_t i = 0; i < to->n; i++) {
+		const char *text = bytes_str(c->b, c->at);
+
+		if (!text)
+			return false;
+		c->at += strlen(text) + 1;
+		memcpy(to_row(to, f, i), &text, sizeof(text));
+	}
+	return true;
+}
+
+static bool take_blobs(struct cursor *c, const struct field *f,
+		       const struct to *to)
+{
+	struct cursor len = *c;
+
+	for (size_t i = 0; i < to->n && !c->bad; i++)
+		cur_uleb(c);
+	for (size_t i = 0; i < to->n && !c->bad; i++) {
+		struct bytes blob = { NULL, cur_uleb(&len) };
+
+		blob.p = cur_take(c, blob.n);
+		memcpy(to_row(to, f, i), &blob, sizeof(blob));
+	}
+	return true;
+}
+
+static bool take_fixed(struct cursor *c, const struct field *f,
+		       const struct to *to)
+{
+	for (size_t i = 0; i < to->n; i++) {
+		const uint8_t *p = cur_take(c, f->size);
+
+		if (!p)
+			return false;
+		memcpy(to_row(to, f, i), p, f->size);
+	}
+	return true;
+}
+
+static int take_fields(struct in *in, const struct shape *s, struct bytes b,
+		       const struct to *to);
+
+/* An element has at least one byte in the list's first column. */
+static int take_list(struct in *in, const struct field *f, struct bytes b,
+		     uint8_t *whole)
+{
+	struct cursor c = { .b = b };
+	struct to to = { .n = cur_u64(&c), .stride = f->elem->size };
+
+	if (c.bad || to.n > b.n)
+		return broken(in, b.p, "wrong count of ", f->name);
+	to.p = arena_alloc(in->arena, to.n * to.stride + 1);
+	memcpy(whole + f->at, &to.p, sizeof(to.p));
+	memcpy(whole + f->count, &to.n, sizeof(to.n));
+	return take_fields(in, f->elem,
+			   (struct bytes){ b.p + c.at, b.n - c.at }, &to);
 }
 
 static int take_field(struct in *in, const struct field *f, struct bytes b,
-		      uint8_t *to)
+		      const struct to *to)
 {
+	struct cursor c = { .b = b };
+	bool good = false;
+
 	switch (f->kind) {
+	case NUMBER:
+		good = take_numbers(&c, f, to);
+		break;
 	case FIXED:
-		if (b.n != f->size)
-			return broken(in, b.p, "wrong size of ", f->name);
-		memcpy(to + f->at, b.p, f->size);
-		return 0;
+		good = take_fixed(&c, f, to);
+		break;
 	case TEXT:
-		if (b.n == 0 || memchr(b.p, 0, b.n) != b.p + b.n - 1)
-			return broken(in, b.p, "not a string: ", f->name);
-		memcpy(to + f->at, &b.p, sizeof(b.p));
-		return 0;
+		good = take_texts(&c, f, to);
+		break;
 	case BLOB:
-		memcpy(to + f->at, &b, sizeof(b));
-		return 0;
+		good = take_blobs(&c, f, to);
+		break;
 	case LIST:
-		return take_elem(in, f, b, to);
+		return take_list(in, f, b, to->p);
 	}
+	if (!good || c.bad || c.at != b.n)
+		return broken(in, b.p, "wrong size of ", f->name);
 	return 0;
 }
 
-static int take_shape(struct in *in, const struct shape *s, struct bytes b,
-		      uint8_t *to)
+static int take_fields(struct in *in, const struct shape *s, struct bytes b,
+		       const struct to *to)
 {
 	struct cursor c = { .b = b };
 	uint32_t seen = 0;
@@ -290,7 +402,7 @@ static int take_shape(struct in *in, const struct shape *s, struct bytes b,
 
 			if (f->tag != tag)
 				continue;
-			if (f->kind != LIST && (seen & 1u << i))
+			if (seen & 1u << i)
 				return broken(in, content.p, "a second ",
 					      f->name);
 			seen |= 1u << i;
@@ -299,7 +411,7 @@ static int take_shape(struct in *in, const struct shape *s, struct bytes b,
 		}
 	}
 	for (size_t i = 0; i < s->nfield; i++)
-		if (s->field[i].kind != LIST && !(seen & 1u << i))
+		if (!(seen & 1u << i))
 			return broken(in, b.p, "it has no ", s->field[i].name);
 	return 0;
 }
@@ -337,10 +449,45 @@ int manifest_parse(struct arena *a, const char *file, struct bytes packed,
 {
 	struct in in = { a, file, packed.p, e };
 
+	const struct to whole = { (uint8_t *)out, 1, sizeof(*out) };
+
 	memset(out, 0, sizeof(*out));
-	if (take_shape(&in, &manifest, packed, (uint8_t *)out))
+	if (take_fields(&in, &manifest, packed, &whole))
 		return -1;
 	return consistent(file, out, e);
+}
+
+const char *manifest_spec(struct arena *a, const struct manifest_probe *p)
+{
+	if (strchr(p->kind, ':'))
+		return p->kind;
+	if (p->offset)
+		return arena_printf(a, "%s:%s+0x%llx", p->kind, p->func,
+				    (unsigned long long)p->offset);
+	return arena_printf(a, "%s:%s", p->kind, p->func);
+}
+
+/* Saved bytes are sorted, and what touches is one piece. */
+struct bytes manifest_original(const struct manifest *m,
+			       const struct manifest_probe *p)
+{
+	size_t lo = 0, hi = m->nsaved;
+	const struct saved *s;
+	const uint8_t *at;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (m->saved[mid].off <= p->patch_off)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (!lo || !p->patch_len)
+		return (struct bytes){ NULL, 0 };
+	s = &m->saved[lo - 1];
+	at = bytes_at(s->bytes, p->patch_off - s->off, p->patch_len);
+	return (struct bytes){ at, at ? p->patch_len : 0 };
 }
 
 static int file_map(const char *path, struct bytes *out, struct err *e)
@@ -386,7 +533,11 @@ int manifest_read(struct arena *a, const char *path, struct manifest *out,
 		fail(e, path, NOWHERE, "not a welded file");
 		goto out;
 	}
-	packed.p = arena_dup(a, packed.p, packed.n);
+	if (!inflate_bytes(a, packed, &packed)) {
+		fail(e, path, NOWHERE, "damaged manifest: it cannot be "
+				       "decompressed");
+		goto out;
+	}
 	if (whole_file)
 		*whole_file =
 			(struct bytes){ arena_dup(a, file.p, file.n), file.n };

@@ -2,9 +2,10 @@
 /* manifest.h - what a welded file says about itself.
  *
  * Stored in section .bpfweld.manifest, at the end of the RX segment (strip
- * tools leave loaded sections alone; the pages are never touched).
- * Packed form: a sequence of records {u32 tag, u32 length, bytes, pad to 8};
- * unknown tags are skipped.  Parsing hostile bytes is an error, never a crash.
+ * tools leave loaded sections alone; the pages are never touched), compressed
+ * (elf/deflate.h).  Packed form: a sequence of records {u32 tag, u32 length,
+ * bytes, pad to 8}; unknown tags are skipped.  Parsing hostile bytes is an
+ * error, never a crash.
  */
 #ifndef BPFWELD_MANIFEST_H
 #define BPFWELD_MANIFEST_H
@@ -26,13 +27,14 @@ struct manifest_map {
 	uint32_t data; /* enum bpf_data of bpf.h: 0 not a section */
 };
 struct manifest_probe {
-	const char *prog, *spec; /* "count", "uprobe:main+4" */
+	const char *prog;
+	const char *kind; /* "uprobe", "uretprobe", "usdt:PROVIDER:NAME" */
 	const char *func;
 	uint64_t addr, offset; /* probed instruction; its offset in func */
 	uint64_t patch_at, tramp;
+	uint64_t patch_off; /* the same place in the file */
 	uint32_t patch_len;
 	const char *tactic;
-	struct bytes original; /* bytes replaced at patch_at */
 };
 struct manifest {
 	const char *tool;   /* "bpfweld 0.1" */
@@ -52,6 +54,11 @@ struct manifest {
 	size_t nprobe; /* by probe number */
 };
 
+/* "uprobe:main+0x4" */
+const char *manifest_spec(struct arena *a, const struct manifest_probe *p);
+/* The bytes that the probe's patch replaced; none where it has no patch. */
+struct bytes manifest_original(const struct manifest *m,
+			       const struct manifest_probe *p);
 struct bytes manifest_pack(struct arena *a, const struct manifest *m);
 int manifest_parse(struct arena *a, const char *file, struct bytes packed,
 		   struct manifest *out, struct err *e);

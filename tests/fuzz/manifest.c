@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as the manifest of a welded file: whatever is accepted can be
  * packed again, and its objects' types printed. */
+#include "elf/deflate.h"
 #include "runtime-stub/reader/manifest.h"
 #include "runtime-stub/reader/typed.h"
 
@@ -28,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct arena a = { 0 };
 	struct manifest m, again;
+	struct bytes inflated;
 	struct err e;
 
 	if (manifest_parse(&a, "fuzz", (struct bytes){ data, size }, &m, &e) ==
@@ -35,8 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (manifest_parse(&a, "fuzz", manifest_pack(&a, &m), &again,
 				   &e))
 			__builtin_trap();
+		for (size_t i = 0; i < m.nprobe; i++)
+			manifest_original(&m, &m.probe[i]);
 		types_print(&m);
 	}
+	inflate_bytes(&a, (struct bytes){ data, size }, &inflated);
 	arena_free(&a);
 	return 0;
 }
