@@ -33,6 +33,10 @@ static void hook_start(struct weld *w)
 		w->edits.init = stub_symbol(&w->stub, "weld_init");
 }
 
+/* A weld of so many sites is dense: its trampolines stand end to end, and have
+ * one name for all. */
+enum { DENSE_SITES = 1024 };
+
 /* At how many places each program stands. */
 static size_t *places_count(struct weld *w)
 {
@@ -83,7 +87,8 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 
 	if (opt->usdt_nop5)
 		return 0;
-	root[n++] = "weld_arm";
+	root[n++] = "weld_cold";
+	root[n++] = "weld_cold_over";
 	if (!w->img.dso && w->img.entry)
 		root[n++] = "weld_entry";
 	if (w->img.dso && image_init(&w->img))
@@ -108,7 +113,7 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 static int stub_place(struct weld *w, const struct weld_options *opt,
 		      struct err *e)
 {
-	const char *root[256 + 16];
+	const char *root[256 + 32];
 	size_t nroot = stub_roots(w, opt, root);
 	struct stub_extern ext[] = {
 		{ "weld_info", 0 },
@@ -206,6 +211,7 @@ static int trampolines_place(struct weld *w, const struct weld_options *opt,
 		.probe_of = w->probe_of,
 		.vm_insns = w->vm_insns,
 		.func_of = w->func_of,
+		.dense = w->dense,
 	};
 
 	if (patch_build(&w->rx, &w->sites, &w->links, &w->plan, &env,
@@ -288,6 +294,7 @@ static int unwind_place(struct weld *w, struct err *e)
 int generate(struct weld *w, const struct weld_options *opt, struct err *e)
 {
 	w->places = places_count(w);
+	w->dense = w->plan.npatch > DENSE_SITES;
 	if (stub_place(w, opt, e) || programs_place(w, opt, e) ||
 	    trampolines_place(w, opt, e) || unwind_place(w, e))
 		return -1;

@@ -119,6 +119,27 @@ static void late_symbol(struct weld *w, const struct late *l)
 		    l->code, l->size);
 }
 
+/* From one piece of code to the end of another. */
+static void run_symbol(struct weld *w, const char *name, uint64_t start,
+		       uint64_t last, uint64_t size)
+{
+	code_symbol(w, name, start, last + size - start);
+}
+
+/* 44 bytes and more for each would be half of what the file grows by. */
+static void dense_symbols(struct weld *w)
+{
+	const struct patch *p = w->plan.patch;
+	const struct late *l = w->plan.late;
+	size_t n = w->plan.npatch, nlate = w->plan.nlate;
+
+	run_symbol(w, "bpfweld.sites", p->tramp, p[n - 1].tramp,
+		   p[n - 1].tramp_size);
+	if (nlate)
+		run_symbol(w, "bpfweld.returns", l->code, l[nlate - 1].code,
+			   l[nlate - 1].size);
+}
+
 static void code_symbols(struct weld *w)
 {
 	for (uint32_t p = 0; p < w->set.nprog; p++)
@@ -131,6 +152,10 @@ static void code_symbols(struct weld *w)
 					      .at = w->func_of[p] -
 						    w->rx.vaddr,
 					      .type = STT_FUNC });
+	if (w->dense) {
+		dense_symbols(w);
+		return;
+	}
 	for (size_t i = 0; i < w->plan.npatch; i++)
 		patch_symbol(w, &w->plan.patch[i]);
 	for (size_t i = 0; i < w->plan.nlate; i++)

@@ -20,6 +20,9 @@
  *                       region if that has not happened.  Preserves every
  *                       register, flags too; wants nothing of the stack but
  *                       room (the caller has stepped over the red zone).
+ *     weld_cold         the same, and says by ZF whether the gate is 0 still
+ *                       (entry.S has what must stand around the call)
+ *     weld_cold_over    the same, and takes 128 from the stack: the red zone
  *     weld_entry        new e_entry: arms, then jumps to weld_orig_entry with
  *                       all registers and the stack as the kernel or ld.so
  *                       gave them.

@@ -62,6 +62,41 @@
 	ret
 	FINISH	weld_arm
 
+/* From a cold path, which is
+ *
+ *	call	weld_cold
+ *	jne	run           and in front of `run`,   cmpb $0, gate(%rip)
+ *	jmp	next                                   je   (as long as the jne)
+ *
+ * So the jne's displacement, from the jne's start, leads behind the cmpb.
+ * Flags are free there.  weld_cold_over: the caller has stepped over a red
+ * zone, and is brought back.  No return address is changed: a shadow stack
+ * may be watching. */
+	.macro	COLD name, over
+	FUNCTION \name
+	call	weld_arm
+	push	%rax
+	.cfi_adjust_cfa_offset 8
+	push	%rcx
+	.cfi_adjust_cfa_offset 8
+	mov	16(%rsp), %rax
+	movsbq	1(%rax), %rcx
+	cmpb	$0x75, (%rax)
+	je	1f
+	movslq	2(%rax), %rcx
+1:	add	%rcx, %rax
+	movslq	-5(%rax), %rcx
+	cmpb	$0, (%rax, %rcx)
+	pop	%rcx
+	.cfi_adjust_cfa_offset -8
+	pop	%rax
+	.cfi_adjust_cfa_offset -8
+	ret	$\over
+	FINISH	\name
+	.endm
+	COLD	weld_cold, 0
+	COLD	weld_cold_over, 128
+
 /* e_entry: nothing is above us. */
 	FUNCTION weld_entry
 	.cfi_undefined rip

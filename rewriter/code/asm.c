@@ -103,6 +103,43 @@ void code_land(struct code *c, size_t at)
 	memcpy(c->p + at, &d, sizeof(d));
 }
 
+size_t code_branch(struct code *c, unsigned cond)
+{
+	if (c->near) {
+		code_u8(c, cond == COND_ALWAYS ? 0xeb : (uint8_t)(0x70 | cond));
+		code_u8(c, 0);
+	} else if (cond == COND_ALWAYS) {
+		code_jmp(c, code_here(c));
+	} else {
+		code_jcc(c, cond, code_here(c));
+	}
+	return c->n;
+}
+
+/* `from`: behind the branch. */
+static void branch_aim(struct code *c, size_t from, uint64_t target)
+{
+	uint32_t d = distance(c, c->vaddr + from, target);
+
+	if (!c->near) {
+		memcpy(c->p + from - sizeof(d), &d, sizeof(d));
+		return;
+	}
+	c->p[from - 1] = (uint8_t)d;
+	if ((int32_t)d != (int8_t)d)
+		c->missed = true;
+}
+
+void code_branch_land(struct code *c, size_t from)
+{
+	branch_aim(c, from, code_here(c));
+}
+
+void code_branch_to(struct code *c, unsigned cond, uint64_t target)
+{
+	branch_aim(c, code_branch(c, cond), target);
+}
+
 void code_resolve(struct code *c, uint64_t rw_vaddr)
 {
 	for (size_t i = 0; i < c->nfix; i++) {

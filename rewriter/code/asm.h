@@ -27,6 +27,8 @@ struct code {
 	struct fixup *fix;
 	size_t nfix;
 	bool too_far;   /* a 32-bit reference did not reach: ±2 GiB */
+	bool near;      /* write branches with 8 bits; */
+	bool missed;    /* one did not reach */
 };
 
 static inline uint64_t code_here(const struct code *c)
@@ -47,6 +49,12 @@ void code_call(struct code *c, uint64_t target); /* e8 */
 void code_jcc(struct code *c, unsigned cond, uint64_t target); /* 0f 8x */
 /* Point the rel32 at offset `at` to the current end. */
 void code_land(struct code *c, size_t at);
+/* Branches over short distances, in the form that c->near says; COND_ALWAYS is
+ * a jmp.  The first returns what the second wants, which lands it here. */
+enum { COND_ALWAYS = 16 };
+size_t code_branch(struct code *c, unsigned cond);
+void code_branch_land(struct code *c, size_t from);
+void code_branch_to(struct code *c, unsigned cond, uint64_t target);
 void code_resolve(struct code *c, uint64_t rw_vaddr);
 
 /* To generate a stretch again: forget what came after the mark. */

@@ -238,21 +238,29 @@ static void go_back(struct tramp *t)
 	code_bytes(t->c, jmp, sizeof(jmp)); /* jmp *-8(%rsp) */
 }
 
+static int return_write(struct tramp *t, void *spot)
+{
+	if (spot_run(t, spot))
+		return -1;
+	go_back(t);
+	spot_cold(t, spot);
+	return 0;
+}
+
 static int late_write(struct tramp *t, struct late *l)
 {
 	struct point pt = { .kind = POINT_RETURN, .link = l->link,
 			    .nlink = l->nlink, .live = { ALL_REGS, true } };
 	struct spot s = { .pt = &pt };
 
-	code_align(t->c, 16, 0xcc);
+	if (!t->env->dense)
+		code_align(t->c, 16, 0xcc);
 	l->code = code_here(t->c);
 	t->depths = (struct depths){ .a = t->c->a, .start = l->code };
 	t->called = false;
 	spot_prepare(t, &s);
-	if (spot_run(t, &s))
+	if (write_near(t, return_write, &s))
 		return -1;
-	go_back(t);
-	spot_cold(t, &s);
 	l->size = code_here(t->c) - l->code;
 	return 0;
 }

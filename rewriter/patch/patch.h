@@ -150,6 +150,7 @@ struct build_env {
 	const uint32_t *probe_of;
 	const uint64_t *vm_insns;
 	const uint64_t *func_of;
+	bool dense;                    /* so many that bytes count */
 };
 int patch_build(struct code *rx, const struct sites *s,
 		const struct links *links, struct plan *plan,

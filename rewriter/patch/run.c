@@ -10,13 +10,13 @@
  *   body:  ...
  *   next:  [restore]
  *
- *   cold:  call weld_arm             locked:  lock incq hits
- *          cmpb $0, gate                      jmp  body
- *          jne  run
+ *   cold:  call weld_cold            locked:  lock incq hits
+ *          jne  run                           jmp  body
  *          jmp  next
  *
  * A gate is 0 until the region is mapped, and when its probe is switched off;
- * weld_arm tells the two apart and preserves every register and flag.
+ * weld_cold tells the two apart, preserves every register, and finds the gate
+ * by the test in front of `run`.
  *
  * Programs of one point run in the order of the links.  Each may overwrite what
  * is dead there; what is live, or what a later program reads, is saved once for
@@ -189,8 +189,7 @@ static void hit_count(struct tramp *t, const struct spot *s, uint32_t k)
 
 	code_bytes(t->c, cmp_rsp, sizeof(cmp_rsp));
 	code_rw32(t->c, t->env->code.own_rw, 0);
-	code_jcc(t->c, COND_S, code_here(t->c));
-	cold->js = t->c->n - 4;
+	cold->js = code_branch(t->c, COND_S);
 	code_bytes(t->c, incq, sizeof(incq));
 	code_rw32(t->c,
 		  count_rw(t, s, k) + offsetof(struct region_count, own), 0);
@@ -201,11 +200,11 @@ static void hit_count_locked(struct tramp *t, const struct spot *s, uint32_t k)
 {
 	static const uint8_t lock_incq[] = { 0xf0, 0x48, 0xff, 0x05 };
 
-	code_land(t->c, s->cold[k].js);
+	code_branch_land(t->c, s->cold[k].js);
 	code_bytes(t->c, lock_incq, sizeof(lock_incq));
 	code_rw32(t->c,
 		  count_rw(t, s, k) + offsetof(struct region_count, hits), 0);
-	code_jmp(t->c, s->cold[k].body);
+	code_branch_to(t->c, COND_ALWAYS, s->cold[k].body);
 }
 
 static void run_function(struct tramp *t, const struct spot *s, uint32_t k)
@@ -351,8 +350,7 @@ static int program(struct tramp *t, struct spot *s, uint32_t k)
 	size_t unwanted = 0;
 
 	gate_test(t, s, k);
-	code_jcc(t->c, COND_E, code_here(t->c));
-	cold->je = t->c->n - 4;
+	cold->je = code_branch(t->c, COND_E);
 	cold->run = code_here(t->c);
 	if (l->session && l->when == WHEN_RETURNED)
 		unwanted = session_seek(t, s, k);
@@ -381,19 +379,19 @@ int spot_run(struct tramp *t, struct spot *s)
 }
 
 /* The way to weld_arm.  Its own frame lies below; without one, the red zone
- * has to be stepped over. */
+ * has to be stepped over, which the other one takes back. */
 static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
 {
 	const struct cold *cold = &s->cold[k];
 	int32_t over = s->keep.size ? 0 : 128;
 
-	code_land(t->c, cold->je);
+	code_branch_land(t->c, cold->je);
 	tramp_step(t, over);
-	code_call(t->c, stub_symbol(t->env->code.stub, "weld_arm"));
-	tramp_step(t, -over);
-	gate_test(t, s, k);
-	code_jcc(t->c, COND_NE, cold->run);
-	code_jmp(t->c, cold->next);
+	code_call(t->c, stub_symbol(t->env->code.stub,
+				    over ? "weld_cold_over" : "weld_cold"));
+	depth_change(&t->depths, t->c, -over);
+	code_branch_to(t->c, COND_NE, cold->run);
+	code_branch_to(t->c, COND_ALWAYS, cold->next);
 	hit_count_locked(t, s, k);
 }
 

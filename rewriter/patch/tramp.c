@@ -29,6 +29,24 @@ void tramp_step(struct tramp *t, int32_t by)
 	depth_change(&t->depths, t->c, by);
 }
 
+int write_near(struct tramp *t, int (*write)(struct tramp *t, void *arg),
+	       void *arg)
+{
+	struct code_mark start = code_mark(t->c);
+	struct depths depths = t->depths;
+	int bad;
+
+	t->c->near = true;
+	t->c->missed = false;
+	bad = write(t, arg);
+	t->c->near = false;
+	if (bad || !t->c->missed)
+		return bad;
+	code_rewind(t->c, start);
+	t->depths = depths;
+	return write(t, arg);
+}
+
 static bool runs_programs(const struct point *pt)
 {
 	return pt->kind == POINT_REACHED || pt->kind == POINT_RETURN;
@@ -117,11 +135,12 @@ static void leave_cold(struct tramp *t, struct spot *s)
 	code_jmp(t->c, in->target);
 }
 
-static int tramp_write(struct tramp *t)
+static int tramp_write(struct tramp *t, void *unused)
 {
 	struct patch *p = t->p;
 	size_t at = 0;
 
+	(void)unused;
 	if (t->called)
 		depth_change(&t->depths, t->c, 8);
 	for (unsigned i = 0; i < p->ninsn; i++)
@@ -166,12 +185,13 @@ static int tramp_build(struct tramp *t)
 {
 	struct patch *p = t->p;
 
-	code_align(t->c, 16, 0xcc);
+	if (!t->env->dense)
+		code_align(t->c, 16, 0xcc);
 	p->tramp = code_here(t->c);
 	t->depths.start = p->tramp;
 	t->called = patch_calls(t->img, p);
 	spots_prepare(t);
-	if (tramp_write(t))
+	if (write_near(t, tramp_write, NULL))
 		return -1;
 	p->tramp_size = code_here(t->c) - p->tramp;
 	if (t->c->too_far)

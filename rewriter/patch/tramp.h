@@ -14,7 +14,7 @@
 #include "rewriter/patch/frame.h"
 
 struct cold {
-	size_t je, js; /* offsets of the rel32s that lead here */
+	size_t je, js; /* branches that lead here, to be landed */
 	uint64_t run, body, next;
 };
 
@@ -45,6 +45,10 @@ struct tramp {
 	bool called;        /* the site calls the trampoline */
 	struct err *e;
 };
+
+/* Write with short branches, or with long ones where those do not reach. */
+int write_near(struct tramp *t, int (*write)(struct tramp *t, void *arg),
+	       void *arg);
 
 /* rsp += -by, which the frame tables are told. */
 void tramp_step(struct tramp *t, int32_t by);

@@ -9,9 +9,9 @@ g:	mov $1, %eax
 	ret
 
 f.weld:	cmpb $0, X(%rip)
-	{disp32} je .Lcold
+	je .Lcold
 .Lrun:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked
+	js .Llocked
 	incq X(%rip)
 .Lbody:
 .Lnext:	lea 8(%rsp), %rsp
@@ -21,11 +21,9 @@ f.weld:	cmpb $0, X(%rip)
 	xchg %rax, (%rsp)
 	{disp32} jmp g
 .Lcold:	lea -128(%rsp), %rsp
-	call weld_arm
-	lea 128(%rsp), %rsp
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun
-	{disp32} jmp .Lnext
+	call weld_cold_over
+	jne .Lrun
+	jmp .Lnext
 .Llocked:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody
+	jmp .Lbody

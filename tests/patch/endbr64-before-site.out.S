@@ -8,9 +8,9 @@ f:	endbr64
 	ret
 
 f.weld:	cmpb $0, X(%rip)
-	{disp32} je .Lcold
+	je .Lcold
 .Lrun:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked
+	js .Llocked
 	incq X(%rip)
 .Lbody:
 .Lnext:	push %rbx
@@ -18,11 +18,9 @@ f.weld:	cmpb $0, X(%rip)
 	inc %rbx
 	{disp32} jmp f + 11
 .Lcold:	lea -128(%rsp), %rsp
-	call weld_arm
-	lea 128(%rsp), %rsp
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun
-	{disp32} jmp .Lnext
+	call weld_cold_over
+	jne .Lrun
+	jmp .Lnext
 .Llocked:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody
+	jmp .Lbody

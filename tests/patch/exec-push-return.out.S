@@ -12,20 +12,18 @@ g:	mov $1, %eax
 	ret
 
 f.weld:	cmpb $0, X(%rip)
-	{disp32} je .Lcold
+	je .Lcold
 .Lrun:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked
+	js .Llocked
 	incq X(%rip)
 .Lbody:
 .Lnext:	mov (%rsp), %rsi
 	pushq $0x40100a
 	{disp32} jmp g
 .Lcold:	lea -128(%rsp), %rsp
-	call weld_arm
-	lea 128(%rsp), %rsp
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun
-	{disp32} jmp .Lnext
+	call weld_cold_over
+	jne .Lrun
+	jmp .Lnext
 .Llocked:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody
+	jmp .Lbody

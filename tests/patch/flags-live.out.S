@@ -11,9 +11,9 @@ f.weld:	lea -144(%rsp), %rsp
 	seto %al
 	mov %eax, 8(%rsp)
 	cmpb $0, X(%rip)
-	{disp32} je .Lcold
+	je .Lcold
 .Lrun:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked
+	js .Llocked
 	incq X(%rip)
 .Lbody:
 .Lnext:	mov 8(%rsp), %eax
@@ -23,10 +23,9 @@ f.weld:	lea -144(%rsp), %rsp
 	lea 144(%rsp), %rsp
 	mov $1, %ecx
 	{disp32} jmp f + 8
-.Lcold:	call weld_arm
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun
-	{disp32} jmp .Lnext
+.Lcold:	call weld_cold
+	jne .Lrun
+	jmp .Lnext
 .Llocked:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody
+	jmp .Lbody

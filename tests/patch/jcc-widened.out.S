@@ -3,9 +3,9 @@ f:	{disp32} jmp f.weld
 	ret
 
 f.weld:	cmpb $0, X(%rip)
-	{disp32} je .Lcold
+	je .Lcold
 .Lrun:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked
+	js .Llocked
 	incq X(%rip)
 .Lbody:
 .Lnext:	test %edi, %edi
@@ -13,11 +13,9 @@ f.weld:	cmpb $0, X(%rip)
 	inc %eax
 	{disp32} jmp f + 6
 .Lcold:	lea -128(%rsp), %rsp
-	call weld_arm
-	lea 128(%rsp), %rsp
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun
-	{disp32} jmp .Lnext
+	call weld_cold_over
+	jne .Lrun
+	jmp .Lnext
 .Llocked:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody
+	jmp .Lbody

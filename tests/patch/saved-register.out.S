@@ -7,9 +7,9 @@ f:	{disp32} jmp f.weld
 f.weld:	lea -144(%rsp), %rsp
 	mov %rax, (%rsp)
 	cmpb $0, X(%rip)
-	{disp32} je .Lcold1
+	je .Lcold1
 .Lrun1:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked1
+	js .Llocked1
 	incq X(%rip)
 .Lbody1:
 	movq $1, 8(%rsp)
@@ -17,9 +17,9 @@ f.weld:	lea -144(%rsp), %rsp
 	mov %rax, X(%rip)
 .Lnext1:
 	cmpb $0, X(%rip)
-	{disp32} je .Lcold2
+	je .Lcold2
 .Lrun2:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked2
+	js .Llocked2
 	incq X(%rip)
 .Lbody2:
 	mov %rdi, %rax
@@ -30,18 +30,16 @@ f.weld:	lea -144(%rsp), %rsp
 	lea 1(%rdi,%rsi), %rdi
 	{disp32} jmp f + 5
 .Lcold1:
-	call weld_arm
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun1
-	{disp32} jmp .Lnext1
+	call weld_cold
+	jne .Lrun1
+	jmp .Lnext1
 .Llocked1:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody1
+	jmp .Lbody1
 .Lcold2:
-	call weld_arm
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun2
-	{disp32} jmp .Lnext2
+	call weld_cold
+	jne .Lrun2
+	jmp .Lnext2
 .Llocked2:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody2
+	jmp .Lbody2

@@ -3,19 +3,17 @@ f:	mov $1, %eax
 	{disp32} jmp f.weld
 
 f.weld:	cmpb $0, X(%rip)
-	{disp32} je .Lcold
+	je .Lcold
 .Lrun:	cmp %rsp, X(%rip)
-	{disp32} js .Llocked
+	js .Llocked
 	incq X(%rip)
 .Lbody:
 .Lnext:	inc %eax
 	ret
 .Lcold:	lea -128(%rsp), %rsp
-	call weld_arm
-	lea 128(%rsp), %rsp
-	cmpb $0, X(%rip)
-	{disp32} jne .Lrun
-	{disp32} jmp .Lnext
+	call weld_cold_over
+	jne .Lrun
+	jmp .Lnext
 .Llocked:
 	lock incq X(%rip)
-	{disp32} jmp .Lbody
+	jmp .Lbody

@@ -563,9 +563,10 @@ run_fixture:
 	pop %rbx
 	ret
 
-/* Stands for weld_arm: opens the gates; writes the stack below it. */
-	.globl fake_arm
-fake_arm:
+/* Stands for weld_cold: opens the gates; writes the stack below it. */
+	.macro FAKES suffix, over
+	.globl fake_arm\suffix, fake_off\suffix
+fake_arm\suffix:
 	push %rax
 	mov gates_at(%rip), %rax
 	mov %rbx, -64(%rsp)
@@ -574,12 +575,16 @@ fake_arm:
 	movb $1, 2(%rax)
 	movb $1, 3(%rax)
 	pop %rax
-	ret
-/* Stands for weld_arm when the probes are switched off. */
-	.globl fake_off
-fake_off:
+	test %rsp, %rsp
+	ret $\over
+/* When the probes are switched off. */
+fake_off\suffix:
 	movq $-1, -8(%rsp)
-	ret
+	cmp %rsp, %rsp
+	ret $\over
+	.endm
+	FAKES , 0
+	FAKES _over, 128
 /* Stands for a helper: ruins what a C function may, and the stack below. */
 	.globl fake_helper
 fake_helper:
