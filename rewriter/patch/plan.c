@@ -65,7 +65,7 @@ static const struct {
 	const char *not; /* what it is when it does not */
 } tactics[TACTIC_COUNT] = {
 	/* order of preference: first that fits */
-	[TACTIC_NONE]    = { "none", NULL },
+	[TACTIC_NONE]    = { "none", NULL, NULL },
 	[TACTIC_NOP_RUN] = { "nops", nop_run,
 			     "the first five bytes are not all nops" },
 	[TACTIC_INSN]    = { "instruction", one_insn,
@@ -74,9 +74,9 @@ static const struct {
 			     "the code does not go on for five bytes" },
 	[TACTIC_PADDING] = { "padding", padding,
 			     "no padding follows that nothing falls into" },
-	[TACTIC_EARLIER] = { "earlier", NULL }, /* not in this row */
-	[TACTIC_HOP]     = { "hop", NULL },
-	[TACTIC_HOST]    = { "host", NULL },
+	[TACTIC_EARLIER] = { "earlier", NULL, NULL }, /* not in this row */
+	[TACTIC_HOP]     = { "hop", NULL, NULL },
+	[TACTIC_HOST]    = { "host", NULL, NULL },
 };
 // clang-format on
 enum { LAST_TRIED = TACTIC_PADDING };
