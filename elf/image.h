@@ -52,8 +52,8 @@ struct fde {
 	uint8_t ra_reg;
 	uint8_t ptr_enc;       /* DW_EH_PE_* of the FDE's pointers */
 	bool signal_frame;     /* augmentation 'S' */
-	bool fragment;         /* begins with another CFA than its CIE's, or
-				  with registers saved: a .cold part, not a
+	bool fragment;         /* begins with another CFA than rsp+8, or with
+				  registers saved: a .cold part, not a
 				  function entry.  (A cold part of a function
 				  without a frame looks like an entry.) */
 };

@@ -296,7 +296,6 @@ static void cie_read(struct cie *cie, const struct reader *r, struct bytes body,
 		return;
 	cie->insns = (struct bytes){ body.p + c.at, body.n - c.at };
 	run(&cie->cfa, cie, cie->insns);
-	cie->cfa.saved = false;
 	cie->known = true;
 }
 
@@ -487,14 +486,15 @@ static bool fde_read(const struct reader *r, const struct record *rec,
 	return !c.bad;
 }
 
+/* Where a function is called, its frame is the return address.  (What all FDEs
+ * of a CIE begin with, assemblers move into the CIE.) */
 static bool begins_inside(const struct fde *f, const struct cie *cie)
 {
+	enum { RSP = 7, AT_CALL = 8 };
 	struct cfa s = cie->cfa;
 
 	run(&s, cie, f->insns);
-	return s.saved || s.reg != cie->cfa.reg ||
-	       s.offset != cie->cfa.offset ||
-	       s.expression != cie->cfa.expression;
+	return s.saved || s.expression || s.reg != RSP || s.offset != AT_CALL;
 }
 
 static bool covers_code(const struct image *img, const struct fde *f)

@@ -66,10 +66,10 @@ static uint32_t pad_of(uint64_t ret)
 
 static uint32_t hash(uint64_t ret, uint32_t late)
 {
-	uint64_t v = (ret ^ (uint64_t)late << 40) *
+	uint64_t v = (ret + (uint64_t)late * 0x85ebca6b) *
 		     UINT64_C(0x9e3779b97f4a7c15);
 
-	return (uint32_t)(v >> 32);
+	return (uint32_t)(v >> 40);
 }
 
 static bool is_pair(uint32_t k, uint64_t ret, uint32_t late)

@@ -212,13 +212,15 @@ static void give_up(struct placing *g, size_t first, size_t n,
 		    const struct reason *why)
 {
 	for (size_t i = first; i < first + n; i++) {
-		struct group *x = &g->pl->group[g->pl->want[i].group];
+		const struct want *w = &g->pl->want[i];
+		struct group *x = &g->pl->group[w->group];
 
+		if (x->mode == MODE_OUT ||
+		    (x->mode == MODE_ENTRY && w->point.kind != POINT_ENTERED))
+			continue; /* another of its wants has failed before */
+		group_fall_back(g->pl, x, why);
 		/* Even when there is no other way: parts may be placed. */
-		if (x->mode != MODE_OUT) {
-			group_fall_back(g->pl, x, why);
-			g->again |= x->when == WHEN_RETURNED;
-		}
+		g->again |= x->when == WHEN_RETURNED;
 	}
 }
 

@@ -14,8 +14,10 @@
  * does not run under the kernel, so there must be none.
  *
  * Where the processor compares return addresses (a shadow stack), none is
- * exchanged: jumps out of a function are not watched there, and are counted as
- * such.
+ * exchanged, nor where exceptions could not find their way through a pad: in a
+ * static program without a table of frame descriptions the unwinder knows only
+ * those that the program was linked with.  Jumps out of a function are not
+ * watched there, and are counted as such.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +38,9 @@ static void group_out(struct group *g, const struct reason *why)
 
 static bool may_exchange(const struct planner *pl)
 {
-	return !pl->s->img->shadow_stack;
+	const struct image *img = pl->s->img;
+
+	return !img->shadow_stack && (img->eh_frame_hdr || !img->ncallsite);
 }
 
 bool group_fall_back(const struct planner *pl, struct group *g,
@@ -56,6 +60,10 @@ static void group_body(const struct planner *pl, struct group *g)
 {
 	g->body = arena_alloc(pl->a, sizeof(*g->body));
 	body_find(pl->s, link_of(pl, g)->func, g->body);
+	if (g->body->uncalled) {
+		group_out(g, WHY(pl, REASON_RETURNS, "%s", g->body->why));
+		return;
+	}
 	if (g->body->why)
 		group_fall_back(pl, g, WHY(pl, REASON_RETURNS, "%s",
 					   g->body->why));

@@ -325,6 +325,7 @@ static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
 
 void body_find(const struct sites *s, const struct func *f, struct body *out)
 {
+	const struct fde *fde = image_fde(s->img, f->addr);
 	struct targets *t = s->targets;
 	uint32_t self = index_of(s, f);
 
@@ -343,6 +344,11 @@ void body_find(const struct sites *s, const struct func *f, struct body *out)
 
 		if (why && !out->why)
 			out->why = why;
+	}
+	if (fde && fde->start == f->addr &&
+	    unwind_height(fde, f->addr) != AT_RETURN) {
+		out->uncalled = true;
+		out->why = "it is not entered by a call";
 	}
 	if (out->ntail && !out->why && !all_follow(s, out))
 		out->why = "its frame description does not follow the stack";

@@ -104,6 +104,8 @@ struct body {
 	struct exit *exit; /* in no order */
 	size_t nexit;
 	size_t ntail;      /* of them, those that are jumps */
+	bool uncalled;     /* it is entered in another way than by a call: what
+			      its stack pointer points to is no return address */
 	const char *why;   /* NULL, or why a ret here does not tell that the
 			      function was called, or not all are known */
 };
