@@ -268,6 +268,31 @@ def pad(f):
                    "endbr64", f"addr32 lea 4(%r14d), {f.reg(32)}"]))
 
 
+def prefixed(f):
+    """Prefixes that change nothing, in front of what they may stand before."""
+    if R.random() < .3:
+        skip = label()
+        emit(f".byte {R.choice(['0x2e', '0x3e'])}; "
+             f"j{R.choice(CONDS)} {skip}")
+        simple(f)
+        raw(f"{skip}:")
+        return
+    seg = R.choice(["0x2e", "0x36", "0x3e", "0x26", "0x2e, 0x36"])
+    emit(R.choice([
+        f".byte {seg}; add {f.reg(64, True)}, {f.mem()}",
+        f".byte {seg}; mov {f.mem()}, {f.reg(32)}",
+        f".byte {seg}; addl ${R.randrange(-99, 99)}, {f.mem()}",
+        f".byte 0x66, 0x66; addw ${R.randrange(999)}, {f.reg(16)}",
+        f".byte 0x40; sub {f.reg(32, True)}, {f.reg(32)}"
+        if R.random() < .5 else f".byte 0xf3; movl ${R.randrange(99)}, "
+        f"{f.mem()}",
+        f".byte 0xf2; lea {R.randrange(99)}({f.reg(64, True)}), {f.reg()}",
+        f".byte {seg}; cmp $0, {f.reg(32)}",
+        "rex.W nop", "rex.WRXB cld", ".byte 0x66, 0x48; nopl (%rax)",
+        f".byte 0xf2; lock decl {f.mem()}",
+    ]))
+
+
 def stack(f):
     if f.red:
         return
@@ -349,7 +374,8 @@ def switch(f):
     inline = R.random() < .4
     emit("mov %r14d, %ecx" if R.random() < .5 else "and $3, %ecx",
          f"lea {table}(%rip), %rdx", "movslq (%rdx,%rcx,4), %rcx",
-         "add %rdx, %rcx", R.choice(["jmp *%rcx", "notrack jmp *%rcx"]))
+         "add %rdx, %rcx", R.choice(["jmp *%rcx", "notrack jmp *%rcx",
+                                     "rex.W jmp *%rcx", "bnd jmp *%rcx"]))
     raw("" if inline else "\t.section .rodata", "\t.balign 4", f"{table}:")
     raw(*[f"\t.long {c} - {table}" for c in cases])
     # What is behind data cannot be told from data.
@@ -365,7 +391,7 @@ def switch(f):
     raw(f"{end}:")
 
 
-SIMPLE = [alu] * 8 + [unary, shift, bits, multiply, exchange, flags, vector,
+SIMPLE = [alu] * 8 + [prefixed, unary, shift, bits, multiply, exchange, flags, vector,
                       pad, high_byte] * 2 + [convert] * 6 + [divide, odd]
 LARGE = [stack, call, forward, loop, switch, string, call, forward]
 
@@ -378,7 +404,8 @@ def frame_open(f):
     f.kind = R.choice(["red", "push", "frame", "sub", "none"])
     f.red = f.kind == "red"
     if f.kind == "push":
-        f.saved = R.sample(f.regs(), R.randrange(1, 4))
+        f.saved = R.sample(f.regs() if R.random() < .3 else
+                           ["rbx", "rbp", "r12"], R.randrange(1, 4))
         emit(*[f"push %{r}" for r in f.saved])
         f.depth = 8 * len(f.saved)
     elif f.kind == "frame":
@@ -402,6 +429,32 @@ def frame_close(f):
         emit(f"add ${f.size}, %rsp")
 
 
+def leave(f, i):
+    """The last instruction: a ret, or a jump to somewhere that has one.  leaf1
+    reads its return address, which a jump's return probe exchanges."""
+    to = R.choice(["leaf0", "leaf2"])
+    kind = R.randrange(12)
+    if kind == 0 and i:
+        f.leaves = True
+        emit(f"jmp f{R.randrange(i)}")
+    elif kind == 1:
+        emit(f"jmp {to}")
+    elif kind == 2:
+        emit(R.choice([f"jmp *{to}_ptr(%rip)",
+                       f"notrack jmp *{to}_ptr(%rip)"]))
+    elif kind == 3 and "r11" not in f.keep:
+        emit(f"lea {to}(%rip), %r11", R.choice(["jmp *%r11", "bnd jmp *%r11"]))
+    elif kind == 4:
+        emit(f"j{R.choice(CONDS)} {to}", "ret")
+    elif kind == 5 and "r10" not in f.keep:
+        emit(f"mov {to}_ptr(%rip), %r10", "mov %r10, -32(%rsp)",
+             "jmp *-32(%rsp)")
+    elif kind == 6 and "r10" not in f.keep:
+        emit(f"lea {to}_ptr-8(%rip), %r10", "jmp *8(%r10)")
+    else:
+        emit(R.choice(["ret", "ret", "repz ret", "rex.W ret", "bnd ret"]))
+
+
 def function(i):
     global marking
     marking = True
@@ -411,23 +464,36 @@ def function(i):
     if R.random() < .3:
         raw("\tendbr64")
     raw(f".Lentry{i}:")
-    frame_open(f)
-    for _ in range(R.randrange(2, 14)):
-        R.choice(SIMPLE * 2 + LARGE * 4)(f)
-    frame_close(f)
-    if R.random() < .3:
-        emit("decl turns(%rip)", f"jg .Lentry{i}")
-    if R.random() < .1 and i:
-        f.leaves = True
-        emit(f"jmp f{R.randrange(i)}")
-    elif R.random() < .15:
-        emit(f"jmp {R.choice(['leaf0', 'leaf1'])}")
-    elif R.random() < .1:
-        emit("jmp *leaf1_ptr(%rip)")
+    short = R.random() < .15
+    if short:  # a few bytes, and what makes the next one follow at once
+        f.kind, f.red = "none", R.random() < .5
+        for _ in range(R.randrange(0, 3)):
+            simple(f)
     else:
-        emit(R.choice(["ret", "ret", "repz ret"]))
+        frame_open(f)
+        for _ in range(R.randrange(2, 14)):
+            R.choice(SIMPLE * 2 + LARGE * 4)(f)
+        if f.kind == "push" and R.random() < .3:
+            shared_tail(f, i)
+        frame_close(f)
+        if R.random() < .3:
+            emit("decl turns(%rip)", f"jg .Lentry{i}")
+    leave(f, i)
     raw("\t.cfi_endproc", f"\t.size {f.name}, . - {f.name}")
     return f.red and not f.leaves
+
+
+tails = {}  # what is pushed -> a label in front of the pops of some function
+
+
+def shared_tail(f, i):
+    """Either the end of another function, or an end for others."""
+    known = tuple(f.saved)
+    if known in tails and R.random() < .8:
+        emit(f"j{R.choice(CONDS)} {tails[known]}")
+        simple(f)
+    raw(f".Ltail{i}:")
+    tails[known] = f".Ltail{i}"
 
 
 raw("\t.text")

@@ -18,6 +18,38 @@ libssl       openssl  /usr/lib/x86_64-linux-gnu/libssl.so.3
 libcrypto    openssl  /usr/lib/x86_64-linux-gnu/libcrypto.so.3
 "
 
+# More programs, of other kinds; all in soak, the small ones in the suite.
+# SUITE is what the suite has of them: short, or no.
+# NAME WORKLOAD SUITE FILE
+corpus="
+libc         libc     short /lib/x86_64-linux-gnu/libc.so.6
+ld.so        libc     no    /lib64/ld-linux-x86-64.so.2
+libstdc++    cxx      short /usr/lib/x86_64-linux-gnu/libstdc++.so.6
+perl         perl     short /usr/bin/perl
+python3      python3  short /usr/bin/python3.11
+tar          tar      short /usr/bin/tar
+make         make     short /usr/bin/make
+gdb          gdb      no    /usr/bin/gdb
+cc1          compile  no    /usr/lib/gcc/x86_64-linux-gnu/12/cc1
+as           compile  short /usr/bin/x86_64-linux-gnu-as
+ld           compile  short /usr/bin/x86_64-linux-gnu-ld.bfd
+libbfd       compile  no    /usr/lib/x86_64-linux-gnu/libbfd-2.40-system.so
+xz           xz       no    /usr/bin/xz
+liblzma      xz       no    /usr/lib/x86_64-linux-gnu/liblzma.so.5
+zstd         zstd     no    /usr/bin/zstd
+libzstd      zstd     no    /usr/lib/x86_64-linux-gnu/libzstd.so.1
+gawk         gawk     no    /usr/bin/gawk
+jq           jq       no    /usr/bin/jq
+libjq        jq       no    /usr/lib/x86_64-linux-gnu/libjq.so.1
+lua          lua      no    /usr/bin/lua5.4
+busybox      busybox  no    /bin/busybox
+php          php      no    /usr/bin/php8.2
+libruby      ruby     no    /usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1
+ssh-keygen   keygen   no    /usr/bin/ssh-keygen
+postgres     postgres no    /usr/lib/postgresql/15/bin/postgres
+rust         rust     no    DIRECTORY/rust
+"
+
 targets() { awk 'NF { print $1 }' <<<"$table"; }
 
 entries_begin() {
@@ -35,6 +67,28 @@ target_find() {
 	[ -e "$file" ] && return
 	echo "skipped: $name is not installed"
 	return 1
+}
+
+# The same for the corpus, of which the first run of a workload may make a part.
+corpus_find() {
+	read -r name workload _ file <<<"$(awk -v n="$1" '$1 == n' \
+		<<<"$corpus")"
+	case $file in
+	DIRECTORY/*) file=$t/w/${file#*/}
+		run_plain >/dev/null 2>&1 || true ;;
+	esac
+	[ -e "$file" ] || { echo "skipped: $name is not installed"; return 1; }
+	file=$(readlink -f "$file")
+}
+work() { # what is run, by whatever runs it
+	echo env "LD_PRELOAD=$t/steady.so" bash "$S/$workload.sh" "$t/w" 1
+}
+run_plain() { setarch -R $(work); }
+# With $1 in the place of the target.
+run_instead() {
+	unshare -m --propagation private sh -c '
+		mount --bind "$0" "$1" && shift && exec "$@"' "$1" "$file" \
+		setarch -R $(work)
 }
 
 # coverage PERCENT: so many of the entries at least

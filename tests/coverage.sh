@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# coverage.sh [NAME...] - what can be probed in programs of every kind, and that
+# they run as before with everything probed at once:
+#
+#   entries  functions, and how many of their entries can be probed
+#   rets     ret instructions, and how many have a probe of their own
+#   covered  functions of which every return is seen
+#   syscall  syscall instructions, each probed at its address
+#
+# Then the workload, with all entries and all returns probed: same output, same
+# exit status.  And of some functions that it reached, as many as the kernel can
+# bear, the counts, as the kernel has them.
+#   SHORT=1: short workloads, small samples; as in the suite.
+cd "$(dirname "$0")/.."
+export SOURCE=$PWD
+. tests/common.sh
+. tests/targets/common.sh
+need objdump
+need python3
+sampled=${SHORT:+40}
+sampled=${sampled:-300}
+arith="python3 $S/coverage.py"
+
+# The file's own idea of where a syscall stands is the disassembler's.
+syscalls() {
+	objdump -d --no-show-raw-insn "$file" |
+		awk '/^ +[0-9a-f]+:\tsyscall/ { sub(":", "", $1)
+			print "-p\nentry=uprobe:0x" $1 }' >"$t/syscalls"
+	while [ -s "$t/syscalls" ]; do
+		xargs -x -s 2000000 "$W" check -j "$file" "$O/entries.bpf.o" \
+			<"$t/syscalls" >"$t/calls.json" 2>"$t/errors" &&
+			{ echo "$t/calls.json"; return; }
+		# Data that looks like one, or nobody knows the function.
+		bad=$(sed -n 's/^bpfweld: [^:]*:\(0x[0-9a-f]*\): .*/\1/p' \
+			"$t/errors")
+		[ -n "$bad" ] || die "$name: $(cat "$t/errors")"
+		echo "$name: $(cut -d: -f2- "$t/errors")" >&2
+		sed -i "N; /uprobe:$bad\$/d" "$t/syscalls"
+	done
+	echo -
+}
+rets() {
+	objdump -d --no-show-raw-insn "$file" |
+		sed -nE 's/^ +([0-9a-f]+):.*\bretq?\b.*/\1/p' >"$t/rets"
+	echo "$t/rets"
+}
+
+# Everything at once, and the workload as it was without.
+unchanged() {
+	local status=0 again=0 got=0
+	run_plain >"$t/want" 2>&1 || status=$?
+	run_plain >"$t/again" 2>&1 || again=$?
+	"$W" weld "$file" "${both[@]}" -o "$t/welded" >"$t/log" 2>&1 ||
+		die "$name: $(cat "$t/log")"
+	rm -f "$t/region"
+	run_instead "$t/welded" >"$t/got" 2>&1 || got=$?
+	[ $got = $status ] || die "$name: exit $got, not $status: $(
+		tail -3 "$t/got")"
+	cmp -s "$t/want" "$t/again" || { echo "  its output varies"; return; }
+	cmp "$t/want" "$t/got" || die "$name: $(diff "$t/want" "$t/got" | head -5)"
+}
+
+# Some of the functions that were hit, under the kernel and welded.  Through the
+# kernel's return probes no exception gets.
+counted() {
+	local try status what=returns probes
+	case $workload in cxx | gdb | rust) what=entries ;; esac
+	{
+		echo '{"hits":'
+		"$W" map dump -j "$t/welded" hits
+		echo ',"returns":'
+		"$W" map dump -j "$t/welded" returns
+		echo '}'
+	} >"$t/maps"
+	$arith sample "$t/check" "$t/maps" "$sampled" $what >"$t/probes"
+	[ -s "$t/probes" ] || { echo "  not reached"; return; }
+	mapfile -t probes <"$t/probes"
+	for try in 1 2 3 4 5; do
+		status=0
+		"$W" diff -j "$file" "$O/entries.bpf.o" "${probes[@]}" -- $(work) \
+			>"$t/diff" 2>"$t/log" || status=$?
+		[ $status = 1 ] || break
+		$arith lost "$t/diff" "$t/maps" >"$t/left" && break
+	done
+	case $status in
+	77) echo "  not counted: $(tail -1 "$t/log")"; return ;;
+	0 | 1) ;;
+	*) die "$name: diff: $(tail -1 "$t/log")" ;;
+	esac
+	$arith lost "$t/diff" "$t/maps" >"$t/left" || die "$name: $(head -5 "$t/left")"
+	echo "  $(($(wc -l <"$t/probes") / 2)) probes counted as by the kernel" \
+		"$(tail -1 "$t/left")"
+}
+
+cover() {
+	"$W" check -j "$file" "${both[@]}" >"$t/check"
+	printf '%-10s ' "$name"
+	"$W" list -j "$file" >"$t/functions"
+	$arith row "$t/check" "$(syscalls)" "$t/functions" "$(rets)"
+	[ -z "${TABLE-}" ] || return 0
+	unchanged
+	counted
+}
+
+entries_begin
+both=("$O/entries.bpf.o" -p 'entry=uprobe:*' -p 'leave=uretprobe:*')
+printf '%-10s %6s %6s %6s %6s %6s %9s\n' program entries % rets % covered syscall
+for name in ${*:-$(awk 'NF { print $1 }' <<<"$corpus")}; do
+	corpus_find "$name" || continue
+	cover
+done
