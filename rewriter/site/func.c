@@ -10,7 +10,8 @@
  * because a landing pad at offset 0 would mean none; and FDEs without a name
  * inside a function that has one (clone).
  *
- * What neither source names is found in found.c.
+ * What neither source names is found in found.c; what only looks like a
+ * function, in cold.c.
  *
  * A function that only a symbol of size 0 names keeps size 0; its end is not
  * known, and where one is needed the next known start stands in for it
@@ -349,6 +350,7 @@ int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	reach_find(a, out);
 	if (funcs_find_more(a, out))
 		reach_find(a, out);
+	funcs_find_cold(a, out);
 	mark_copied(img, out);
 	t->step = arena_alloc(a, out->nfunc + 1);
 	return 0;

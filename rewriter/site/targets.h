@@ -72,6 +72,9 @@ bool func_in_data(const struct image *img, uint64_t addr);
 /* found.c: functions that only calls of known code name.  True: there are. */
 bool funcs_find_more(struct arena *a, struct sites *s);
 
+/* cold.c: cold parts that look like functions are fragments. */
+void funcs_find_cold(struct arena *a, struct sites *s);
+
 /* extent.c: code behind the end of a frame description that belongs to it. */
 void extents_grow(struct sites *s);
 

@@ -324,6 +324,59 @@ static void real_program(void **state)
 	arena_free(&a);
 }
 
+/* --- cold parts that have no frame ---------------------------------------- */
+
+/* At 0x10 what the function at 0 leads to; what else does, at 6 and in
+ * another function (0x28), decides. */
+static void cold_parts(void **state)
+{
+	static const struct {
+		const char *name, *code, *other;
+		uint16_t type;
+		bool pointer, fragment;
+	} want[] = {
+		{ "jcc",     "\x0f\x84\x0a\0\0\0\xc3", "\xc3", ET_DYN, false, true },
+		{ "itself",  "\xc3", "\xc3", ET_DYN, false, false },
+		{ "jmp",     "\xe9\x0b\0\0\0\x90\xc3", "\xc3", ET_DYN, false, false },
+		{ "pointer", "\x0f\x84\x0a\0\0\0\xc3", "\xc3", ET_DYN, true, false },
+		{ "call",    "\x0f\x84\x0a\0\0\0\xc3", "\xe8\xe3\xff\xff\xff", ET_DYN, false, false },
+		{ "tail",    "\x0f\x84\x0a\0\0\0\xc3", "\xe9\xe3\xff\xff\xff", ET_DYN, false, false },
+		{ "lea",     "\x0f\x84\x0a\0\0\0\xc3", "\x48\x8d\x05\xe1\xff\xff\xff", ET_DYN, false, false },
+		{ "word",    "\x0f\x84\x0a\0\0\0\xc3", "\xbf\x10\x10\0\0", ET_EXEC, false, false },
+		{ "no word", "\x0f\x84\x0a\0\0\0\xc3", "\xbf\x10\x10\0\0", ET_DYN, false, true },
+		{ "operand", "\xb8\x0f\x84\x09\0\0\0\xc3", "\xc3", ET_DYN, false, false },
+	};
+	struct fde parts[] = { { .start = TEXT, .size = 0x10 },
+			       { .start = TEXT + 0x10, .size = 0x18 },
+			       { .start = TEXT + 0x28, .size = 0x18 } };
+	uint64_t ptr = TEXT + 0x10;
+	struct segment g = seg;
+	struct sites s;
+	struct err e;
+
+	(void)state;
+	g.filesz = g.memsz = 0x40;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		struct arena a = { 0 };
+		struct image at = { .path = "made", .type = want[i].type,
+				    .file = { code, 0x40 }, .seg = &g,
+				    .nseg = 1, .fde = parts, .nfde = 3,
+				    .codeptr = &ptr,
+				    .ncodeptr = want[i].pointer };
+
+		memset(code, 0x90, sizeof(code));
+		memcpy(code, want[i].code, 8);
+		memcpy(code + 0x28, want[i].other, 7);
+		/* a loop to its own start does not make it one */
+		memcpy(code + 0x20, "\x0f\x85\xea\xff\xff\xff", 6);
+		code[0x27] = 0xc3;
+		assert_int_equal(sites_find(&a, &at, &s, &e), 0);
+		if (func_at(&s, ptr)->fragment != want[i].fragment)
+			fail_msg("%s", want[i].name);
+		arena_free(&a);
+	}
+}
+
 /* A library without descriptions, of which only run() keeps its name.  `text`
  * is what a lea names in code: it decodes, and ends with a ret. */
 static const char hidden[] =
@@ -409,6 +462,7 @@ int main(void)
 		cmocka_unit_test(padding),
 		cmocka_unit_test(boundaries),
 		cmocka_unit_test(behind_descriptions),
+		cmocka_unit_test(cold_parts),
 		cmocka_unit_test(real_program),
 		cmocka_unit_test(found_by_calls),
 	};
