@@ -257,9 +257,21 @@ static void exit_note(const struct sites *s, struct body *b,
 	}
 }
 
+/* push mem, which reads memory, so insn_stack() does not speak of it. */
+static bool pushes_memory(const uint8_t *p, const struct insn *in)
+{
+	uint8_t rex;
+	unsigned op = insn_opcode_at(p, in->len, &rex);
+
+	return p[op] == 0xff && (p[op + 1] >> 3 & 7) == 6 &&
+	       !insn_has_prefix(p, op, 0x66);
+}
+
 /* Does the frame description follow the stack pointer over an instruction that
  * moves it?  Hand-written ones may not, and then they are not to be believed
- * where a jump leaves: longjmp, above all. */
+ * where a jump leaves: longjmp, above all.  By how much the pointer moves is
+ * not always known (mov %rbp, %rsp); that another row begins right behind is
+ * then enough. */
 static bool follows(const struct sites *s, const struct insn *in)
 {
 	const struct fde *fde = image_fde(s->img, in->at);
@@ -279,7 +291,9 @@ static bool follows(const struct sites *s, const struct insn *in)
 	after = unwind_height(fde, in->at + in->len);
 	if (before == UNWIND_UNKNOWN || after == UNWIND_UNKNOWN)
 		return true;
-	return use != STACK_OTHER && after - before == by;
+	if (pushes_memory(p, in))
+		return after - before == 8;
+	return use == STACK_OTHER ? after != before : after - before == by;
 }
 
 static bool all_follow(const struct sites *s, const struct body *b)
@@ -303,6 +317,15 @@ static bool goes_on(const struct insn *in)
 	       in->flow != FLOW_CALL && in->flow != FLOW_CALL_IND;
 }
 
+/* clone's parts stand one behind the other. */
+static bool part_begins(const struct body *b, uint64_t at)
+{
+	for (size_t i = 0; i < b->npart; i++)
+		if (b->part[i].lo == at)
+			return true;
+	return false;
+}
+
 /* NULL, or why the part's exits are not all known. */
 static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
 			    uint64_t hi)
@@ -320,7 +343,8 @@ static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
 	}
 	if (at != hi)
 		return "its last instruction reaches beyond its end";
-	return on ? "it runs on into what follows" : NULL;
+	return on && !part_begins(b, hi) ? "it runs on into what follows"
+					 : NULL;
 }
 
 void body_find(const struct sites *s, const struct func *f, struct body *out)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* How control leaves a function, and whether one can tell: by jumps where the
+ * frame description follows the stack, and into its own next part.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rewriter/site/site.h" /* before cmocka, which has a macro fail() */
+
+#include <cmocka.h>
+
+#define TEXT UINT64_C(0x1000)
+
+enum { PART = 0x10, OTHER = 0x20, SIZE = 0x30 };
+
+#define B(s) { (const uint8_t *)s, sizeof(s) - 1 }
+/* Rows: 0x40 + n goes on by n bytes, 0x0e sets the distance to the CFA. */
+
+// clang-format off
+static const struct {
+	const char *name;
+	struct bytes code, part, rows; /* the code but for nops */
+	size_t ntail;
+	const char *why;               /* a piece of it */
+} want[] = {
+	{ "push", B("\x50\x58\xe9\x19\0\0\0"), B("\xc3"),
+	  B("\x41\x0e\x10\x41\x0e\x08"), 1, NULL },
+	{ "push memory", B("\xff\x37\x58\xe9\x18\0\0\0"), B("\xc3"),
+	  B("\x42\x0e\x10\x41\x0e\x08"), 1, NULL },
+	{ "not followed", B("\xff\x37\x58\xe9\x18\0\0\0"), B("\xc3"),
+	  B(""), 1, "does not follow" },
+	{ "followed wrongly",
+	  B("\xff\x37\x58\x48\x83\xc4\x08\xe9\x14\0\0\0"), B("\xc3"),
+	  B("\x42\x0e\x18\x41\x0e\x10\x44\x0e\x08"), 1, "does not follow" },
+	{ "moved", B("\x50\x48\x89\xec\xe9\x17\0\0\0"), B("\xc3"),
+	  B("\x41\x0e\x10\x43\x0e\x08"), 1, NULL },
+	{ "moved, not followed", B("\x50\x48\x89\xec\x58\xe9\x16\0\0\0"),
+	  B("\xc3"), B("\x41\x0e\x10\x44\x0e\x08"), 1, "does not follow" },
+	{ "into its part", B("\x74\x0e"), B("\xc3"), B(""), 0, NULL },
+	{ "out of its part", B("\x74\x0e\xc3"), B("\x90"), B(""), 0,
+	  "runs on" },
+};
+// clang-format on
+
+static void leaves(void **state)
+{
+	static const char cie[] = "\x0c\x07\x08\x90\x01"; /* rsp+8, ra at -8 */
+	static uint8_t code[SIZE];
+	struct segment seg = { .type = PT_LOAD, .flags = PF_R | PF_X,
+			       .vaddr = TEXT, .filesz = SIZE, .memsz = SIZE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+		struct bytes common = { (const uint8_t *)cie, 5 };
+		struct fde fde[] = {
+			{ .start = TEXT, .size = PART, .cie_insns = common,
+			  .insns = want[i].rows, .code_align = 1, .data_align = -8,
+			  .ra_reg = 16 },
+			{ .start = TEXT + PART, .size = OTHER - PART,
+			  .fragment = true, .cie_insns = common,
+			  .code_align = 1, .data_align = -8, .ra_reg = 16 },
+			{ .start = TEXT + OTHER, .size = SIZE - OTHER,
+			  .cie_insns = common, .code_align = 1,
+			  .data_align = -8, .ra_reg = 16 },
+		};
+		struct image img = { .path = "made", .type = ET_DYN,
+				     .file = { code, SIZE }, .seg = &seg,
+				     .nseg = 1, .fde = fde, .nfde = 3 };
+		struct arena a = { 0 };
+		struct sites s;
+		struct body b;
+		struct err e;
+
+		memset(code, 0x90, SIZE);
+		memcpy(code, want[i].code.p, want[i].code.n);
+		memcpy(code + PART, want[i].part.p, want[i].part.n);
+		code[SIZE - 1] = 0xc3;
+		assert_int_equal(sites_find(&a, &img, &s, &e), 0);
+		body_find(&s, func_at(&s, TEXT), &b);
+		if (!b.why != !want[i].why ||
+		    (b.why && !strstr(b.why, want[i].why)))
+			fail_msg("%s: %s", want[i].name, b.why ? b.why : "-");
+		if (b.ntail != want[i].ntail)
+			fail_msg("%s: %zu jumps", want[i].name, b.ntail);
+		arena_free(&a);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(leaves) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
