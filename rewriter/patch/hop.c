@@ -29,11 +29,14 @@ enum {
 	AHEAD = 127 + SHORT_JUMP_SIZE,
 	ROOMY = 2 * JUMP_SIZE,
 	BEFORE = 4, /* how many instructions earlier a site may begin */
+	FAR = 1024, /* more than anything that belongs to one site spans */
 };
 
 struct range {
 	uint64_t lo, hi;
 };
+/* What is added belongs to sites in rising order, so one need not look back
+ * beyond what is FAR below. */
 struct hops {
 	const struct planner *pl;
 	size_t nold;        /* patches that were there before, sorted */
@@ -70,7 +73,7 @@ static bool is_free(const struct hops *h, uint64_t lo, uint64_t hi)
 
 	if (i < h->nold && h->pl->out->patch[i].at < hi)
 		return false;
-	for (i = 0; i < h->nused; i++)
+	for (i = h->nused; i-- > 0 && h->used[i].hi + FAR > lo;)
 		if (lo < h->used[i].hi && h->used[i].lo < hi)
 			return false;
 	return true;
@@ -225,7 +228,8 @@ static bool joins(const struct hops *h, const struct stuck *v)
 {
 	struct plan *o = h->pl->out;
 
-	for (size_t i = h->nold; i < o->npatch; i++)
+	for (size_t i = o->npatch; i-- > h->nold &&
+				  o->patch[i].at + FAR > v->p.at;)
 		if (window_index(&o->patch[i], v->p.at) >= 0) {
 			points_add(h->pl, &o->patch[i], v->first, v->n);
 			trace_note(h->pl, o->patch[i].tactic, o->patch[i].at,
