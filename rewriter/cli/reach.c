@@ -119,12 +119,15 @@ static const char *word_says(struct arena *a, const struct image *img,
 			     uint64_t at)
 {
 	uint64_t rela = 0, size = 0, word;
+	const uint8_t *p;
 
 	if (!dynamic_get(img, DT_RELA, &rela) ||
 	    !dynamic_get(img, DT_RELASZ, &size) || at - rela >= size)
 		return arena_printf(a, "the word at 0x%" PRIx64, at);
-	at = rela + (at - rela) / sizeof(Elf64_Rela) * sizeof(Elf64_Rela);
-	memcpy(&word, image_at(img, at, sizeof(word)), sizeof(word));
+	p = image_at(img, at - (at - rela) % sizeof(Elf64_Rela), sizeof(word));
+	if (!p)
+		return NULL;
+	memcpy(&word, p, sizeof(word));
 	return arena_printf(a, "the word at 0x%" PRIx64 ", when relocated",
 			    word);
 }
