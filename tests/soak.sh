@@ -23,6 +23,9 @@ for name in ${*:-$(targets)}; do
 done
 [ $# = 0 ] || exit 0
 
+bash tests/diff/usdt_real.sh all
+bash tests/diff/returns.sh all
+
 for seed in $(seq "$SEEDS"); do
 	echo "random functions, seed $seed"
 	bash tests/patch/stress.sh "$seed" 8 150
