@@ -141,4 +141,3 @@ X
 	done
 	[ $status = 0 ] || { cat $t/verdict; die "Java: exit $status"; }
 }
-}
