@@ -57,6 +57,7 @@ struct new_section {
 	uint64_t align;
 	struct bytes content; /* for NOT_LOADED only */
 	bool data;           /* IN_RX, but not instructions (notes never are) */
+	bool compressed;     /* NOT_LOADED: content is (elf/deflate.h) */
 };
 struct new_symbol {
 	const char *name;

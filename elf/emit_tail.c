@@ -182,7 +182,7 @@ static void place(const struct make *m, enum new_in in, uint64_t at,
 static uint64_t flags_of(const struct new_section *s)
 {
 	if (s->in == NOT_LOADED)
-		return 0;
+		return s->compressed ? SHF_COMPRESSED : 0;
 	if (s->in != IN_RX)
 		return SHF_ALLOC | SHF_WRITE;
 	return s->data || s->type == SHT_NOTE ? SHF_ALLOC

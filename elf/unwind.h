@@ -69,8 +69,8 @@ int32_t unwind_height(const struct fde *of, uint64_t pc);
 /* Is a frame at px found the way one at py is? */
 bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
 		 const struct fde *y, uint64_t py);
-/* How large both will be, at most; sizes depend on no address, so neither
- * start nor size of a frame is looked at. */
+/* How large both will be, at most.  Frames that stand end to end in `d` may share
+ * an FDE. */
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 		size_t stub_fdes, size_t *eh_frame, size_t *hdr);
 /* Write both.  `stub` is a finished .eh_frame that already stands at

@@ -1,39 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* unwind_write.c - frame descriptions for trampolines, and the lookup table.
- *
- * At a site in the middle of a function the frame is in some state: the CFA is
- * rsp + 24, say, with rbx and rbp saved at certain places below it.  The
- * trampoline starts in the same state: its FDE is what is left of the
- * function's CFA program at the site (cfa.c), then its own moves of rsp:
- *
- *   offset rbp at cfa-16
- *   def_cfa_offset 24
- *   offset rbx at cfa-24
- *   advance 8;  def_cfa_offset 24 + 136
- *   advance 9;  r12 at rsp+8
- *   advance 61; def_cfa_offset 24; same_value r12
- *   advance 1;  def_cfa_offset 32    from the function's program: `push %r12`
- *               offset r12 at cfa-32 was displaced and has been executed
- *
- * If the CFA is relative to another register, the moves do not matter.  If it
- * is computed from rsp or rip (as in a PLT) the result would be wrong here, and
- * no FDE is made.  The CIE has the function's CIE's program, because
- * DW_CFA_restore means the state after that.
+/* unwind_write.c - the new frame descriptions' sections, and the lookup table
+ * over old and new ones.
  */
 #include <stdlib.h>
 
 #include "elf/buf.h"
-#include "elf/cfa.h"
-#include "elf/unwind.h"
+#include "elf/unwind_parts.h"
 
 /* --- records -------------------------------------------------------------- */
-
-struct cie {
-	struct bytes insns;
-	uint64_t code_align;
-	int64_t data_align;
-	uint8_t ra_reg;
-};
 
 /* One of the two sections that we write. */
 struct frames {
@@ -57,15 +31,6 @@ static void end_record(struct buf *b, size_t start)
 	memcpy(b->p + start, &len, sizeof(len));
 }
 
-static bool same_cie(const struct cie *x, const struct cie *y)
-{
-	return x->code_align == y->code_align &&
-	       x->data_align == y->data_align && x->ra_reg == y->ra_reg &&
-	       x->insns.n == y->insns.n &&
-	       (x->insns.p == y->insns.p ||
-		!memcmp(x->insns.p, y->insns.p, x->insns.n));
-}
-
 /* Where this CIE is; written when it is the first of its kind. */
 static size_t put_cie(struct frames *f, const struct cie *cie)
 {
@@ -73,7 +38,7 @@ static size_t put_cie(struct frames *f, const struct cie *cie)
 	size_t start = b->n;
 
 	for (size_t i = 0; i < f->ncie; i++)
-		if (same_cie(&f->cie[i].cie, cie))
+		if (cie_same(&f->cie[i].cie, cie))
 			return f->cie[i].at;
 	f->cie = arena_push(b->a, f->cie, f->ncie, sizeof(*f->cie));
 	f->cie[f->ncie].cie = *cie;
@@ -119,263 +84,6 @@ static size_t put_fde(struct frames *f, const struct cie *cie, uint64_t start,
 	buf_put(b, insns.p, insns.n);
 	end_record(b, at);
 	return at;
-}
-
-/* --- frames of trampolines ------------------------------------------------ */
-
-/* DW_OP_*, those we write. */
-enum { OP_DEREF = 0x06, OP_CONSTS = 0x11, OP_PLUS = 0x22, OP_BREG0 = 0x70 };
-
-/* def_cfa rsp+8; return address at cfa-8: any function as it is entered. */
-static const uint8_t entry_insns[] = { CFA_DEF_CFA, CFA_REG_RSP, 8,
-				       CFA_OFFSET | CFA_REG_RIP, 1 };
-static const struct fde entry_fde = {
-	.cie_insns = { entry_insns, sizeof(entry_insns) },
-	.code_align = 1,
-	.data_align = -8,
-	.ra_reg = CFA_REG_RIP,
-};
-
-static void advance(struct buf *b, uint32_t by)
-{
-	if (by < 0x40) {
-		buf_u8(b, (uint8_t)(CFA_ADVANCE | by));
-	} else if (by <= UINT8_MAX) {
-		buf_u8(b, CFA_ADVANCE1);
-		buf_u8(b, (uint8_t)by);
-	} else {
-		buf_u8(b, CFA_ADVANCE4);
-		buf_u32(b, by);
-	}
-}
-
-/* A frame's FDE while it is written. */
-struct said {
-	uint64_t reg;            /* of the CFA; NOWHERE: else */
-	int64_t offset;
-	const struct kept *kept; /* registers that are in memory */
-	size_t nkept;
-};
-struct writer {
-	struct buf out;   /* the program so far */
-	uint32_t at;      /* it has advanced to there */
-	struct said said; /* what it says */
-	struct cfa r;     /* the function's state; prog: this stretch's */
-	struct {          /* before anything of the site was executed */
-		struct said said;
-		struct cfa_state now;
-	} start;
-};
-
-/* What r.prog holds takes effect at `at`. */
-static void flush(struct writer *w, uint32_t at)
-{
-	if (w->r.prog.n && at != w->at) {
-		advance(&w->out, at - w->at);
-		w->at = at;
-	}
-	buf_put(&w->out, w->r.prog.p, w->r.prog.n);
-	w->r.prog.n = 0;
-}
-
-/* The function's own instructions for what the target has done meanwhile. */
-static bool put_done(struct writer *w, const struct frame_desc *d,
-		     uint32_t from, uint32_t to)
-{
-	bool same = w->said.reg == w->r.now.reg && w->said.offset == w->r.now.offset;
-
-	if (!d->of || from == to)
-		return true;
-	if (!cfa_step(&w->r, d->of, d->pc + from, d->pc + to))
-		return false;
-	if (!w->r.prog.n)
-		return true;
-	/* They count on `out` saying the function's CFA; if it did not,
-	 * put_cfa() has to say everything. */
-	w->said.reg = same ? w->r.now.reg : NOWHERE;
-	w->said.offset = w->r.now.offset;
-	return true;
-}
-
-/* The place of rsp + at, in an expression. */
-static void put_slot(struct buf *b, int32_t at)
-{
-	buf_u8(b, OP_BREG0 + CFA_REG_RSP);
-	buf_sleb(b, at);
-}
-
-/* CFA = *(rsp + at) + offset: the register it is relative to is kept. */
-static void put_cfa_kept(struct writer *w, int32_t at)
-{
-	struct buf expr = { .a = w->out.a };
-
-	put_slot(&expr, at);
-	buf_u8(&expr, OP_DEREF);
-	buf_u8(&expr, OP_CONSTS);
-	buf_sleb(&expr, w->r.now.offset);
-	buf_u8(&expr, OP_PLUS);
-	buf_u8(&w->r.prog, CFA_DEF_CFA_EXPRESSION);
-	buf_uleb(&w->r.prog, expr.n);
-	buf_put(&w->r.prog, expr.p, expr.n);
-	w->said.reg = NOWHERE;
-}
-
-static void put_cfa(struct writer *w, const struct depth *d, int64_t below)
-{
-	struct buf *b = &w->r.prog;
-	uint64_t reg = w->r.now.reg;
-	int64_t offset = w->r.now.offset;
-
-	if (reg == NOWHERE)
-		return; /* computed, and not from rsp */
-	for (size_t i = 0; i < d->nkept; i++)
-		if (d->kept[i].reg == reg) {
-			if (w->said.kept != d->kept)
-				put_cfa_kept(w, d->kept[i].at);
-			return;
-		}
-	if (reg == CFA_REG_RSP)
-		offset += below;
-	if (w->said.reg == reg && w->said.offset == offset)
-		return;
-	if (w->said.reg == reg) {
-		buf_u8(b, CFA_DEF_CFA_OFFSET);
-	} else {
-		buf_u8(b, CFA_DEF_CFA);
-		buf_uleb(b, reg);
-	}
-	buf_uleb(b, (uint64_t)offset);
-	w->said.reg = reg;
-	w->said.offset = offset;
-}
-
-enum { CALLEE_SAVED = 1 << 3 | 1 << 6 | 0xf000 }; /* rbx, rbp, r12 to r15 */
-
-/* Those that the function has not yet put elsewhere: to its caller, they are
- * where the trampoline put them. */
-static void put_kept(struct writer *w, const struct depth *d)
-{
-	uint32_t which = CALLEE_SAVED & ~w->r.now.saved;
-	struct buf *b = &w->r.prog, expr = { .a = w->out.a };
-
-	if (w->said.kept == d->kept)
-		return;
-	for (size_t i = 0; i < w->said.nkept; i++)
-		if (which >> w->said.kept[i].reg & 1) {
-			buf_u8(b, CFA_SAME_VALUE);
-			buf_uleb(b, w->said.kept[i].reg);
-		}
-	for (size_t i = 0; i < d->nkept; i++)
-		if (which >> d->kept[i].reg & 1) {
-			expr.n = 0;
-			put_slot(&expr, d->kept[i].at);
-			buf_u8(b, CFA_EXPRESSION);
-			buf_uleb(b, d->kept[i].reg);
-			buf_uleb(b, expr.n);
-			buf_put(b, expr.p, expr.n);
-		}
-	w->said.kept = d->kept;
-	w->said.nkept = d->nkept;
-}
-
-/* The state from which the site goes on is wanted again for the cold path. */
-static void put_remember(struct writer *w)
-{
-	buf_u8(&w->out, CFA_REMEMBER);
-	w->start.said = w->said;
-	w->start.now = w->r.now;
-}
-
-static void put_restore(struct writer *w)
-{
-	buf_u8(&w->r.prog, CFA_RESTORE_STATE);
-	w->said = w->start.said;
-	w->r.now = w->start.now;
-}
-
-static bool put_start(struct writer *w, const struct frame_desc *d)
-{
-	w->out.n = 0;
-	w->at = 0;
-	if (!cfa_at(&w->r, d->of ? d->of : &entry_fde, d->of ? d->pc : 0))
-		return false;
-	w->said = (struct said){ w->r.now.reg, w->r.now.offset, NULL, 0 };
-	flush(w, 0);
-	return true;
-}
-
-/* The new FDE's program into w->out; false when there can be none. */
-static bool describe(struct writer *w, const struct frame_desc *d,
-		     struct cie *cie)
-{
-	const struct fde *of = d->of ? d->of : &entry_fde;
-	uint32_t done = 0;
-
-	*cie = (struct cie){ of->cie_insns, 1, of->data_align, of->ra_reg };
-	if (d->raw.n) {
-		w->out.n = 0;
-		buf_put(&w->out, d->raw.p, d->raw.n);
-		return true;
-	}
-	if (!put_start(w, d))
-		return false;
-	for (size_t i = 0; i < d->ndepth; i++) {
-		const struct depth *x = &d->depth[i];
-		uint32_t below = x->below + (d->of ? 0 : x->moved);
-
-		if (x->done && !done)
-			put_remember(w);
-		if (x->done < done) {
-			put_restore(w);
-			done = 0;
-		}
-		if (!put_done(w, d, done, x->done))
-			return false;
-		done = x->done;
-		put_cfa(w, x, (int32_t)below);
-		put_kept(w, x);
-		flush(w, x->at);
-	}
-	return true;
-}
-
-uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc)
-{
-	struct cfa r = { .prog = { .a = a } };
-
-	cfa_at(&r, of, pc);
-	return r.now.needs | (CALLEE_SAVED & ~r.now.saved);
-}
-
-int32_t unwind_height(const struct fde *of, uint64_t pc)
-{
-	struct arena own = { NULL };
-	struct cfa r = { .prog = { .a = &own } };
-	bool known = cfa_at(&r, of, pc);
-
-	arena_free(&own);
-	if (!known || r.now.reg != CFA_REG_RSP ||
-	    r.now.offset != (int32_t)r.now.offset)
-		return UNWIND_UNKNOWN;
-	return (int32_t)r.now.offset;
-}
-
-static bool same_bytes(struct bytes x, struct bytes y)
-{
-	return x.n == y.n && (!x.n || memcmp(x.p, y.p, x.n) == 0);
-}
-
-bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
-		 const struct fde *y, uint64_t py)
-{
-	struct cfa rx = { .prog = { .a = a } }, ry = { .prog = { .a = a } };
-
-	return x->data_align == y->data_align && x->ra_reg == y->ra_reg &&
-	       x->signal_frame == y->signal_frame &&
-	       same_bytes(x->cie_insns, y->cie_insns) && cfa_at(&rx, x, px) &&
-	       cfa_at(&ry, y, py) &&
-	       same_bytes((struct bytes){ rx.prog.p, rx.prog.n },
-			  (struct bytes){ ry.prog.p, ry.prog.n });
 }
 
 /* --- the stub's .eh_frame --------------------------------------------------
@@ -531,18 +239,20 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 {
 	struct arena a = { NULL };
 	struct frames f = { .b = { .a = &a } };
-	struct writer w = { .out = { .a = &a }, .r.prog = { .a = &a } };
-	struct cie cie;
+	struct writer *w = writer_new(&a);
+	struct run run;
+	size_t nrun = 0;
 
 	*eh_frame = *hdr = 0;
 	if (!img->eh_frame_hdr)
 		return 0;
-	for (size_t i = 0; i < n; i++)
-		if (describe(&w, &d[i], &cie))
-			put_fde(&f, &cie, 0, 0,
-				(struct bytes){ w.out.p, w.out.n });
+	for (size_t i = 0; i < n; nrun++) {
+		i += run_describe(w, &d[i], n - i, &run);
+		if (!run.lost)
+			put_fde(&f, &run.cie, 0, 0, run.insns);
+	}
 	*eh_frame = f.b.n + 4;
-	*hdr = HDR_HEAD + HDR_ENTRY * (img->nfde + stub_fdes + n);
+	*hdr = HDR_HEAD + HDR_ENTRY * (img->nfde + stub_fdes + nrun);
 	arena_free(&a);
 	return 0;
 }
@@ -553,22 +263,21 @@ static size_t put_frames(const struct frame_desc *d, size_t n,
 			 struct frames *eh, struct frames *debug,
 			 struct table *t)
 {
-	struct writer w = { .out = { .a = t->a }, .r.prog = { .a = t->a } };
+	struct writer *w = writer_new(t->a);
 	size_t skipped = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		struct bytes prog;
-		struct cie cie;
+	for (size_t i = 0; i < n;) {
+		struct run run;
 		size_t at;
 
-		if (!describe(&w, &d[i], &cie)) {
+		i += run_describe(w, &d[i], n - i, &run);
+		if (run.lost) {
 			skipped++;
 			continue;
 		}
-		prog = (struct bytes){ w.out.p, w.out.n };
-		at = put_fde(eh, &cie, d[i].start, d[i].size, prog);
-		add_entry(t, d[i].start, eh->vaddr + at);
-		put_fde(debug, &cie, d[i].start, d[i].size, prog);
+		at = put_fde(eh, &run.cie, run.start, run.size, run.insns);
+		add_entry(t, run.start, eh->vaddr + at);
+		put_fde(debug, &run.cie, run.start, run.size, run.insns);
 	}
 	buf_u32(&eh->b, 0); /* the end, for those who read it through */
 	return skipped;
