@@ -89,6 +89,7 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 		return 0;
 	root[n++] = "weld_cold";
 	root[n++] = "weld_cold_over";
+	root[n++] = "weld_arm";
 	if (!w->img.dso && w->img.entry)
 		root[n++] = "weld_entry";
 	if (w->img.dso && image_init(&w->img))

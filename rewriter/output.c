@@ -59,6 +59,22 @@ static void symbol_add(struct weld *w, struct new_symbol s)
 	w->edits.sym = v;
 }
 
+/* Small ones are left as they are, for those who read it as it lies there. */
+enum { COMPRESSED_FROM = 64 << 10 };
+
+static void debug_frame_section(struct weld *w)
+{
+	struct new_section s = { .name = ".debug_frame", .in = NOT_LOADED,
+				 .type = SHT_PROGBITS, .align = 8,
+				 .content = w->debug_frame };
+
+	if (s.content.n >= COMPRESSED_FROM) {
+		s.content = deflate_bytes(&w->arena, s.content, s.align);
+		s.compressed = true;
+	}
+	section_add(w, s);
+}
+
 static void loaded_sections(struct weld *w)
 {
 	uint64_t text_end = w->eh_frame_size ? w->eh_frame : w->rx.n;
@@ -76,11 +92,7 @@ static void loaded_sections(struct weld *w)
 			       .at = w->eh_frame, .size = w->eh_frame_size,
 			       .data = true });
 	if (w->debug_frame.n)
-		section_add(w, (struct new_section){
-				       .name = ".debug_frame",
-				       .in = NOT_LOADED,
-				       .type = SHT_PROGBITS, .align = 8,
-				       .content = w->debug_frame });
+		debug_frame_section(w);
 	section_add(w, (struct new_section){
 			       .name = ".bpfweld.data", .in = IN_RW,
 			       .type = SHT_PROGBITS, .align = 16,
@@ -204,6 +216,15 @@ static const char *probe_kind(struct arena *a, const struct link *l)
 	return l->when == WHEN_RETURNED ? "uretprobe" : "uprobe";
 }
 
+/* "fn_ADDRESS" is not stored. */
+static const char *stored_name(struct weld *w, const struct func *f)
+{
+	const char *made = arena_printf(&w->arena, "fn_%llx",
+					(unsigned long long)f->addr);
+
+	return strcmp(f->name, made) ? f->name : "";
+}
+
 /* What is said of a return probe's patches is about the first of them. */
 static void manifest_probe(struct weld *w, uint32_t link,
 			   struct manifest_probe *out)
@@ -215,7 +236,7 @@ static void manifest_probe(struct weld *w, uint32_t link,
 	*out = (struct manifest_probe){
 		.prog = w->set.prog[l->prog].name,
 		.kind = probe_kind(&w->arena, l),
-		.func = l->func->name,
+		.func = stored_name(w, l->func),
 		.addr = l->addr,
 		.offset = l->offset,
 		.tactic = tactic_name(TACTIC_NONE),
@@ -223,10 +244,10 @@ static void manifest_probe(struct weld *w, uint32_t link,
 	if (!n)
 		return; /* a function that never returns */
 	p = &w->plan.patch[w->plan.place[first].patch];
-	out->patch_at = p->at;
+	out->patch = (int64_t)(p->at - l->addr);
 	out->patch_len = p->len;
 	out->tramp = p->tramp;
-	out->patch_off = image_offset(&w->img, p->at);
+	out->bias = p->at - image_offset(&w->img, p->at);
 	out->tactic = tactic_name(p->tactic);
 }
 

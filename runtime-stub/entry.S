@@ -70,16 +70,19 @@
  *
  * So the jne's displacement, from the jne's start, leads behind the cmpb.
  * Flags are free there.  weld_cold_over: the caller has stepped over a red
- * zone, and is brought back.  No return address is changed: a shadow stack
- * may be watching. */
+ * zone, and is brought back.  weld_cold: of the red zone, the caller has given
+ * the slot of the return address.  That is not changed: a shadow stack may be
+ * watching. */
 	.macro	COLD name, over
 	FUNCTION \name
+	lea	-120(%rsp), %rsp
+	.cfi_adjust_cfa_offset 120
 	call	weld_arm
 	push	%rax
 	.cfi_adjust_cfa_offset 8
 	push	%rcx
 	.cfi_adjust_cfa_offset 8
-	mov	16(%rsp), %rax
+	mov	136(%rsp), %rax
 	movsbq	1(%rax), %rcx
 	cmpb	$0x75, (%rax)
 	je	1f
@@ -91,6 +94,8 @@
 	.cfi_adjust_cfa_offset -8
 	pop	%rax
 	.cfi_adjust_cfa_offset -8
+	lea	120(%rsp), %rsp
+	.cfi_adjust_cfa_offset -120
 	ret	$\over
 	FINISH	\name
 	.endm

@@ -163,7 +163,8 @@ static void probe_json(struct json *j, struct info *in, uint32_t i)
 	json_str_at(j, "function", p->func);
 	json_u64_at(j, "offset", p->offset);
 	json_str_at(j, "tactic", p->tactic);
-	json_hex_at(j, "patch", p->patch_at);
+	json_hex_at(j, "patch", p->patch_len ? p->addr + (uint64_t)p->patch
+					    : 0);
 	json_key(j, "original");
 	json_bytes(j, manifest_original(&in->m, p));
 	json_hex_at(j, "trampoline", p->tramp);

@@ -106,7 +106,7 @@ void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered,
 	at += (int32_t)align_up(n->stack, WORD);
 	k->f.stack = at;
 	if (at || n->calls)
-		k->size = (uint32_t)at + RED_ZONE;
+		k->size = (uint32_t)at + (n->stepped ? 0 : RED_ZONE);
 	k->f.below = k->size + entered;
 	k->f.sp = k->f.below;
 	if (n->returns)
@@ -197,6 +197,17 @@ void frame_hit_for(struct code *c, const struct keep *k)
 		x86_lea(c, RAX, &func_ip);
 	to = slot(offsetof(struct hit, func_ip));
 	x86_store(c, 8, &to, RAX);
+	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
+}
+
+void frame_hit_at(struct code *c, const struct keep *k, int site)
+{
+	struct mem to = slot(offsetof(struct hit, ip));
+
+	if (k->f.ip < 0)
+		x86_store(c, 8, &to, site);
+	to = slot(offsetof(struct hit, func_ip));
+	x86_store(c, 8, &to, site);
 	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
 }
 

@@ -21,6 +21,7 @@ struct needs {
 	bool returns;      /* what follows is a ret: ctx is as behind it */
 	bool reads_ip;     /* programs read where it returns to */
 	uint32_t pops;     /* bytes that the ret takes off the stack */
+	bool stepped;      /* the red zone is stepped over already */
 };
 
 struct keep {
@@ -45,5 +46,7 @@ void frame_enter(struct code *c, const struct keep *k, uint64_t origin,
 void frame_leave(struct code *c, const struct keep *k, struct depths *d);
 /* The parts of struct hit that differ from program to program; uses rax. */
 void frame_hit_for(struct code *c, const struct keep *k);
+/* The same where the probed address is in a register (not rax). */
+void frame_hit_at(struct code *c, const struct keep *k, int site);
 
 #endif

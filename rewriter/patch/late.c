@@ -253,12 +253,13 @@ static int late_write(struct tramp *t, struct late *l)
 			    .nlink = l->nlink, .live = { ALL_REGS, true } };
 	struct spot s = { .pt = &pt };
 
+	t->called = false;
+	if (spot_prepare(t, &s))
+		return -1;
 	if (!t->env->dense)
 		code_align(t->c, 16, 0xcc);
 	l->code = code_here(t->c);
 	t->depths = (struct depths){ .a = t->c->a, .start = l->code };
-	t->called = false;
-	spot_prepare(t, &s);
 	if (write_near(t, return_write, &s))
 		return -1;
 	l->size = code_here(t->c) - l->code;

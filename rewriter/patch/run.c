@@ -136,7 +136,7 @@ static uint32_t pops_of(const struct tramp *t, const struct spot *s)
 	return 8u + b[in->len - 2] + 256u * b[in->len - 1];
 }
 
-void spot_prepare(struct tramp *t, struct spot *s)
+int spot_prepare(struct tramp *t, struct spot *s)
 {
 	uint32_t nlink = s->pt->nlink;
 	struct needs *n = &s->needs;
@@ -154,7 +154,10 @@ void spot_prepare(struct tramp *t, struct spot *s)
 		n->reads |= ctx_regs(facts_of(t, s, k)->ctx_reads);
 	for (uint32_t k = 0; k < nlink; k++)
 		needs_of_link(t, s, k);
+	if (shared_wanted(t, s))
+		return shared_body(t, s);
 	frame_lay_out(&s->keep, n, t->called ? 8 : 0, t->plan->nlate != 0);
+	return 0;
 }
 
 static uint64_t gate_rw(const struct tramp *t, const struct spot *s,
@@ -268,7 +271,7 @@ static void session_keep(struct tramp *t, const struct spot *s)
 	x86_store(t->c, 8, &cell, RAX);
 }
 
-static void run_whole(struct tramp *t, const struct spot *s, uint32_t k)
+void run_form(struct tramp *t, const struct spot *s, uint32_t k)
 {
 	if (form_of(t, s, k) == FORM_VM)
 		run_vm(t, s, k);
@@ -284,7 +287,7 @@ static void session_entry(struct tramp *t, const struct spot *s, uint32_t k)
 
 	session_call(t, s, link_of(t, s, k), "weld_session_begin");
 	session_keep(t, s);
-	run_whole(t, s, k);
+	run_form(t, s, k);
 	code_bytes(t->c, test_eax, sizeof(test_eax));
 	over = x86_skip(t->c, COND_E);
 	session_end(t, s);
@@ -305,7 +308,7 @@ static size_t session_seek(struct tramp *t, const struct spot *s, uint32_t k)
 
 static void session_return(struct tramp *t, const struct spot *s, uint32_t k)
 {
-	run_whole(t, s, k);
+	run_form(t, s, k);
 	session_end(t, s);
 }
 
@@ -328,19 +331,13 @@ static int run(struct tramp *t, struct spot *s, uint32_t k)
 			session_return(t, s, k);
 		return 0;
 	}
-	switch (form_of(t, s, k)) {
-	case FORM_FUNCTION:
-		run_function(t, s, k);
-		return 0;
-	case FORM_VM:
-		run_vm(t, s, k);
-		return 0;
-	default:
+	if (form_of(t, s, k) == FORM_INLINE)
 		return code_inline(t->c, &t->env->code, l->prog,
 				   &t->env->code.set->prog[l->prog],
 				   facts_of(t, s, k), &s->map[k], &keep->f,
 				   t->e);
-	}
+	run_form(t, s, k);
+	return 0;
 }
 
 static int program(struct tramp *t, struct spot *s, uint32_t k)
@@ -363,13 +360,20 @@ static int program(struct tramp *t, struct spot *s, uint32_t k)
 	return 0;
 }
 
+uint64_t origin_symbol(const struct tramp *t)
+{
+	if (!t->plan->nlate)
+		return 0;
+	return stub_symbol(t->env->code.stub, "weld_origin");
+}
+
 int spot_run(struct tramp *t, struct spot *s)
 {
-	uint64_t origin = t->plan->nlate ? stub_symbol(t->env->code.stub,
-						       "weld_origin")
-					 : 0;
-
-	frame_enter(t->c, &s->keep, origin, &t->depths);
+	if (s->shared) {
+		shared_run(t, s);
+		return 0;
+	}
+	frame_enter(t->c, &s->keep, origin_symbol(t), &t->depths);
 	s->body = t->depths.now;
 	for (uint32_t k = 0; k < s->pt->nlink; k++)
 		if (program(t, s, k))
@@ -378,15 +382,29 @@ int spot_run(struct tramp *t, struct spot *s)
 	return 0;
 }
 
+/* Then the slot below the stack pointer is not wanted any more. */
+static bool push_follows(const struct tramp *t, const struct spot *s)
+{
+	const struct insn *in = s->at ? &t->p->insn[s->pt->before] : NULL;
+	int32_t by;
+
+	return in && in->flow == FLOW_NEXT &&
+	       insn_stack(image_at(t->img, in->at, in->len), in, &by) ==
+		       STACK_PUSH_POP &&
+	       by > 0;
+}
+
 /* The way to weld_arm.  Its own frame lies below; without one, the red zone
  * has to be stepped over, which the other one takes back. */
 static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
 {
 	const struct cold *cold = &s->cold[k];
-	int32_t over = s->keep.size ? 0 : 128;
+	int32_t over = s->keep.size || push_follows(t, s) ? 0 : 128;
 
 	code_branch_land(t->c, cold->je);
-	tramp_step(t, over);
+	if (over) /* a byte shorter than lea; the flags are free */
+		x86_alu_imm(t->c, 8, ALU_ADD, RSP, -over);
+	depth_change(&t->depths, t->c, over);
 	code_call(t->c, stub_symbol(t->env->code.stub,
 				    over ? "weld_cold_over" : "weld_cold"));
 	depth_change(&t->depths, t->c, -over);
@@ -397,6 +415,8 @@ static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
 
 void spot_cold(struct tramp *t, struct spot *s)
 {
+	if (s->shared)
+		return;
 	t->depths.now = s->body;
 	depth_note(&t->depths, t->c);
 	for (uint32_t k = 0; k < s->pt->nlink; k++)

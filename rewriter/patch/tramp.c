@@ -156,7 +156,7 @@ static int tramp_write(struct tramp *t, void *unused)
 	return 0;
 }
 
-static void spots_prepare(struct tramp *t)
+static int spots_prepare(struct tramp *t)
 {
 	struct patch *p = t->p;
 
@@ -168,10 +168,12 @@ static void spots_prepare(struct tramp *t)
 		s->at = p->insn[s->pt->before].at;
 		if (!runs_programs(s->pt))
 			continue;
-		spot_prepare(t, s);
+		if (spot_prepare(t, s))
+			return -1;
 		p->saved |= s->keep.saved |
 			    (s->keep.arith >= 0 ? FLAGS_BIT : 0);
 	}
+	return 0;
 }
 
 /* (At a nop5, the kernel shall see the stack as it is at the site.) */
@@ -185,12 +187,13 @@ static int tramp_build(struct tramp *t)
 {
 	struct patch *p = t->p;
 
+	t->called = patch_calls(t->img, p);
+	if (spots_prepare(t))
+		return -1;
 	if (!t->env->dense)
 		code_align(t->c, 16, 0xcc);
 	p->tramp = code_here(t->c);
 	t->depths.start = p->tramp;
-	t->called = patch_calls(t->img, p);
-	spots_prepare(t);
 	if (write_near(t, tramp_write, NULL))
 		return -1;
 	p->tramp_size = code_here(t->c) - p->tramp;
@@ -199,6 +202,14 @@ static int tramp_build(struct tramp *t)
 			      "something the displaced instructions refer to "
 			      "is over 2 GiB from their new place");
 	return 0;
+}
+
+static void frame_add(const struct tramp *t, struct built *out,
+		      const struct frame_desc *d)
+{
+	out->frame = arena_push(t->c->a, out->frame, out->nframe,
+				sizeof(*out->frame));
+	out->frame[out->nframe++] = *d;
 }
 
 /* A site without a frame description in the target gets none from us, except
@@ -210,16 +221,14 @@ static void frame_describe(struct built *out, const struct tramp *t)
 
 	if (!fde && !p->entry)
 		return;
-	out->frame = arena_push(t->c->a, out->frame, out->nframe,
-				sizeof(*out->frame));
-	out->frame[out->nframe++] = (struct frame_desc){
-		.start = p->tramp,
-		.size = p->tramp_size,
-		.of = fde,
-		.pc = p->at,
-		.depth = t->depths.v,
-		.ndepth = t->depths.n,
-	};
+	frame_add(t, out, &(struct frame_desc){
+				  .start = p->tramp,
+				  .size = p->tramp_size,
+				  .of = fde,
+				  .pc = p->at,
+				  .depth = t->depths.v,
+				  .ndepth = t->depths.n,
+			  });
 }
 
 enum { CALL = 0xe8, JMP = 0xe9, JMP8 = 0xeb, INT3 = 0xcc, CS = 0x2e, SIZE = 5 };
@@ -319,11 +328,8 @@ static void hop_describe(struct built *out, const struct tramp *t)
 
 	if (image_fde(t->img, p->hop) || (!fde && !p->entry))
 		return;
-	out->frame = arena_push(t->c->a, out->frame, out->nframe,
-				sizeof(*out->frame));
-	out->frame[out->nframe++] = (struct frame_desc){
-		.start = p->hop, .size = SIZE, .of = fde, .pc = p->at
-	};
+	frame_add(t, out, &(struct frame_desc){ .start = p->hop, .size = SIZE,
+						.of = fde, .pc = p->at });
 }
 
 static int by_vaddr(const void *x, const void *y)
@@ -355,7 +361,7 @@ int patch_build(struct code *rx, const struct sites *s,
 		const struct links *links, struct plan *plan,
 		const struct build_env *env, struct built *out, struct err *e)
 {
-	const struct tramp blank = {
+	struct tramp blank = {
 		.c = rx,
 		.img = s->img,
 		.links = links,
@@ -365,17 +371,19 @@ int patch_build(struct code *rx, const struct sites *s,
 		.depths = { .a = rx->a },
 		.e = e,
 	};
+	struct bodies bodies = { 0 };
 	struct tramp t = blank;
-	uint64_t rows;
 
 	*out = (struct built){ 0 };
 	out->edit = arena_alloc(rx->a,
 				(2 * plan->npatch + 1) * sizeof(*out->edit));
 	late_reserve(&t);
-	rows = t.rows;
+	blank.rows = t.rows;
+	blank.bodies = &bodies;
+	if (shared_table(&t, &bodies))
+		return -1;
 	for (size_t i = 0; i < plan->npatch; i++) {
 		t = blank;
-		t.rows = rows;
 		t.p = &plan->patch[i];
 		if (nop5_in_place(t.p)) {
 			nop5_edit(&t, out);
@@ -385,5 +393,9 @@ int patch_build(struct code *rx, const struct sites *s,
 			return -1;
 		frame_describe(out, &t);
 	}
-	return hops_build(&t, plan, out) || late_build(&t, plan, out) ? -1 : 0;
+	if (hops_build(&t, plan, out) || late_build(&t, plan, out))
+		return -1;
+	for (size_t i = 0; i < bodies.n; i++)
+		frame_add(&t, out, &bodies.of[i].frame);
+	return 0;
 }

@@ -3,6 +3,7 @@
  *
  *   tramp.c    trampolines, and the edits that lead to them
  *   run.c      the programs of one point
+ *   shared.c   a program of very many sites
  *   late.c     return addresses that are exchanged, and what they lead to
  *   frame.c    what is kept on the stack meanwhile
  *   displace.c the instructions that were there
@@ -28,6 +29,20 @@ struct spot {
 	struct cold *cold;  /* likewise */
 	struct depth body;  /* while its programs run */
 	size_t taken;       /* LEFT, conditionally: the branch to land */
+	uint64_t shared;    /* its body is there (shared.c); 0: here */
+};
+
+/* Bodies that sites share. */
+struct bodies {
+	uint64_t table; /* vaddr of int32_t[]: the probed addresses from here */
+	struct body_of {
+		uint32_t prog, pops;
+		uint64_t cookie;
+		bool returns, called;
+		uint64_t code;
+		struct frame_desc frame;
+	} * of;
+	size_t n;
 };
 
 struct tramp {
@@ -41,6 +56,7 @@ struct tramp {
 	uint32_t seen;      /* registers and flags that programs of any site
 			       read through ctx */
 	uint64_t rows;      /* vaddr of struct weld_late[] */
+	struct bodies *bodies;
 	struct depths depths;
 	bool called;        /* the site calls the trampoline */
 	struct err *e;
@@ -55,11 +71,21 @@ void tramp_step(struct tramp *t, int32_t by);
 
 /* run.c: choose registers and lay out the frame; run the programs; what is out
  * of their way. */
-void spot_prepare(struct tramp *t, struct spot *s);
+int spot_prepare(struct tramp *t, struct spot *s);
 int spot_run(struct tramp *t, struct spot *s);
 void spot_cold(struct tramp *t, struct spot *s);
+/* The stub's weld_origin, or 0 where no return address is exchanged. */
+uint64_t origin_symbol(const struct tramp *t);
+/* Call program k's function form, or the VM; the struct hit is complete. */
+void run_form(struct tramp *t, const struct spot *s, uint32_t k);
 uint32_t seen_by_programs(const struct links *links,
 			  const struct facts *facts);
+
+/* shared.c.  The table comes first; a body before the first site's code. */
+bool shared_wanted(const struct tramp *t, const struct spot *s);
+int shared_table(struct tramp *t, struct bodies *b);
+int shared_body(struct tramp *t, struct spot *s);
+void shared_run(struct tramp *t, const struct spot *s);
 
 /* late.c.  Before the trampolines, its tables get their place; after them, the
  * pads and what they lead to are written. */

@@ -93,8 +93,8 @@ static const struct field probe_field[] = {
 	F(manifest_probe,  func,          0x03, TEXT),
 	F(manifest_probe,  addr,          0x04, NUMBER),
 	F(manifest_probe,  offset,        0x05, NUMBER),
-	F(manifest_probe,  patch_at,      0x06, NUMBER),
-	F(manifest_probe,  patch_off,     0x07, NUMBER),
+	F(manifest_probe,  patch,         0x06, NUMBER),
+	F(manifest_probe,  bias,          0x07, NUMBER),
 	F(manifest_probe,  tramp,         0x08, NUMBER),
 	F(manifest_probe,  patch_len,     0x09, NUMBER),
 	F(manifest_probe,  tactic,        0x0a, TEXT),
@@ -444,6 +444,20 @@ static int consistent(const char *file, struct manifest *m, struct err *e)
 	return 0;
 }
 
+/* Functions that are known by their FDE only have no name in the target, and
+ * need none here. */
+static void names_make(struct arena *a, struct manifest *m)
+{
+	for (size_t i = 0; i < m->nprobe; i++) {
+		struct manifest_probe *p = &m->probe[i];
+
+		if (!*p->func)
+			p->func = arena_printf(
+				a, "fn_%llx",
+				(unsigned long long)(p->addr - p->offset));
+	}
+}
+
 int manifest_parse(struct arena *a, const char *file, struct bytes packed,
 		   struct manifest *out, struct err *e)
 {
@@ -454,6 +468,7 @@ int manifest_parse(struct arena *a, const char *file, struct bytes packed,
 	memset(out, 0, sizeof(*out));
 	if (take_fields(&in, &manifest, packed, &whole))
 		return -1;
+	names_make(a, out);
 	return consistent(file, out, e);
 }
 
@@ -471,6 +486,7 @@ const char *manifest_spec(struct arena *a, const struct manifest_probe *p)
 struct bytes manifest_original(const struct manifest *m,
 			       const struct manifest_probe *p)
 {
+	uint64_t off = p->addr + (uint64_t)p->patch - p->bias;
 	size_t lo = 0, hi = m->nsaved;
 	const struct saved *s;
 	const uint8_t *at;
@@ -478,7 +494,7 @@ struct bytes manifest_original(const struct manifest *m,
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
-		if (m->saved[mid].off <= p->patch_off)
+		if (m->saved[mid].off <= off)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -486,7 +502,7 @@ struct bytes manifest_original(const struct manifest *m,
 	if (!lo || !p->patch_len)
 		return (struct bytes){ NULL, 0 };
 	s = &m->saved[lo - 1];
-	at = bytes_at(s->bytes, p->patch_off - s->off, p->patch_len);
+	at = bytes_at(s->bytes, off - s->off, p->patch_len);
 	return (struct bytes){ at, at ? p->patch_len : 0 };
 }
 

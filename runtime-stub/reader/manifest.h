@@ -31,8 +31,9 @@ struct manifest_probe {
 	const char *kind; /* "uprobe", "uretprobe", "usdt:PROVIDER:NAME" */
 	const char *func;
 	uint64_t addr, offset; /* probed instruction; its offset in func */
-	uint64_t patch_at, tramp;
-	uint64_t patch_off; /* the same place in the file */
+	int64_t patch;     /* its patch begins so far from addr */
+	uint64_t bias;     /* patch's address less its offset in the file */
+	uint64_t tramp;
 	uint32_t patch_len;
 	const char *tactic;
 };

@@ -20,7 +20,7 @@ f.weld:	cmpb $0, X(%rip)
 	lea X(%rip), %rax
 	xchg %rax, (%rsp)
 	{disp32} jmp g
-.Lcold:	lea -128(%rsp), %rsp
+.Lcold:	add $-128, %rsp
 	call weld_cold_over
 	jne .Lrun
 	jmp .Lnext

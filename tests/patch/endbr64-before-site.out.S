@@ -1,4 +1,5 @@
-/* The endbr64 stays; int3 over the rest of the window. */
+/* The endbr64 stays; int3 over the rest of the window.  The call of the cold
+ * path may write where the push will. */
 f:	endbr64
 	{disp32} jmp f.weld
 	int3
@@ -17,8 +18,7 @@ f.weld:	cmpb $0, X(%rip)
 	mov %rdi, %rbx
 	inc %rbx
 	{disp32} jmp f + 11
-.Lcold:	lea -128(%rsp), %rsp
-	call weld_cold_over
+.Lcold:	call weld_cold
 	jne .Lrun
 	jmp .Lnext
 .Llocked:

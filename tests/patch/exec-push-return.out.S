@@ -20,7 +20,7 @@ f.weld:	cmpb $0, X(%rip)
 .Lnext:	mov (%rsp), %rsi
 	pushq $0x40100a
 	{disp32} jmp g
-.Lcold:	lea -128(%rsp), %rsp
+.Lcold:	add $-128, %rsp
 	call weld_cold_over
 	jne .Lrun
 	jmp .Lnext

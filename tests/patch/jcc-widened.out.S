@@ -12,7 +12,7 @@ f.weld:	cmpb $0, X(%rip)
 	{disp32} je f + 6
 	inc %eax
 	{disp32} jmp f + 6
-.Lcold:	lea -128(%rsp), %rsp
+.Lcold:	add $-128, %rsp
 	call weld_cold_over
 	jne .Lrun
 	jmp .Lnext

@@ -10,7 +10,7 @@ f.weld:	cmpb $0, X(%rip)
 .Lbody:
 .Lnext:	inc %eax
 	ret
-.Lcold:	lea -128(%rsp), %rsp
+.Lcold:	add $-128, %rsp
 	call weld_cold_over
 	jne .Lrun
 	jmp .Lnext

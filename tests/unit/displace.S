@@ -563,10 +563,12 @@ run_fixture:
 	pop %rbx
 	ret
 
-/* Stands for weld_cold: opens the gates; writes the stack below it. */
+/* Stands for weld_cold: opens the gates; writes the stack below a red zone of
+ * which it was given one slot. */
 	.macro FAKES suffix, over
 	.globl fake_arm\suffix, fake_off\suffix
 fake_arm\suffix:
+	lea -120(%rsp), %rsp
 	push %rax
 	mov gates_at(%rip), %rax
 	mov %rbx, -64(%rsp)
@@ -575,11 +577,12 @@ fake_arm\suffix:
 	movb $1, 2(%rax)
 	movb $1, 3(%rax)
 	pop %rax
+	lea 120(%rsp), %rsp
 	test %rsp, %rsp
 	ret $\over
 /* When the probes are switched off. */
 fake_off\suffix:
-	movq $-1, -8(%rsp)
+	movq $-1, -128(%rsp)
 	cmp %rsp, %rsp
 	ret $\over
 	.endm
