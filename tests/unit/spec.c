@@ -54,7 +54,7 @@ static const struct {
 	{ "uprobe/app:",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "uprobe/app:f*",           "only uprobe.multi and -p", ERR_FAILED },
 	{ "uretprobe/app:f+4",       "a return probe takes no offset", ERR_FAILED },
-	{ "uretprobe/app:f*",        "only uprobe.multi",        ERR_FAILED },
+	{ "uretprobe/app:f*",        "only uprobe.multi and -p", ERR_FAILED },
 	{ "uprobe.session/app",      "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "usdt/app:p",              "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
 	{ "usdt/app:p:",             "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
