@@ -31,7 +31,8 @@ def percent(part, whole):
 
 
 def rets_in(functions, rets):
-    known = sorted((int(f["addr"], 16), f["size"]) for f in load(functions))
+    known = sorted((int(f["addr"], 16), f["size"]) for f in load(functions)
+                   if "size" in f)  # not USDT probes
     starts = [a for a, _ in known]
     n = 0
     for line in open(rets):
