@@ -136,11 +136,15 @@ static bool same_state(const struct hops *h, const struct patch *p,
 	return here && unwind_same(h->pl->a, there, hop, here, p->at);
 }
 
-/* A window of ten bytes or more at host->at, and a hop in it. */
+/* A window of ten bytes or more at host->at, and a hop in it.  One that is
+ * there already keeps all its instructions: points stand before them. */
 static bool host_fits(const struct hops *h, const struct patch *p,
 		      struct patch *host, uint64_t *hop)
 {
-	if (window_read(h->pl, host, ROOMY))
+	uint8_t n = host->ninsn, was = window_len(host);
+
+	if (window_read(h->pl, host, was > ROOMY ? was : ROOMY) ||
+	    host->ninsn < n)
 		return false;
 	host->len = window_len(host);
 	if (host->len < ROOMY || window_prove(h->pl, host))
