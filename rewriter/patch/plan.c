@@ -358,12 +358,29 @@ static void results_list(const struct planner *pl)
 	places_list(pl);
 }
 
+/* What everything behind this stage relies on. */
+static void plan_check(const struct plan *o)
+{
+	for (size_t i = 0; i < o->npatch; i++) {
+		const struct patch *p = &o->patch[i];
+
+		assert(p->ninsn && window_len(p) <= p->len);
+		assert(i == 0 || p[-1].at + p[-1].len <= p->at);
+		for (size_t k = 0; k < p->npoint; k++) {
+			assert(p->point[k].before < p->ninsn);
+			assert(k == 0 ||
+			       p->point[k - 1].before <= p->point[k].before);
+		}
+	}
+}
+
 static int plan_for(struct planner *pl)
 {
 	*pl->out = (struct plan){ 0 };
 	groups_make(pl);
 	while (place_all(pl))
 		;
+	plan_check(pl->out);
 	results_list(pl);
 	return 0;
 }
