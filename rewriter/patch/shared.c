@@ -11,7 +11,8 @@
  *
  * A site costs 15 bytes then, and four of the table.  The body differs with
  * what cannot be found by the number: the cookie, what a ret takes off the
- * stack, whether the site called.
+ * stack, whether the site called.  Sessions and USDT probes have all at the
+ * site.
  */
 #include <stddef.h>
 

@@ -64,7 +64,9 @@ struct shape {
 	name##_field, sizeof(name##_field) / sizeof(struct field), \
 	sizeof(struct type) }
 
-/* Tags are for ever: a new field gets a new one.
+/* Tags are for ever: a new field gets a new one.  The order is that of writing:
+ * saved offsets have the same differences as the addresses, and are within
+ * reach of the compression behind those.
  *      struct           field          tag   kind or elements */
 static const struct field saved_field[] = {
 	F(saved,           off,           0x01, NUMBER),
@@ -91,13 +93,13 @@ static const struct field probe_field[] = {
 	F(manifest_probe,  prog,          0x01, TEXT),
 	F(manifest_probe,  kind,          0x02, TEXT),
 	F(manifest_probe,  func,          0x03, TEXT),
-	F(manifest_probe,  addr,          0x04, NUMBER),
 	F(manifest_probe,  offset,        0x05, NUMBER),
 	F(manifest_probe,  patch,         0x06, NUMBER),
 	F(manifest_probe,  bias,          0x07, NUMBER),
 	F(manifest_probe,  tramp,         0x08, NUMBER),
 	F(manifest_probe,  patch_len,     0x09, NUMBER),
 	F(manifest_probe,  tactic,        0x0a, TEXT),
+	F(manifest_probe,  addr,          0x04, NUMBER),
 };
 SHAPE(probe, manifest_probe);
 static const struct field manifest_field[] = {
@@ -108,10 +110,10 @@ static const struct field manifest_field[] = {
 	F(manifest,        original_size, 0x05, NUMBER),
 	F(manifest,        original_hash, 0x06, FIXED),
 	F(manifest,        region_size,   0x07, NUMBER),
-	L(manifest,        saved,         0x10, &saved),
 	L(manifest,        object,        0x11, &object),
 	L(manifest,        map,           0x12, &map),
 	L(manifest,        probe,         0x13, &probe),
+	L(manifest,        saved,         0x10, &saved),
 };
 SHAPE(manifest, manifest);
 // clang-format on
