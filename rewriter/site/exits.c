@@ -14,7 +14,8 @@
  *                      a call of that one
  *
  * A jump out of a body leaves the function, and a ret returns from it, when the
- * stack pointer is at the return address again, says its frame description.
+ * stack pointer is at the return address again, says its frame description; or
+ * height.c, where there is none or it is not to be believed.
  */
 #include <stdlib.h>
 
@@ -204,16 +205,23 @@ static void exit_add(const struct sites *s, struct body *b, uint64_t at,
 
 enum { AT_RETURN = 8 }; /* unwind_height() at the return address */
 
+static int32_t height_at(const struct sites *s, const struct body *b,
+			 uint64_t at)
+{
+	const struct fde *fde = image_fde(s->img, at);
+
+	return fde ? unwind_height(fde, at) : stack_height(s, b->func, at);
+}
+
 /* A jump out, as far as one can see.  While the function still has a frame, a
  * direct one goes to code that belongs to it as to others, and an indirect one
  * is a switch; when the return address is gone, it stands for a ret. */
 static void tail_note(const struct sites *s, struct body *b,
 		      const struct insn *in, enum exit_kind kind)
 {
-	const struct fde *fde = image_fde(s->img, in->at);
-	int32_t height = fde ? unwind_height(fde, in->at) : 0;
+	int32_t height = height_at(s, b, in->at);
 
-	if (!fde)
+	if (height == UNWIND_UNKNOWN && !image_fde(s->img, in->at))
 		b->why = "it jumps away and has no frame description";
 	else if (height == AT_RETURN)
 		exit_add(s, b, in->at, kind);
@@ -226,9 +234,11 @@ static void tail_note(const struct sites *s, struct body *b,
 static void ret_note(const struct sites *s, struct body *b,
 		     const struct insn *in)
 {
-	const struct fde *fde = image_fde(s->img, in->at);
+	int32_t height = height_at(s, b, in->at);
 
-	if (fde && unwind_height(fde, in->at) != AT_RETURN)
+	if (height != AT_RETURN &&
+	    (height != UNWIND_UNKNOWN || image_fde(s->img, in->at)) &&
+	    stack_height(s, b->func, in->at) != AT_RETURN)
 		b->why = "it has a ret that is a jump";
 	exit_add(s, b, in->at, EXIT_RET);
 }
@@ -308,6 +318,15 @@ static bool all_follow(const struct sites *s, const struct body *b)
 	return true;
 }
 
+/* No description is needed to see that all exits are at the return address. */
+static bool all_counted(const struct sites *s, const struct body *b)
+{
+	for (size_t i = 0; i < b->nexit; i++)
+		if (stack_height(s, b->func, b->exit[i].at) != AT_RETURN)
+			return false;
+	return true;
+}
+
 /* May execution arrive behind this instruction?  A call at the very end of a
  * function does not return. */
 static bool goes_on(const struct insn *in)
@@ -374,6 +393,7 @@ void body_find(const struct sites *s, const struct func *f, struct body *out)
 		out->uncalled = true;
 		out->why = "it is not entered by a call";
 	}
-	if (out->ntail && !out->why && !all_follow(s, out))
+	if (out->ntail && !out->why && !all_follow(s, out) &&
+	    !all_counted(s, out))
 		out->why = "its frame description does not follow the stack";
 }

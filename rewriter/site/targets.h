@@ -50,6 +50,9 @@ struct targets {
 	struct walked cur;
 	uint8_t *step; /* per function: step.c */
 	struct crossings *crossings; /* exits.c; NULL until asked for */
+	struct height *height; /* height.c: of height_of's bytes, with room */
+	size_t height_room;    /* for so many */
+	const struct func *height_of;
 	bool swept, settled;
 	bool gave_up; /* tables without end: everything may be a target */
 };
@@ -87,6 +90,10 @@ bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
  * or undecoded bytes that seem to lead here do not?  Known once all decoded
  * branches are marked. */
 bool target_unmeant(const struct sites *s, uint64_t addr);
+
+/* height.c: unwind_height() at a place in f, where f has no frame description,
+ * or UNWIND_UNKNOWN. */
+int32_t stack_height(const struct sites *s, const struct func *f, uint64_t at);
 
 /* sweep.c */
 void targets_sweep(const struct sites *s);

@@ -25,23 +25,53 @@ static const struct {
 	struct bytes code, part, rows; /* the code but for nops */
 	size_t ntail;
 	const char *why;               /* a piece of it */
+	bool bare;                     /* without a frame description */
 } want[] = {
 	{ "push", B("\x50\x58\xe9\x19\0\0\0"), B("\xc3"),
-	  B("\x41\x0e\x10\x41\x0e\x08"), 1, NULL },
+	  B("\x41\x0e\x10\x41\x0e\x08"), 1, NULL, false },
 	{ "push memory", B("\xff\x37\x58\xe9\x18\0\0\0"), B("\xc3"),
-	  B("\x42\x0e\x10\x41\x0e\x08"), 1, NULL },
+	  B("\x42\x0e\x10\x41\x0e\x08"), 1, NULL, false },
+	/* counted, where the description says nothing or wrong */
 	{ "not followed", B("\xff\x37\x58\xe9\x18\0\0\0"), B("\xc3"),
-	  B(""), 1, "does not follow" },
+	  B(""), 1, NULL, false },
 	{ "followed wrongly",
-	  B("\xff\x37\x58\x48\x83\xc4\x08\xe9\x14\0\0\0"), B("\xc3"),
-	  B("\x42\x0e\x18\x41\x0e\x10\x44\x0e\x08"), 1, "does not follow" },
-	{ "moved", B("\x50\x48\x89\xec\xe9\x17\0\0\0"), B("\xc3"),
-	  B("\x41\x0e\x10\x43\x0e\x08"), 1, NULL },
-	{ "moved, not followed", B("\x50\x48\x89\xec\x58\xe9\x16\0\0\0"),
-	  B("\xc3"), B("\x41\x0e\x10\x44\x0e\x08"), 1, "does not follow" },
-	{ "into its part", B("\x74\x0e"), B("\xc3"), B(""), 0, NULL },
+	  B("\xff\x37\x58\x48\x83\xe4\xf0\xe9\x14\0\0\0"), B("\xc3"),
+	  B("\x42\x0e\x18\x41\x0e\x10\x44\x0e\x08"), 1, "does not follow",
+	  false },
+	{ "moved", B("\x50\x48\x89\xdc\xe9\x17\0\0\0"), B("\xc3"),
+	  B("\x41\x0e\x10\x43\x0e\x08"), 1, NULL, false },
+	{ "moved, not followed", B("\x50\x48\x89\xdc\x58\xe9\x16\0\0\0"),
+	  B("\xc3"), B("\x41\x0e\x10\x44\x0e\x08"), 1, "does not follow",
+	  false },
+	{ "into its part", B("\x74\x0e"), B("\xc3"), B(""), 0, NULL, false },
 	{ "out of its part", B("\x74\x0e\xc3"), B("\x90"), B(""), 0,
-	  "runs on" },
+	  "runs on", false },
+	{ "ret at a height", B("\x50\xc3"), B("\xc3"),
+	  B("\x41\x0e\x10"), 0, "a ret that", false },
+	{ "ret, described wrongly", B("\x50\x58\xc3"), B("\xc3"),
+	  B("\x41\x0e\x10"), 0, NULL, false },
+	/* counted only */
+	{ "bare", B("\x50\x58\xe9\x19\0\0\0"), B("\xc3"), B(""), 1, NULL,
+	  true },
+	{ "bare, pushes memory", B("\xff\x37\x58\xe9\x18\0\0\0"), B("\xc3"),
+	  B(""), 1, NULL, true },
+	{ "bare, leave", B("\x55\x48\x89\xe5\x50\xc9\xe9\x15\0\0\0"),
+	  B("\xc3"), B(""), 1, NULL, true },
+	{ "bare, lea",
+	  B("\x55\x48\x89\xe5\x48\x8d\x65\0\x5d\xe9\x12\0\0\0"),
+	  B("\xc3"), B(""), 1, NULL, true },
+	{ "bare, rbp lost", B("\x55\x48\x89\xe5\x31\xed\xc9\xe9\x14\0\0\0"),
+	  B("\xc3"), B(""), 0, "no frame description", true },
+	{ "bare, aligned", B("\x48\x83\xe4\xf0\xe9\x17\0\0\0"), B("\xc3"),
+	  B(""), 0, "no frame description", true },
+	{ "bare, paths differ", B("\x74\x01\x50\xe9\x18\0\0\0"), B("\xc3"),
+	  B(""), 0, "no frame description", true },
+	{ "bare, higher", B("\x50\xe9\x1a\0\0\0"), B("\xc3"), B(""), 0,
+	  "shares code", true },
+	{ "bare, switch", B("\x50\xff\xe0"), B("\xc3"), B(""), 0, NULL,
+	  true },
+	{ "bare, through memory", B("\xff\x27"), B("\xc3"), B(""), 1, NULL,
+	  true },
 };
 // clang-format on
 
@@ -66,9 +96,13 @@ static void leaves(void **state)
 			  .cie_insns = common, .code_align = 1,
 			  .data_align = -8, .ra_reg = 16 },
 		};
+		struct symbol f = { .name = "f", .addr = TEXT, .size = PART,
+				    .type = STT_FUNC };
 		struct image img = { .path = "made", .type = ET_DYN,
 				     .file = { code, SIZE }, .seg = &seg,
-				     .nseg = 1, .fde = fde, .nfde = 3 };
+				     .nseg = 1, .fde = fde + want[i].bare,
+				     .nfde = 3 - want[i].bare, .sym = &f,
+				     .nsym = 1 };
 		struct arena a = { 0 };
 		struct sites s;
 		struct body b;
