@@ -303,6 +303,16 @@ SITE bad_bytes
 	inc %eax
 	.byte 0x06, 0x06, 0x06
 END bad_bytes, "no valid instruction at", 0
+BEGIN two_rets /* with a byte of room each */
+SITE two_rets
+	test %edi, %edi
+	je 1f
+	js 2f
+	mov $7, %eax
+	int3
+1:	ret
+2:	ret
+END two_rets, window, 6
 BEGIN falls_off
 SITE falls_off
 	inc %eax

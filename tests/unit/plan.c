@@ -363,6 +363,26 @@ static void test_attempts(void **state)
 	assert_int_equal(out.nattempt, 0);
 }
 
+/* Two rets without room: the return address tells once for both, and at the
+ * entry there is room. */
+static void test_two_rets(void **state)
+{
+	const struct spot_at *p = place("two_rets");
+	struct plan out;
+	struct link l;
+
+	(void)state;
+	image_of((size_t)(p - places), 1);
+	l = link_at(p->fn, 0, false);
+	l.when = WHEN_RETURNED;
+	plan(&l, 1, &out);
+	assert_int_equal(out.nrefusal, 0);
+	assert_string_equal(out.instead[0]->code, "no-room");
+	assert_int_equal(out.npatch, 1);
+	assert_int_equal(out.patch[0].at, p->fn);
+	assert_int_equal(out.patch[0].point[0].kind, POINT_ENTERED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup(test_earlier, all_places),
 		cmocka_unit_test_setup(test_longer, all_places),
 		cmocka_unit_test_setup(test_neighbours, all_places),
+		cmocka_unit_test_setup(test_two_rets, all_places),
 		cmocka_unit_test_setup(test_codes, all_places),
 		cmocka_unit_test_setup(test_attempts, all_places),
 	};
