@@ -13,8 +13,8 @@ static const char usage[] =
 	"site is patched, bytes replaced and registers saved.  Writes nothing.\n"
 	"  --explain ADDR|FUNC[+OFF]  instead, all that decides about one site;\n"
 	"                             OBJ may be left out\n"
-	"Takes the options of weld.  Exit 4 when a probe cannot be placed and\n"
-	"--strict is given.\n";
+	"Takes the options of weld.  Exit 4 when no probe can be placed, or any\n"
+	"cannot and --strict is given; all of them are shown all the same.\n";
 
 static const char *const reg_names[] = {
 	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8",
@@ -52,9 +52,13 @@ static void place_text(const struct weld *w, const struct place *at)
 	const struct patch *p = &w->plan.patch[at->patch];
 	const struct point *x = &p->point[at->point];
 
-	printf("%s, %u bytes%s, %" PRIu64 " bytes of trampoline, saves ",
-	       tactic_name(p->tactic), p->len, point_note(x), p->tramp_size);
-	regs_print(stdout, p->saved);
+	printf("%s, %u bytes%s", tactic_name(p->tactic), p->len,
+	       point_note(x));
+	if (p->tramp) {
+		printf(", %" PRIu64 " bytes of trampoline, saves ",
+		       p->tramp_size);
+		regs_print(stdout, p->saved);
+	}
 	putchar('\n');
 }
 
@@ -122,6 +126,8 @@ static void place_json(struct json *j, const struct weld *w,
 				      p->len });
 	if (p->hop)
 		json_hex_at(j, "hop", p->hop);
+	if (!p->tramp)
+		return;
 	json_hex_at(j, "trampoline", p->tramp);
 	json_u64_at(j, "trampoline_bytes", p->tramp_size);
 	regs_json(j, "saves", p->saved);
@@ -181,11 +187,17 @@ static void link_json(struct json *j, const struct weld *w, uint32_t i)
 	json_end(j);
 }
 
-static void plan_json(const struct weld *w)
+/* `e`: why nothing would be welded, or NULL. */
+static void plan_json(const struct weld *w, const struct err *e)
 {
 	struct json j = json_to(stdout, false);
 
 	json_object(&j);
+	if (e) {
+		json_key(&j, "error");
+		json_printf(&j, "%s:0x%" PRIx64 ": %s", e->file, e->at,
+			    e->what);
+	}
 	json_str_at(&j, "target", w->img.path);
 	json_u64_at(&j, "placed", w->nprobe);
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
@@ -211,6 +223,24 @@ static void coverage_print(const struct weld *w)
 		if (by[t])
 			printf(", %zu %s", by[t], tactic_name(t));
 	putchar('\n');
+}
+
+/* That too little can be placed is an error as in weld, and yet what is known
+ * of each probe is shown: it is what was asked for. */
+static int check(struct weld *w, const struct args *a, struct err *e)
+{
+	bool bad = weld(w, &a->weld, e);
+
+	if (bad && e->kind != ERR_NOT_PLACED)
+		return cli_fail(e, a->json);
+	if (a->json) {
+		plan_json(w, bad ? e : NULL);
+		return bad ? ERR_NOT_PLACED : 0;
+	}
+	for (uint32_t i = 0; i < w->links.nlink; i++)
+		link_text(w, i);
+	coverage_print(w);
+	return bad ? cli_fail(e, false) : 0;
 }
 
 /* With objects, the site is looked at among their probes; that none of these
@@ -251,15 +281,7 @@ int cmd_check(int argc, char **argv)
 		ret = explain(&w, &a, &e);
 	} else {
 		a.weld.dry_run = true;
-		if (weld(&w, &a.weld, &e)) {
-			ret = cli_fail(&e, a.json);
-		} else if (a.json) {
-			plan_json(&w);
-		} else {
-			for (uint32_t i = 0; i < w.links.nlink; i++)
-				link_text(&w, i);
-			coverage_print(&w);
-		}
+		ret = check(&w, &a, &e);
 	}
 	weld_free(&w);
 	args_free(&a);

@@ -103,6 +103,23 @@ same(explain("room+1")["cfa_offset"], 16, "the frame at room+1")
 X
 python3 look.py "$W" fixture "$O/busy.bpf.o" "${probe[@]}"
 
+# Where nothing can be placed, or --strict wants all, it says why all the same.
+for args in "-p busy=uprobe:named" "-p busy=uprobe:* --strict"; do
+	# shellcheck disable=SC2086
+	exits 4 $W check fixture "$O/busy.bpf.o" $args -j > json
+	python3 - <<'X'
+import json
+d = json.load(open("json"))
+codes = {p["function"]: p.get("code") for p in d["probes"]}
+assert codes["named"] == "target-pointer", codes
+assert "not weldable" in d["error"], d["error"]
+X
+	# shellcheck disable=SC2086
+	exits 4 $W check fixture "$O/busy.bpf.o" $args > log 2> err
+	grep -q '^0x.* named+0x0 .*not placed: not weldable' log || die "$args"
+	[ "$(wc -l < err)" = 1 ] || die "$args: $(cat err)"
+done
+
 # Where it comes from.
 $W check fixture --explain jumped_into > log
 from=$(nm fixture | awk '$3 == "jumper" { print $1 }')
