@@ -140,6 +140,18 @@ static void extent(struct settle *c, struct span *in, struct progress *pr,
 		distrust_once(c, in, pr, lo, hi);
 }
 
+/* Decode on to hi as well where other instructions have been decoded. */
+static void until_in_step(struct settle *c, struct span *in, uint64_t lo,
+			  uint64_t hi)
+{
+	struct insn x;
+
+	for (; lo < hi && !(in->mark[lo - in->lo] & MARK_START) &&
+	       decode(in, lo, in->hi, &x);
+	     lo += x.len)
+		note(c, in, &x);
+}
+
 static void gap_push(struct settle *c, uint64_t lo, uint64_t hi)
 {
 	if (lo >= hi)
@@ -149,7 +161,8 @@ static void gap_push(struct settle *c, uint64_t lo, uint64_t hi)
 }
 
 /* A function that starts inside another: in step with it there is only what
- * reaches beyond to be decoded, else nothing is known for sure. */
+ * reaches beyond to be decoded, else nothing is known for sure but that it may
+ * run from its start on. */
 static void nested(struct settle *c, struct span *in, struct progress *pr,
 		   uint64_t lo, uint64_t end)
 {
@@ -157,10 +170,12 @@ static void nested(struct settle *c, struct span *in, struct progress *pr,
 
 	if (in_step && end <= pr->done)
 		return;
-	if (in_step && pr->at >= pr->done)
+	if (in_step && pr->at >= pr->done) {
 		extent(c, in, pr, lo, end);
-	else
+	} else {
 		distrust_once(c, in, pr, lo, end);
+		until_in_step(c, in, lo, end);
+	}
 	if (end > pr->done)
 		pr->done = end;
 }

@@ -140,6 +140,24 @@ static void tables(void **state)
 	}
 }
 
+/* G does not decode, but inside it a function starts: what follows the jump
+ * there is that one's, and leads into F's mov whatever that may mean. */
+static void function_inside(void **state)
+{
+	struct kind k = { .code = MOVES, .n = 10 };
+
+	(void)state;
+	for (int named = 0; named < 2; named++) {
+		make(&k);
+		memcpy(m.file + G, "\x06\xeb\2\xeb\xdf", 5);
+		m.sym[1] = (struct symbol){ .name = "h", .addr = TEXT + G + 1,
+					    .type = STT_FUNC };
+		m.img.nsym = 1 + (size_t)named;
+		assert_int_equal(why(TEXT + 4), named ? TARGET_BRANCH
+						      : TARGET_NONE);
+	}
+}
+
 /* Bytes behind G that nobody runs seem to branch into F. */
 static void undecoded(void **state)
 {
@@ -208,6 +226,7 @@ int main(void)
 		cmocka_unit_test(pointers),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(undecoded),
+		cmocka_unit_test(function_inside),
 		cmocka_unit_test(sections),
 		cmocka_unit_test(behind_a_call),
 	};
