@@ -382,10 +382,12 @@ int spot_run(struct tramp *t, struct spot *s)
 	return 0;
 }
 
-/* Then the slot below the stack pointer is not wanted any more. */
+/* Then the slot below the stack pointer is not wanted any more, nor, at a
+ * function's entry, what lies below that. */
 static bool push_follows(const struct tramp *t, const struct spot *s)
 {
-	const struct insn *in = s->at ? &t->p->insn[s->pt->before] : NULL;
+	bool entry = s->at && t->p->entry && !s->pt->before;
+	const struct insn *in = entry ? &t->p->insn[0] : NULL;
 	int32_t by;
 
 	return in && in->flow == FLOW_NEXT &&
