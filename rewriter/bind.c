@@ -478,8 +478,12 @@ static int bind_section(struct bind *b, uint32_t prog)
 	if (!has_target)
 		return misuse(b->e,
 			      "program '%s' has no target: add "
-			      "-p %s=uprobe:FUNCTION",
-			      p->name, p->name);
+			      "-p %s=%s",
+			      p->name, p->name,
+			      sp.kind == SPEC_USDT ? "usdt:PROVIDER:NAME"
+			      : sp.kind == SPEC_URETPROBE
+				      ? "uretprobe:FUNCTION"
+				      : "uprobe:FUNCTION");
 	if (!is_target(b->img, sp.binary)) {
 		b->out->nskipped++;
 		return 0;

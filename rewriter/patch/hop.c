@@ -166,7 +166,7 @@ static bool in_patch(struct hops *h, struct patch *p)
 		struct patch q = v[i];
 		uint64_t end = v[i].at + v[i].len, hop;
 
-		if (q.lends || q.tactic == TACTIC_PADDING ||
+		if (q.lends || q.func->found || q.tactic == TACTIC_PADDING ||
 		    !host_fits(h, p, &q, &hop))
 			continue;
 		if (q.at + q.len > end && !is_free(h, end, q.at + q.len))
@@ -195,7 +195,7 @@ static bool at_host(struct hops *h, struct patch *p, uint64_t at)
 	uint64_t before, after, hop;
 	struct patch host;
 
-	if (!f || f->copied)
+	if (!f || f->copied || f->found)
 		return false;
 	host = patch_at(h->pl, at);
 	host.tactic = TACTIC_HOST;

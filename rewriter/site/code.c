@@ -98,7 +98,7 @@ bool code_is_dead(const struct sites *s, uint64_t from, uint64_t to)
 	uint64_t end = f ? f->addr + f->size : 0, where;
 	struct walked c;
 
-	if (!f || !f->size || from < end || to > func_limit(s, f) ||
+	if (!f || !f->size || f->found || from < end || to > func_limit(s, f) ||
 	    func_around(s, from) ||
 	    !code_is_padding(s, end, func_limit(s, f)))
 		return false;

@@ -21,6 +21,10 @@
  * Only what is called is an entry.  A jump may lead to a cold part, a name be
  * that of a label: what they lead to is a fragment, which can be probed at its
  * instructions but has no return address on the stack that one could rely on.
+ *
+ * For all that, a word of data may happen to be the address of the middle of an
+ * instruction.  So nothing that was found is used but at the sites that are
+ * asked for: no hop goes there.
  */
 #include <stdlib.h>
 
@@ -388,6 +392,7 @@ static void got_add(struct finder *f, const struct gap *g, uint64_t at,
 	f->got = arena_push(f->a, f->got, f->ngot, sizeof(*f->got));
 	f->got[f->ngot++] = (struct func){ .addr = at, .size = end - at,
 					   .name = func_hex_name(f->a, at),
+					   .found = true,
 					   .fragment = how != BY_CALL };
 }
 

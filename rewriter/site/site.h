@@ -24,6 +24,8 @@ struct func {
 	bool fragment;        /* a .cold part or a nameless signal frame:
 				 not an entry */
 	bool named;           /* by a symbol, not fn_HEX */
+	bool found;           /* by calls or pointers only: no ground for what
+				 nobody asked to have patched */
 	bool copied;          /* V8's embedded builtins, which it copies to
 				 another address to run them there */
 };

@@ -41,15 +41,18 @@ static struct symbol symbols[] = {
 	SYM("strong.cold", NULL, 0x1060, STT_FUNC, STB_LOCAL, SYM_SYMTAB, false),
 	SYM("chosen",  NULL,  0x1070, STT_GNU_IFUNC, STB_GLOBAL, SYM_DYNSYM, false),
 };
+#define FUNC(a, n, v, first, count, part, known)                           \
+	{ .addr = a, .size = 16, .name = n, .version = v, .sym = first,    \
+	  .nsym = count, .fragment = part, .named = known }
 static struct func funcs[] = {
-	{ 0x1000, 16, "strong",      NULL,  0, 1, false, true, false },
-	{ 0x1010, 16, "twin",        NULL,  1, 1, false, true, false },
-	{ 0x1020, 16, "twin",        NULL,  2, 1, false, true, false },
-	{ 0x1030, 16, "glibc_f",     "V_1", 3, 2, false, true, false },
-	{ 0x1040, 16, "glibc_f",     "V_2", 5, 2, false, true, false },
-	{ 0x1050, 16, "fn_1050",     NULL,  7, 0, false, false, false },
-	{ 0x1060, 16, "strong.cold", NULL,  7, 1, true,  true, false },
-	{ 0x1070, 16, "chosen",      NULL,  8, 1, false, true, false },
+	FUNC(0x1000, "strong", NULL, 0, 1, false, true),
+	FUNC(0x1010, "twin", NULL, 1, 1, false, true),
+	FUNC(0x1020, "twin", NULL, 2, 1, false, true),
+	FUNC(0x1030, "glibc_f", "V_1", 3, 2, false, true),
+	FUNC(0x1040, "glibc_f", "V_2", 5, 2, false, true),
+	FUNC(0x1050, "fn_1050", NULL, 7, 0, false, false),
+	FUNC(0x1060, "strong.cold", NULL, 7, 1, true, true),
+	FUNC(0x1070, "chosen", NULL, 8, 1, false, true),
 };
 // clang-format on
 
