@@ -25,14 +25,16 @@ static int parse(struct arena *a, struct image *img, bool seek_debug,
 		return -1;
 	if (seek_debug)
 		debugfile_read(a, img);
+	if (go_read(a, img, &d, e))
+		return -1;
 	if (!img->sym) /* so that &sym[0] is a pointer, too */
 		img->sym = arena_alloc(a, sizeof(*img->sym));
 	symbols_sort(img);
 	/* Beyond this point addresses can be looked up. */
-	if (fdes_read(a, img, &d, e) || lsdas_read(a, img, e) ||
-	    codeptrs_read(a, img, &d, e))
+	if (fdes_read(a, img, &d, e) || lsdas_read(a, img, e))
 		return -1;
-	return 0;
+	go_landings(a, img);
+	return codeptrs_read(a, img, &d, e);
 }
 
 int image_parse(struct arena *a, const char *name, struct bytes file,

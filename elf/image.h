@@ -30,7 +30,7 @@ struct section {
 	uint64_t flags, addr, off, size, align, entsize;
 };
 
-enum symbol_from { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG };
+enum symbol_from { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG, SYM_GO };
 
 struct symbol {
 	const char *name;
@@ -56,6 +56,28 @@ struct fde {
 				  registers saved: a .cold part, not a
 				  function entry.  (A cold part of a function
 				  without a frame looks like an entry.) */
+};
+
+/* What a Go program's function table (.gopclntab) says of a function; its name
+ * is among the symbols, as SYM_GO. */
+struct go_func {
+	uint64_t addr, size;   /* the padding behind it counts as well */
+	uint32_t deferreturn;  /* where in it a recovered panic goes on; 0: it
+				  defers nothing */
+	uint8_t id;            /* FuncID by which the runtime knows it; 0: it is
+				  like any other, or a wrapper */
+	bool foreign;          /* C, from an object that Go's linker has taken
+				  in: the table knows no file for it */
+	bool assembly;
+	bool writes_sp;        /* sets the stack pointer to anything */
+	bool top_frame;        /* unwinding ends here */
+};
+struct go {
+	const char *version;   /* "go1.19.8"; "go1.18 or go1.19" where only the
+				  table's form tells */
+	bool reg_abi;          /* arguments in registers, r14 is g: 1.17 on */
+	struct go_func *func;  /* sorted by address, unique */
+	size_t nfunc;
 };
 
 struct image {
@@ -84,6 +106,7 @@ struct image {
 	size_t nsym;
 	struct symbol *tls;    /* STT_TLS: addr counts from PT_TLS's start */
 	size_t ntls;
+	const struct go *go;   /* NULL: not a Go program */
 	struct fde *fde;       /* sorted by start; no overlaps */
 	size_t nfde;
 	uint64_t eh_frame_hdr; /* vaddr of PT_GNU_EH_FRAME, or 0 */
@@ -96,9 +119,10 @@ struct image {
 	uint64_t *codeptr;
 	size_t ncodeptr;
 
-	/* Landing pads and, separately, call-site boundaries of all LSDAs
-	 * (.gcc_except_table): addresses where the handler that an exception
-	 * finds changes.  Sorted, unique. */
+	/* Landing pads (in Go, where recovered panics go on) and, separately,
+	 * call-site boundaries of all LSDAs (.gcc_except_table): addresses
+	 * where the handler that an exception finds changes.  Sorted,
+	 * unique. */
 	uint64_t *landing;
 	size_t nlanding;
 	uint64_t *callsite;
@@ -113,7 +137,8 @@ struct image {
 
 /* Read PATH.  Refused (exit 3): not ELF, 32-bit, other machine, not an
  * executable or shared object, packed by UPX, already welded (a section
- * named .bpfweld.manifest, or the weld header's magic).  Failed: truncated or
+ * named .bpfweld.manifest, or the weld header's magic), a Go program whose
+ * function table cannot be read.  Failed: truncated or
  * inconsistent, with the offset. */
 int image_read(struct arena *a, const char *path, struct image *img,
 	       struct err *e);

@@ -7,6 +7,7 @@
  *     header.c       ELF header, segments, sections; the refusals
  *     dynamic.c      PT_DYNAMIC, notes, interpreter: what kind of file it is
  *     symbol.c       .dynsym and .symtab (debugfile.c: separate debug file)
+ *     gopclntab.c    Go's function table, buildinfo.c: its version
  *     unwind_read.c  .eh_frame
  *     lsda.c         exception tables
  *     reloc.c        code pointers
@@ -31,6 +32,13 @@ int header_read(struct arena *a, struct image *img, struct err *e);
 int dynamic_read(struct image *img, struct dynamic *d, struct err *e);
 int symbols_read(struct arena *a, struct image *img, const struct dynamic *d,
 		 struct err *e);
+int go_read(struct arena *a, struct image *img, const struct dynamic *d,
+	    struct err *e);
+/* The Go version that the file was built by, NULL where it does not say; *is_go
+ * is set when the file is Go's, whatever version. */
+const char *go_version(struct arena *a, const struct image *img, bool *is_go);
+/* Go's contribution to the landing pads, behind lsdas_read(). */
+void go_landings(struct arena *a, struct image *img);
 int fdes_read(struct arena *a, struct image *img, const struct dynamic *d,
 	      struct err *e);
 int lsdas_read(struct arena *a, struct image *img, struct err *e);

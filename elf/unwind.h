@@ -15,6 +15,7 @@
  *                  .eh_frame, which libdw reads FDEs relative to
  *   .eh_frame      stays the old one: gdb would use the last of that name only.
  *                  Ours needs another name and is reached by the table
+ *                  (but where there is none: then ours has that name)
  *   .debug_frame   says the same as ours, for gdb and libdw; not loaded
  * A static program without PT_GNU_EH_FRAME gets the last alone: its .eh_frame is
  * registered by crtbeginT.o, and what is not in it libgcc does not find.
@@ -33,6 +34,8 @@ struct depth {             /* from start + at on, */
 	uint32_t at;
 	uint32_t below;    /* rsp is this many bytes below the target's; above
 			      it is a negative number, cast */
+	int32_t sp;        /* not 0: on another stack; the target's rsp, less
+			      `below`, is stored at rsp + sp */
 	uint32_t done;     /* bytes of the site that have been executed */
 	uint32_t moved;    /* how far those lowered rsp: counts where no `of`
 			      tells */
@@ -75,7 +78,8 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 		size_t stub_fdes, size_t *eh_frame, size_t *hdr);
 /* Write both.  `stub` is a finished .eh_frame that already stands at
  * stub_vaddr (its FDEs enter the table).  Old FDEs are referred to in place;
- * when the image has no PT_GNU_EH_FRAME, there is only a .debug_frame. */
+ * when the image has no PT_GNU_EH_FRAME, there is no table, and eh_frame only
+ * if it has no .eh_frame either. */
 int unwind_write(struct arena *a, const struct image *img,
 		 const struct frame_desc *d, size_t n, struct bytes stub,
 		 uint64_t stub_vaddr, uint64_t eh_frame_vaddr,

@@ -72,6 +72,7 @@ static void advance(struct buf *b, uint32_t by)
 struct said {
 	uint64_t reg;            /* of the CFA; NOWHERE: else */
 	int64_t offset;
+	int32_t sp;              /* the stored rsp it is relative to, or 0 */
 	const struct kept *kept; /* registers that are in memory */
 	size_t nkept;
 };
@@ -132,14 +133,14 @@ static void put_slot(struct buf *b, int32_t at)
 }
 
 /* CFA = *(rsp + at) + offset: the register it is relative to is kept. */
-static void put_cfa_kept(struct writer *w, int32_t at)
+static void put_cfa_kept(struct writer *w, int32_t at, int64_t offset)
 {
 	struct buf expr = { .a = w->out.a };
 
 	put_slot(&expr, at);
 	buf_u8(&expr, OP_DEREF);
 	buf_u8(&expr, OP_CONSTS);
-	buf_sleb(&expr, w->r.now.offset);
+	buf_sleb(&expr, offset);
 	buf_u8(&expr, OP_PLUS);
 	buf_u8(&w->r.prog, CFA_DEF_CFA_EXPRESSION);
 	buf_uleb(&w->r.prog, expr.n);
@@ -158,11 +159,19 @@ static void put_cfa(struct writer *w, const struct depth *d, int64_t below)
 	for (size_t i = 0; i < d->nkept; i++)
 		if (d->kept[i].reg == reg) {
 			if (w->said.kept != d->kept)
-				put_cfa_kept(w, d->kept[i].at);
+				put_cfa_kept(w, d->kept[i].at, offset);
 			return;
 		}
 	if (reg == CFA_REG_RSP)
 		offset += below;
+	if (reg == CFA_REG_RSP && d->sp) {
+		if (w->said.sp != d->sp || w->said.offset != offset)
+			put_cfa_kept(w, d->sp, offset);
+		w->said.sp = d->sp;
+		w->said.offset = offset;
+		return;
+	}
+	w->said.sp = 0;
 	if (w->said.reg == reg && w->said.offset == offset)
 		return;
 	if (w->said.reg == reg) {
@@ -298,7 +307,7 @@ static void begin(struct writer *w, const struct cfa *r)
 	buf_put(&prog, r->prog.p, r->prog.n);
 	w->r = *r;
 	w->r.prog = prog;
-	w->said = (struct said){ r->now.reg, r->now.offset, NULL, 0 };
+	w->said = (struct said){ .reg = r->now.reg, .offset = r->now.offset };
 	w->begin = (struct snap){ w->said, r->now };
 	w->remembered = false;
 }

@@ -130,8 +130,16 @@ static bool stub_cie(struct bytes b, size_t at, struct cie *cie)
 	return !c.bad;
 }
 
+/* Of its own .eh_frame the program has none: ours may have that name, which is
+ * all that debuggers go by where .debug_frame is the compiler's (Go). */
+static bool is_first(const struct image *img)
+{
+	return img->nsec && !img->eh_frame_hdr &&
+	       !image_section(img, ".eh_frame");
+}
+
 static bool stub_fde(struct cursor c, size_t end, size_t record, uint64_t vaddr,
-		     struct table *t, struct frames *debug)
+		     struct table *t, struct frames *debug, struct frames *eh)
 {
 	struct bytes insns;
 	struct cie cie;
@@ -152,11 +160,13 @@ static bool stub_fde(struct cursor c, size_t end, size_t record, uint64_t vaddr,
 		return false;
 	add_entry(t, start, vaddr + record);
 	put_fde(debug, &cie, start, size, insns);
+	if (eh)
+		put_fde(eh, &cie, start, size, insns);
 	return true;
 }
 
 static int add_stub(struct bytes stub, uint64_t vaddr, struct table *t,
-		    struct frames *debug, struct err *e)
+		    struct frames *debug, struct frames *eh, struct err *e)
 {
 	struct cursor c = { stub, 0, false };
 
@@ -170,7 +180,7 @@ static int add_stub(struct bytes stub, uint64_t vaddr, struct table *t,
 			break;
 		if (!cur_take(&c, len) ||
 		    (cur_u32(&(struct cursor){ stub, body.at, false }) &&
-		     !stub_fde(body, end, record, vaddr, t, debug)))
+		     !stub_fde(body, end, record, vaddr, t, debug, eh)))
 			return fail(e, NULL, vaddr + record,
 				    "the stub's .eh_frame cannot be read");
 	}
@@ -231,7 +241,8 @@ static int put_table(const struct image *img, struct table *t, uint64_t vaddr,
 
 enum {
 	HDR_HEAD = 12,
-	HDR_ENTRY = 8
+	HDR_ENTRY = 8,
+	STUB_RECORD = 32 /* for every 16 bytes of the stub's .eh_frame */
 };
 
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
@@ -244,7 +255,7 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 	size_t nrun = 0;
 
 	*eh_frame = *hdr = 0;
-	if (!img->eh_frame_hdr)
+	if (!img->eh_frame_hdr && !is_first(img))
 		return 0;
 	for (size_t i = 0; i < n; nrun++) {
 		i += run_describe(w, &d[i], n - i, &run);
@@ -252,7 +263,10 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 			put_fde(&f, &run.cie, 0, 0, run.insns);
 	}
 	*eh_frame = f.b.n + 4;
-	*hdr = HDR_HEAD + HDR_ENTRY * (img->nfde + stub_fdes + nrun);
+	if (img->eh_frame_hdr)
+		*hdr = HDR_HEAD + HDR_ENTRY * (img->nfde + stub_fdes + nrun);
+	else
+		*eh_frame += STUB_RECORD * stub_fdes;
 	arena_free(&a);
 	return 0;
 }
@@ -297,17 +311,19 @@ int unwind_write(struct arena *a, const struct image *img,
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < img->nfde; i++)
 		add_entry(&t, img->fde[i].start, img->fde[i].at);
-	if (add_stub(stub, stub_vaddr, &t, &debug, e))
+	if (add_stub(stub, stub_vaddr, &t, &debug, is_first(img) ? &eh : NULL,
+		     e))
 		return -1;
 	out->skipped = put_frames(d, n, &eh, &debug, &t);
 	if (!image_section(img, ".debug_frame"))
 		out->debug_frame = (struct bytes){ debug.b.p, debug.b.n };
+	if (img->eh_frame_hdr || is_first(img))
+		out->eh_frame = (struct bytes){ eh.b.p, eh.b.n };
 	if (!img->eh_frame_hdr)
 		return 0;
 	old = old_eh_frame(img);
 	if (put_table(img, &t, hdr_vaddr, old ? old : eh_frame_vaddr, &hdr, e))
 		return -1;
-	out->eh_frame = (struct bytes){ eh.b.p, eh.b.n };
 	out->eh_frame_hdr = (struct bytes){ hdr.p, hdr.n };
 	return 0;
 }

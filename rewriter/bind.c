@@ -184,7 +184,8 @@ static int no_function(struct bind *b, const struct spec *sp)
 
 static int find_function(struct bind *b, const struct spec *sp, uint64_t *addr)
 {
-	static const uint8_t tables[] = { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG };
+	static const uint8_t tables[] = { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG,
+					  SYM_GO };
 	size_t i;
 	int found;
 
@@ -193,7 +194,7 @@ static int find_function(struct bind *b, const struct spec *sp, uint64_t *addr)
 		if (found)
 			return found < 0 ? -1 : 0;
 	}
-	/* fn_HEX, and names that come from no symbol table (Go). */
+	/* fn_HEX */
 	for (i = 0; !sp->version && i < b->s->nfunc; i++) {
 		const struct func *f = &b->s->func[i];
 
@@ -315,10 +316,28 @@ static bool any_name(const struct bind *b, const struct func *f,
 	       name_matches(f->name, glob);
 }
 
+/* Is a function called as the pattern is written? */
+static bool is_name(const struct bind *b, const struct spec *sp)
+{
+	for (size_t i = 0; i < b->img->nsym; i++)
+		if (b->img->sym[i].type == STT_FUNC &&
+		    !strcmp(b->img->sym[i].name, sp->func))
+			return true;
+	return false;
+}
+
 static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 {
 	size_t i, n = b->out->nlink;
 
+	if (sp->literal)
+		return fail(b->e, b->img->path, NOWHERE,
+			    "no function '%s', and only uprobe.multi and -p "
+			    "take a pattern",
+			    sp->func);
+	if (sp->offset)
+		return misuse(b->e, "'%s': a pattern takes no offset",
+			      sp->func);
 	for (i = 0; i < b->s->nfunc; i++) {
 		const struct func *f = &b->s->func[i];
 
@@ -376,10 +395,14 @@ static int link_usdt(struct bind *b, uint32_t prog, const struct spec *sp)
 
 static int link_spec(struct bind *b, uint32_t prog, const struct spec *sp)
 {
-	int bad = sp->kind == SPEC_USDT ? link_usdt(b, prog, sp)
-		  : sp->by_addr		? link_at(b, prog, sp, sp->addr)
-		  : sp->glob		? link_glob(b, prog, sp)
-					: link_function(b, prog, sp);
+	struct spec one = *sp;
+	int bad;
+
+	one.glob = sp->glob && !is_name(b, sp);
+	bad = sp->kind == SPEC_USDT ? link_usdt(b, prog, sp)
+	      : sp->by_addr	    ? link_at(b, prog, &one, sp->addr)
+	      : one.glob	    ? link_glob(b, prog, &one)
+				    : link_function(b, prog, &one);
 
 	b->order++;
 	return bad ? name_program(b, prog) : 0;

@@ -29,7 +29,10 @@ struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB,
 				of USDT probes, PROVIDER:NAME */
 	const char *version; /* NULL: any; "x" from f@x or f@@x */
 	uint64_t addr, offset;
-	bool glob, by_addr;
+	bool glob;           /* unless a function is called so: Go's have
+				stars in their names */
+	bool literal;        /* looks like a glob and is none (SEC()) */
+	bool by_addr;
 	uint64_t cookie;
 };
 

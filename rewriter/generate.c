@@ -94,6 +94,10 @@ static size_t stub_roots(struct weld *w, const struct weld_options *opt,
 		root[n++] = "weld_entry";
 	if (w->img.dso && image_init(&w->img))
 		root[n++] = "weld_init";
+	if (w->img.go) {
+		root[n++] = "weld_stack_claim";
+		root[n++] = "weld_arm_go";
+	}
 	if (opt->engine == ENGINE_VM)
 		root[n++] = "weld_vm";
 	for (size_t i = 0; w->plan.nlate && i < NLATE_ROOTS; i++)

@@ -87,7 +87,9 @@ static void loaded_sections(struct weld *w)
 			       .size = text_end -
 				       align_up(w->room.rx_start, 64) });
 	section_add(w, (struct new_section){
-			       .name = ".bpfweld.eh_frame", .in = IN_RX,
+			       .name = w->eh_frame_hdr ? ".bpfweld.eh_frame"
+						       : ".eh_frame",
+			       .in = IN_RX,
 			       .type = SHT_PROGBITS, .align = 8,
 			       .at = w->eh_frame, .size = w->eh_frame_size,
 			       .data = true });

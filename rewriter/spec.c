@@ -145,11 +145,7 @@ static int sec_target(struct arena *a, const char *sec, const char *target,
 		return 0;
 	}
 	function(colon + 1, out);
-	if (out->glob)
-		return fail(e, NULL, NOWHERE,
-			    "SEC(\"%s\"): only uprobe.multi and -p take a "
-			    "pattern",
-			    sec);
+	out->literal = out->glob;
 	if (out->kind == SPEC_URETPROBE && out->offset)
 		return fail(e, NULL, NOWHERE,
 			    "SEC(\"%s\"): a return probe takes no offset", sec);
@@ -272,8 +268,6 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 	if (out->by_addr)
 		return 0;
 	function(s, out);
-	if (out->glob && out->offset)
-		return misuse(e, "'%s': a pattern takes no offset", text);
 	if (out->kind == SPEC_URETPROBE && out->offset)
 		return misuse(e, "'%s': a return probe takes no offset", text);
 	return 0;

@@ -63,6 +63,8 @@ static int target_check(const struct weld_options *opt,
 		return refuse(e, img->path, NOWHERE,
 			      "is setuid or setgid; --allow-setuid welds it "
 			      "all the same");
+	if (opt->go_once && !img->go)
+		return misuse(e, "--go-once: %s is no Go program", img->path);
 	if (has_text_relocations(img))
 		return refuse(e, img->path, NOWHERE,
 			      "has text relocations: the loader would write "
@@ -123,6 +125,8 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 		identity_add(&id, opt->probe[i], strlen(opt->probe[i]));
 	for (uint32_t i = 0; i < opt->nset; i++)
 		identity_add(&id, opt->set[i], strlen(opt->set[i]));
+	if (opt->go_once)
+		identity_add(&id, "go-once", strlen("go-once"));
 	identity_add(&id, &opt->engine, sizeof(opt->engine));
 	identity_add(&id, &opt->usdt_nop5, sizeof(opt->usdt_nop5));
 	identity_add(&id, BPFWELD_VERSION, sizeof(BPFWELD_VERSION));
@@ -157,6 +161,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	      target_check(opt, &w->img, e) ||
 	      sites_find(a, &w->img, &w->sites, e) || links_make(w, opt, e);
 	/* Beyond this point the inputs are good; only room can run out. */
+	w->sites.go_once = opt->go_once;
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
 	      probes_number(w, opt, e);
 	if (!bad)

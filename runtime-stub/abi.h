@@ -11,6 +11,8 @@
  *     weld_own          bss, a page for itself; its first word is 0, or (own.c)
  *                       2^63 + an address: a stack above that one is our main
  *                       thread's, which counts hits without a lock
+ *     weld_stacks       bss, page aligned, where it is asked for (stack.S):
+ *                       PROBE_STACKS + 1 stacks for programs in Go code
  *     weld_returns      bss: struct weld_pad[pad_count], an index to them of
  *                       twice as many words, a count
  *     weld_orig_entry   the target's own e_entry
@@ -34,6 +36,8 @@
  *     weld_origin       rdi: a return address; rax: the one it leads to
  *                       through pads.  Keeps all other registers.
  *     weld_pad          where a pad goes on; see returns.c
+ *     weld_stack_claim  jumped to where a program needs a stack of its own; see
+ *                       stack.S, which has weld_arm_go, too
  *     weld_session_*    session.c: what an entry leaves to its return
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
  *     helper_NAME       one for each row of helpers.def:
@@ -43,7 +47,14 @@
 #ifndef BPFWELD_ABI_H
 #define BPFWELD_ABI_H
 
+#include "runtime-stub/abi_asm.h"
 #include "runtime-stub/layout.h"
+
+/* At the upper end of each of weld_stacks. */
+struct probe_stack {
+	uint64_t taken; /* 0: free */
+	uint64_t rsp;   /* of the target, while it is taken */
+};
 
 /* struct pt_regs of x86-64 (arch/x86/include/asm/ptrace.h), which a program's
  * ctx points to, and behind it what the kernel keeps in its run context. */

@@ -7,7 +7,7 @@
 #include "rewriter/cli/cli.h"
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
-       OPT_EXPLAIN, OPT_NOP5 };
+       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5 };
 
 static const struct option options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -18,6 +18,7 @@ static const struct option options[] = {
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "dump", required_argument, NULL, OPT_DUMP },
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
+	{ "go-once", no_argument, NULL, OPT_GO_ONCE },
 	{ "mask", required_argument, NULL, OPT_MASK },
 	{ "explain", required_argument, NULL, OPT_EXPLAIN },
 	{ "usdt-nop5", no_argument, NULL, OPT_NOP5 },
@@ -74,6 +75,9 @@ static int option_take(struct args *a, int c, struct err *e)
 		return 0;
 	case OPT_SETUID:
 		w->allow_setuid = true;
+		return 0;
+	case OPT_GO_ONCE:
+		w->go_once = true;
 		return 0;
 	case OPT_MASK:
 		list_add(a, &a->mask, &a->nmask, optarg);

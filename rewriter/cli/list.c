@@ -2,9 +2,10 @@
 /* list.c - bpfweld list TARGET [GLOB]: what can be probed.
  *
  * One line each: address, size, what knows of it (a frame description, a
- * symbol, both), name.  A function of several names is listed once, under the
- * name that the glob matches; -j has all names.  USDT probes follow, a line a
- * site, with their arguments as they stand in the note.
+ * symbol, both, or Go's function table alone), name.  A function of several
+ * names is listed once, under the name that the glob matches; -j has all names.
+ * USDT probes follow, a line a site, with their arguments as they stand in the
+ * note.
  */
 #include <inttypes.h>
 
@@ -18,8 +19,8 @@
 static const char usage[] =
 	"usage: bpfweld list TARGET [GLOB] [--usdt] [-j]\n"
 	"Lists the functions of an ELF file: address, size, known from (fde,\n"
-	"symbol, both), name; and its USDT probes: address, usdt, PROVIDER:NAME,\n"
-	"arguments.  --usdt lists only those.  GLOB (* and ?) selects by any name\n"
+	"symbol, both, go), name; and its USDT probes: address, usdt,\n"
+	"PROVIDER:NAME, arguments.  --usdt lists only those.  GLOB (* and ?) selects by any name\n"
 	"of a function, or by PROVIDER:NAME.  A function without a symbol is called\n"
 	"fn_ADDRESS; a fragment is a part of another function (.cold) and no entry.\n";
 
@@ -37,12 +38,20 @@ struct name {
 	const char *name, *version;
 };
 
+static bool by_symbol(const struct image *img, const struct func *f)
+{
+	for (uint32_t i = f->sym; i < f->sym + f->nsym; i++)
+		if (img->sym[i].from != SYM_GO)
+			return true;
+	return false;
+}
+
 const char *known_from(const struct image *img, const struct func *f)
 {
 	const struct fde *fde = image_fde(img, f->addr);
 
 	if (!fde || fde->start != f->addr)
-		return "symbol";
+		return by_symbol(img, f) ? "symbol" : "go";
 	return f->named ? "both" : "fde";
 }
 

@@ -20,6 +20,7 @@ static const char usage[] =
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
 	"      --usdt-nop5         no programs: make one-byte USDT sites nops of five\n"
 	"                          bytes, at which the kernel's own probes are faster\n"
+	"      --go-once           Go: count a call once, though its stack grows\n"
 	"  -n, --dry-run           do everything but write\n"
 	"      --dump=STAGE        print a stage: sites bpf links plan region code\n"
 	"  -j, --json              the summary as JSON\n"

@@ -63,12 +63,18 @@ struct frame {
 	int32_t flags;       /* RFLAGS of the site (8 bytes), or -1 */
 	int32_t stack;       /* r10, the top end of the BPF stack */
 	int32_t hit;         /* a complete struct hit, or -1 */
+	int32_t other;       /* not 0: this is another stack than the site's,
+				whose rsp is stored there and stands for rsp in
+				the next two */
 	uint32_t below;      /* the site's rsp is rsp + below */
 	uint32_t sp;         /* what ctx has as sp is rsp + sp */
 	int32_t ip;          /* what it has as ip, or -1: it is `site` */
 	uint64_t site;       /* address of the probed instruction */
 	uint64_t cookie, func_ip;
 };
+
+/* dst = what ctx has as sp. */
+void frame_sp(struct code *c, int dst, const struct frame *fr);
 
 /* Where function forms went, for unwinding through them: from `enter` up to
  * and including the instruction before `leave`, rsp is `below` bytes below

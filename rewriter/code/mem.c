@@ -96,7 +96,6 @@ static void ctx_load(struct gen *g, int dst, unsigned off, unsigned bytes,
 	const struct frame *fr = g->fr;
 	unsigned word = off / 8, shift = off % 8 * 8;
 	struct mem site = { .base = MEM_RX, .to = fr->site };
-	struct mem sp = { .base = RSP, .disp = (int32_t)fr->sp };
 	int32_t slot = -1;
 
 	if (word < CTX_ORIG_AX)
@@ -126,7 +125,7 @@ static void ctx_load(struct gen *g, int dst, unsigned off, unsigned bytes,
 		x86_lea(g->c, dst, &site);
 		break;
 	case CTX_SP:
-		x86_lea(g->c, dst, &sp);
+		frame_sp(g->c, dst, fr);
 		break;
 	default:
 		assert(word < CTX_ORIG_AX);

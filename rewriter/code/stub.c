@@ -8,7 +8,7 @@
  *   .data*       ------------------------->    first, initialised
  *   .bss*        ------------------------->    zeroes behind it
  *   weld_returns --------------------------->   zeroes, too
- *   weld_own, weld_region  --------------->    page aligned, last
+ *   weld_own, weld_stacks, weld_region  -->    page aligned, last
  *
  * The stub is compiled with a section for each function and object, so what
  * the roots do not reach through relocations is left out, and its frame
@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "rewriter/code/stub.h"
+#include "runtime-stub/abi_asm.h"
 
 extern const uint8_t stub_blob[], stub_blob_end[];
 
@@ -146,9 +147,27 @@ static uint64_t place_writable(struct link *l, uint32_t type, enum in in,
 	return end;
 }
 
+/* Does anything that is kept refer to it? */
+static bool refers(const struct link *l, const char *name)
+{
+	for (size_t i = 0; i < l->npiece; i++) {
+		const struct piece *p = &l->piece[i];
+
+		for (size_t k = 0; p->live && k < p->nrela; k++) {
+			const Elf64_Sym *s =
+				&l->sym[ELF64_R_SYM(p->rela[k].r_info)];
+
+			if (!strcmp(l->str + s->st_name, name))
+				return true;
+		}
+	}
+	return false;
+}
+
 static void place_data(struct link *l, uint64_t region_size,
 		       uint64_t returns_size)
 {
+	bool stacks = refers(l, "weld_stacks");
 	uint64_t data = place_writable(l, SHT_PROGBITS, IN_DATA, 0);
 	uint64_t bss = place_writable(l, SHT_NOBITS, IN_ZERO, data);
 	uint8_t *p = arena_alloc(l->rx->a, data + 1);
@@ -164,7 +183,10 @@ static void place_data(struct link *l, uint64_t region_size,
 	l->out->bss_size = bss - data;
 	/* Never the first page: that one is of the file. */
 	l->out->own_rw = align_up(bss + 1, 4096);
-	l->out->region_rw = l->out->own_rw + 4096;
+	l->out->stacks_rw = l->out->own_rw + 4096;
+	l->out->region_rw = l->out->stacks_rw;
+	if (stacks)
+		l->out->region_rw += (PROBE_STACKS + 1) * PROBE_STACK_SIZE;
 	l->out->rw_memsz = l->out->region_rw + region_size;
 }
 
@@ -196,6 +218,7 @@ static int refer_extern(struct link *l, uint64_t at, const char *name,
 		uint64_t rw;
 	} places[] = {
 		{ "weld_own", l->out->own_rw },
+		{ "weld_stacks", l->out->stacks_rw },
 		{ "weld_region", l->out->region_rw },
 		{ "weld_returns", l->out->returns_rw },
 	};

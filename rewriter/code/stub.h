@@ -20,6 +20,7 @@ struct stub {
 	struct bytes eh_frame;   /* finished, stands at eh_frame_vaddr in RX */
 	uint64_t eh_frame_vaddr;
 	uint64_t own_rw;         /* weld_own's offset in RW, page aligned */
+	uint64_t stacks_rw;      /* weld_stacks', the same */
 	uint64_t region_rw;      /* weld_region's, the same */
 	uint64_t returns_rw;     /* weld_returns' offset in RW */
 	uint64_t rw_memsz;       /* data + bss + region */

@@ -157,6 +157,14 @@ static bool reads_no_stack(const uint8_t *p, const struct insn *in, bool entry)
 	       !(e.writes & REG_BIT(RSP));
 }
 
+static bool moves_rsp(const struct image *img, const struct insn *in)
+{
+	struct effects e;
+
+	return !insn_effects(image_at(img, in->at, in->len), in->len, &e) ||
+	       e.writes & REG_BIT(RSP);
+}
+
 enum { INSN_MAX = 15 }; /* the site becomes one instruction, with prefixes */
 
 bool displace_by_call(const struct image *img, const struct patch *p)
@@ -173,6 +181,8 @@ bool displace_by_call(const struct image *img, const struct patch *p)
 	for (unsigned i = 0; i + 1 < p->ninsn; i++) {
 		const struct insn *in = &p->insn[i];
 
+		if (p->func->go && moves_rsp(img, in))
+			return false;
 		if (!reads_no_stack(image_at(img, in->at, in->len), in,
 				    entry))
 			return false;

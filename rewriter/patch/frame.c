@@ -14,6 +14,9 @@
  * place of the last two.  The stack pointer moves by lea, which leaves the
  * flags alone, before anything is written: a signal may come at any moment.
  *
+ * In Go code, which has no red zone but may have no stack either, the frame is on
+ * a stack of its own (switch.c), from frame.stack down.
+ *
  * Flags come back by  add $127, %al  (OF, from seto's 0 or 1) and sahf (the
  * others); popf would take fifteen times as long.
  */
@@ -91,7 +94,7 @@ void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered,
 	int32_t at;
 
 	*k = (struct keep){ .hit = n->hit, .arith = -1, .f.ip = -1,
-			    .origin = wants_ip && (n->hit || pads) };
+			    .origin = wants_ip && (n->hit || pads || n->go) };
 	if (n->live_flags || n->hit)
 		clobbers |= REG_BIT(RAX);
 	if (k->origin)
@@ -106,8 +109,14 @@ void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered,
 	at += (int32_t)align_up(n->stack, WORD);
 	k->f.stack = at;
 	if (at || n->calls)
-		k->size = (uint32_t)at + (n->stepped ? 0 : RED_ZONE);
+		k->size = (uint32_t)at + (n->go	       ? WORD
+					  : n->stepped ? 0
+						       : RED_ZONE);
 	k->f.below = k->size + entered;
+	if (n->go && k->size) {
+		k->f.below = entered;
+		switch_lay_out(k, n);
+	}
 	k->f.sp = k->f.below;
 	if (n->returns)
 		ctx_of_return(k, n);
@@ -158,10 +167,9 @@ static void arith_restore(struct code *c, int32_t at)
 /* The words of struct hit that are no register of the target. */
 static void hit_fill(struct code *c, const struct keep *k)
 {
-	struct mem sp = slot((int32_t)k->f.sp);
 	struct mem to = slot(offsetof(struct hit, sp));
 
-	x86_lea(c, RAX, &sp);
+	frame_sp(c, RAX, &k->f);
 	x86_store(c, 8, &to, RAX);
 	to = slot(offsetof(struct hit, orig_ax));
 	x86_store_imm(c, 8, &to, -1);
@@ -241,20 +249,28 @@ static void note_kept(struct code *c, const struct keep *k, struct depths *d)
 static void origin_find(struct code *c, const struct keep *k, uint64_t origin)
 {
 	struct mem ret = slot((int32_t)k->f.below), ip = slot(k->f.ip);
+	struct mem other = slot(k->f.other);
 
+	if (k->claim) {
+		x86_load(c, 8, false, RAX, &other);
+		ret.base = RAX;
+	}
 	x86_load(c, 8, false, origin ? RDI : RAX, &ret);
 	if (origin)
 		code_call(c, origin);
 	x86_store(c, 8, &ip, RAX);
 }
 
-void frame_enter(struct code *c, const struct keep *k, uint64_t origin,
+void frame_enter(struct code *c, struct keep *k, uint64_t origin,
 		 struct depths *d)
 {
 	if (!k->size)
 		return;
-	rsp_lower(c, (int32_t)k->size, d);
-	if (k->f.flags >= 0)
+	if (k->claim)
+		switch_enter(c, k, d);
+	else
+		rsp_lower(c, (int32_t)k->size, d);
+	if (k->f.flags >= 0 && !k->claim)
 		rflags_save(c, k->f.flags, d);
 	for (int r = 0; r < NREG; r++) {
 		struct mem m = slot(k->f.slot[r]);
@@ -263,7 +279,7 @@ void frame_enter(struct code *c, const struct keep *k, uint64_t origin,
 			x86_store(c, 8, &m, r);
 	}
 	note_kept(c, k, d);
-	if (k->arith >= 0)
+	if (k->arith >= 0 && !k->claim)
 		arith_save(c, k->arith);
 	if (k->hit)
 		hit_fill(c, k);
@@ -285,5 +301,8 @@ void frame_leave(struct code *c, const struct keep *k, struct depths *d)
 	}
 	d->now.kept = NULL;
 	d->now.nkept = 0;
-	rsp_lower(c, -(int32_t)k->size, d);
+	if (k->claim)
+		switch_leave(c, k, d);
+	else
+		rsp_lower(c, -(int32_t)k->size, d);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* frame.h - what a trampoline keeps on the stack (private to patch/). */
+/* frame.h - what a trampoline keeps on the stack, and on which (private to
+ * patch/). */
 #ifndef BPFWELD_FRAME_H
 #define BPFWELD_FRAME_H
 
@@ -22,6 +23,9 @@ struct needs {
 	bool reads_ip;     /* programs read where it returns to */
 	uint32_t pops;     /* bytes that the ret takes off the stack */
 	bool stepped;      /* the red zone is stepped over already */
+	bool go;           /* no byte of the target's stack may be touched */
+	uint32_t dead;     /* REG_BITs that the target does not read again */
+	uint64_t claim;    /* go: the stub's weld_stack_claim */
 };
 
 struct keep {
@@ -32,7 +36,27 @@ struct keep {
 	int32_t arith;     /* slot of lahf and seto, or -1 */
 	bool hit;
 	bool origin;       /* f.ip is to be filled, past any pads */
+	/* Where the programs have a stack of their own (switch.c): */
+	uint64_t claim;    /* not 0 */
+	int8_t spare[3];   /* registers to get there by */
+	bool flags_first;  /* they are saved before the claim, in rax ... */
+	bool rax_first;    /* ... which is kept in the third */
+	size_t miss;       /* of the rel32 where there is none */
 };
+
+/* switch.c: can the registers that are dead at a site get a program to a stack of
+ * its own? */
+bool switch_can(uint32_t dead);
+void switch_lay_out(struct keep *k, const struct needs *n);
+/* To there, and back; the frame is below. */
+void switch_enter(struct code *c, struct keep *k, struct depths *d);
+void switch_leave(struct code *c, const struct keep *k, struct depths *d);
+/* There was no stack to be had: all is as it was.  Changes flags in between:
+ * first the way here, then the way on. */
+void switch_miss(struct code *c, const struct keep *k);
+void switch_missed(struct code *c, const struct keep *k);
+/* To the stub's weld_arm_go; only flags change. */
+void switch_arm(struct code *c, uint32_t dead, uint64_t arm);
 
 /* Registers that unwinders of the frame at `at` need. */
 uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at);
@@ -41,7 +65,7 @@ uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at);
 void frame_lay_out(struct keep *k, const struct needs *n, uint32_t entered,
 		   bool pads);
 /* `origin` is the stub's weld_origin; needed where k->origin is set. */
-void frame_enter(struct code *c, const struct keep *k, uint64_t origin,
+void frame_enter(struct code *c, struct keep *k, uint64_t origin,
 		 struct depths *d);
 void frame_leave(struct code *c, const struct keep *k, struct depths *d);
 /* The parts of struct hit that differ from program to program; uses rax. */

@@ -17,7 +17,8 @@
  * While the hop is executed, the stack is as it was at the site.  In padding
  * unwinders are told so.  The code of a function is described already, and its
  * description must be right for the hop as well: both have to be in the same
- * state, as most small functions are from their start to their end.
+ * state, as most small functions are from their start to their end.  Go's
+ * runtime cannot be told at all (site/go.c): nothing of this in Go code.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,8 @@ static bool is_free(const struct hops *h, uint64_t lo, uint64_t hi)
 {
 	size_t i = old_from(h, lo);
 
+	if (go_holds(h->pl->s->img, lo))
+		return false;
 	if (i < h->nold && h->pl->out->patch[i].at < hi)
 		return false;
 	for (i = h->nused; i-- > 0 && h->used[i].hi + FAR > lo;)

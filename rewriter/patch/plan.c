@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rewriter/patch/frame.h"
 #include "rewriter/patch/window.h"
 
 /* Whole instructions from p->at on are in p; does the tactic take them?  It
@@ -234,6 +235,14 @@ static void patch_add(const struct planner *pl, struct patch *p, size_t first,
 	o->patch[o->npatch++] = *p;
 }
 
+/* Go's programs run on stacks of their own. */
+static bool can_switch(const struct planner *pl, uint64_t at)
+{
+	struct live live = live_at(pl->s, func_around(pl->s, at), at);
+
+	return switch_can(ALL_REGS & ~live.regs);
+}
+
 /* want[first .. first+n) have their instruction in a patch's bytes. */
 static void join(struct placing *g, struct patch *to, size_t first, size_t n)
 {
@@ -261,6 +270,12 @@ static void place(struct placing *g, size_t first, size_t n)
 	const struct reason *why;
 
 	trace_begin(pl, first, n);
+	if (p.func->go && !can_switch(pl, at)) {
+		give_up(g, first, n,
+			WHY(pl, REASON_STACK,
+			    "no registers are free to get to another stack by"));
+		return;
+	}
 	if (last && at < last->at + last->len) {
 		join(g, last, first, n);
 		return;

@@ -12,7 +12,7 @@
  *
  *   cold:  call weld_cold            locked:  lock incq hits
  *          jne  run                           jmp  body
- *          jmp  next
+ *          jmp  next                 miss:    ...      Go: no stack, count it
  *
  * A gate is 0 until the region is mapped, and when its probe is switched off;
  * weld_cold tells the two apart, preserves every register, and finds the gate
@@ -150,6 +150,10 @@ int spot_prepare(struct tramp *t, struct spot *s)
 	n->returns = s->pt->kind == POINT_RETURN;
 	if (n->returns)
 		n->pops = pops_of(t, s);
+	n->go = t->p->func->go != NULL;
+	n->dead = ALL_REGS & ~(s->pt->live.regs | REG_BIT(RSP));
+	n->claim = n->go ? stub_symbol(t->env->code.stub, "weld_stack_claim")
+			 : 0;
 	for (uint32_t k = 0; k < nlink; k++)
 		n->reads |= ctx_regs(facts_of(t, s, k)->ctx_reads);
 	for (uint32_t k = 0; k < nlink; k++)
@@ -199,14 +203,19 @@ static void hit_count(struct tramp *t, const struct spot *s, uint32_t k)
 	cold->body = code_here(t->c);
 }
 
-static void hit_count_locked(struct tramp *t, const struct spot *s, uint32_t k)
+static void count_locked(struct tramp *t, const struct spot *s, uint32_t k,
+			 size_t what)
 {
 	static const uint8_t lock_incq[] = { 0xf0, 0x48, 0xff, 0x05 };
 
-	code_branch_land(t->c, s->cold[k].js);
 	code_bytes(t->c, lock_incq, sizeof(lock_incq));
-	code_rw32(t->c,
-		  count_rw(t, s, k) + offsetof(struct region_count, hits), 0);
+	code_rw32(t->c, count_rw(t, s, k) + what, 0);
+}
+
+static void hit_count_locked(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	code_branch_land(t->c, s->cold[k].js);
+	count_locked(t, s, k, offsetof(struct region_count, hits));
 	code_branch_to(t->c, COND_ALWAYS, s->cold[k].body);
 }
 
@@ -373,12 +382,14 @@ int spot_run(struct tramp *t, struct spot *s)
 		shared_run(t, s);
 		return 0;
 	}
+	s->enter = t->depths.now;
 	frame_enter(t->c, &s->keep, origin_symbol(t), &t->depths);
 	s->body = t->depths.now;
 	for (uint32_t k = 0; k < s->pt->nlink; k++)
 		if (program(t, s, k))
 			return -1;
 	frame_leave(t->c, &s->keep, &t->depths);
+	s->skip = code_here(t->c);
 	return 0;
 }
 
@@ -397,22 +408,49 @@ static bool push_follows(const struct tramp *t, const struct spot *s)
 }
 
 /* The way to weld_arm.  Its own frame lies below; without one, the red zone
- * has to be stepped over, which the other one takes back. */
-static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
+ * has to be stepped over, which the other one takes back.  Go has no stack for
+ * any of that. */
+static void call_cold(struct tramp *t, const struct spot *s)
 {
-	const struct cold *cold = &s->cold[k];
 	int32_t over = s->keep.size || push_follows(t, s) ? 0 : 128;
 
-	code_branch_land(t->c, cold->je);
 	if (over) /* a byte shorter than lea; the flags are free */
 		x86_alu_imm(t->c, 8, ALU_ADD, RSP, -over);
 	depth_change(&t->depths, t->c, over);
 	code_call(t->c, stub_symbol(t->env->code.stub,
 				    over ? "weld_cold_over" : "weld_cold"));
 	depth_change(&t->depths, t->c, -over);
+}
+
+static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
+{
+	const struct cold *cold = &s->cold[k];
+
+	code_branch_land(t->c, cold->je);
+	if (s->needs.go && !s->keep.size) {
+		switch_arm(t->c, s->needs.dead,
+			   stub_symbol(t->env->code.stub, "weld_arm_go"));
+		gate_test(t, s, k);
+	} else {
+		call_cold(t, s);
+	}
 	code_branch_to(t->c, COND_NE, cold->run);
 	code_branch_to(t->c, COND_ALWAYS, cold->next);
 	hit_count_locked(t, s, k);
+}
+
+/* There was no stack for the programs. */
+static void miss_path(struct tramp *t, struct spot *s)
+{
+	if (!s->keep.claim)
+		return;
+	t->depths.now = s->enter;
+	depth_note(&t->depths, t->c);
+	switch_miss(t->c, &s->keep);
+	for (uint32_t k = 0; k < s->pt->nlink; k++)
+		count_locked(t, s, k, offsetof(struct region_count, misses));
+	switch_missed(t->c, &s->keep);
+	code_jmp(t->c, s->skip);
 }
 
 void spot_cold(struct tramp *t, struct spot *s)
@@ -423,4 +461,5 @@ void spot_cold(struct tramp *t, struct spot *s)
 	depth_note(&t->depths, t->c);
 	for (uint32_t k = 0; k < s->pt->nlink; k++)
 		cold_path(t, s, k);
+	miss_path(t, s);
 }

@@ -12,7 +12,7 @@
  * A site costs 15 bytes then, and four of the table.  The body differs with
  * what cannot be found by the number: the cookie, what a ret takes off the
  * stack, whether the site called.  Sessions and USDT probes have all at the
- * site.
+ * site, and so has Go code, as its stack may not be used.
  */
 #include <stddef.h>
 
@@ -36,6 +36,7 @@ bool shared_wanted(const struct tramp *t, const struct spot *s)
 	const struct link *l = link_of(t, s);
 
 	return t->env->dense && s->pt->nlink == 1 && !l->session && !l->note &&
+	       !s->needs.go &&
 	       has_function_form(t, l->prog);
 }
 

@@ -27,7 +27,9 @@ struct spot {
 	struct keep keep;
 	struct regmap *map; /* per link of the point */
 	struct cold *cold;  /* likewise */
+	struct depth enter; /* before its frame is there */
 	struct depth body;  /* while its programs run */
+	uint64_t skip;      /* behind its frame */
 	size_t taken;       /* LEFT, conditionally: the branch to land */
 	uint64_t shared;    /* its body is there (shared.c); 0: here */
 };

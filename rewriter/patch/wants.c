@@ -13,8 +13,8 @@
  * behind it.  A branch to behind the endbr64 would then run programs that it
  * does not run under the kernel, so there must be none.
  *
- * Where the processor compares return addresses (a shadow stack), none is
- * exchanged, nor where exceptions could not find their way through a pad: in a
+ * Where the processor compares return addresses (a shadow stack) or Go's runtime
+ * reads them, none is exchanged, nor where exceptions could not find their way through a pad: in a
  * static program without a table of frame descriptions the unwinder knows only
  * those that the program was linked with.  Jumps out of a function are not
  * watched there, and are counted as such.
@@ -40,7 +40,8 @@ static bool may_exchange(const struct planner *pl)
 {
 	const struct image *img = pl->s->img;
 
-	return !img->shadow_stack && (img->eh_frame_hdr || !img->ncallsite);
+	return !img->shadow_stack && !img->go &&
+	       (img->eh_frame_hdr || !img->ncallsite);
 }
 
 bool group_fall_back(const struct planner *pl, struct group *g,
@@ -69,25 +70,49 @@ static void group_body(const struct planner *pl, struct group *g)
 					   g->body->why));
 }
 
+/* Why none of the group can be placed; NULL: nothing is known so far. */
+static const struct reason *group_refusal(const struct planner *pl,
+				 const struct link *l)
+{
+	const char *why = go_func_refusal(l->func);
+
+	if (l->func->copied)
+		return WHY(pl, REASON_COPIED, "V8 runs a copy of %s",
+			   l->func->name);
+	if (why)
+		return WHY(pl, REASON_GO, "Go's %s: %s", l->func->name, why);
+	if (l->session && l->func->go)
+		return WHY(pl, REASON_GO,
+			   "a goroutine's stack may move between a session's "
+			   "entry and its return");
+	return NULL;
+}
+
+/* Do two links of one function run at once? */
+static bool same_group(const struct link *x, const struct link *y)
+{
+	return x->addr == y->addr && x->when == y->when &&
+	       (!x->func->go || !x->session == !y->session);
+}
+
 void groups_make(struct planner *pl)
 {
 	const struct link *l = pl->links->link;
 	size_t n = pl->links->nlink, i, j;
+	const struct reason *why;
 
 	pl->group = arena_alloc(pl->a, (n + 1) * sizeof(*pl->group));
 	for (i = 0; i < n; i = j) {
 		struct group *g = &pl->group[pl->ngroup++];
 
-		for (j = i + 1; j < n && l[j].addr == l[i].addr &&
-				l[j].when == l[i].when;)
+		for (j = i + 1; j < n && same_group(&l[i], &l[j]);)
 			j++;
 		*g = (struct group){ .link = (uint32_t)i,
 				     .nlink = (uint32_t)(j - i),
 				     .when = l[i].when, .late = NO_LATE };
-		if (l[i].func->copied)
-			group_out(g, WHY(pl, REASON_COPIED,
-					 "V8 runs a copy of %s",
-					 l[i].func->name));
+		why = group_refusal(pl, &l[i]);
+		if (why)
+			group_out(g, why);
 		else if (g->when == WHEN_RETURNED)
 			group_body(pl, g);
 	}
@@ -134,6 +159,8 @@ static void want_site(struct planner *pl, struct group *g,
 	uint64_t site = link_of(pl, g)->addr, at;
 	const struct reason *why = site_begin(pl, site, &at);
 
+	if (pl->s->go_once && site == link_of(pl, g)->func->addr)
+		at = go_once(pl->s, link_of(pl, g)->func);
 	if (why)
 		group_out(g, why);
 	else

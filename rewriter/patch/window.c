@@ -98,6 +98,8 @@ static const struct reason *window_grow(const struct planner *pl,
 		return WHY(pl, REASON_DECODE, "no valid instruction at 0x%llx",
 			   HEX(at));
 	fixed = displace_refusal(b, in);
+	if (!fixed)
+		fixed = go_insn_refusal(pl->s, p->func, p->insn, p->ninsn);
 	if (fixed)
 		return WHY(pl, REASON_MOVE, "%s at 0x%llx cannot be moved",
 			   fixed, HEX(at));
@@ -126,10 +128,16 @@ const struct reason *window_read(const struct planner *pl, struct patch *p,
 /* Exception tables speak of calls by their return address, which stays the
  * original one; a boundary between call sites is nothing that is jumped to.
  * The interior of one instruction is entered by branches only; pointers and
- * stray bytes that seem to name it are accidents. */
-static bool harmless(const struct patch *p, enum target_why why)
+ * stray bytes that seem to name it are accidents.  So are pointers into Go's
+ * check of the stack, which its assembler puts before all that can be jumped
+ * to. */
+static bool harmless(const struct planner *pl, const struct patch *p,
+		     enum target_why why, uint64_t where)
 {
 	if (why == TARGET_CALLSITE)
+		return true;
+	if (why == TARGET_POINTER && p->func->go &&
+	    where < go_once(pl->s, p->func))
 		return true;
 	return p->ninsn == 1 && p->len == p->insn[0].len &&
 	       (why == TARGET_MAYBE || why == TARGET_POINTER);
@@ -142,7 +150,7 @@ const struct reason *window_prove(const struct planner *pl,
 	enum target_why why;
 
 	while ((why = target_in(pl->s, lo, hi, &where)) != TARGET_NONE) {
-		if (!harmless(p, why))
+		if (!harmless(pl, p, why, where))
 			return WHY(pl, REASON_TARGET + why,
 				   "jump target at 0x%llx inside the window "
 				   "(%s)",

@@ -63,6 +63,8 @@ enum reason_code {
 	REASON_RETURNS,
 	REASON_SHAPE,  /* attempts only: the code is not of the kind */
 	REASON_HOP,    /* likewise */
+	REASON_GO,     /* Go's runtime would not have it */
+	REASON_STACK,
 	REASON_TARGET, /* + enum target_why; there is none for its first */
 	REASON_COUNT = REASON_TARGET + TARGET_ENDBR + 1,
 };

@@ -15,7 +15,8 @@
  *
  * A jump out of a body leaves the function, and a ret returns from it, when the
  * stack pointer is at the return address again, says its frame description; or
- * height.c, where there is none or it is not to be believed.
+ * height.c, where there is none or it is not to be believed.  Compiled Go
+ * jumps indirectly to the cases of a switch only.
  */
 #include <stdlib.h>
 
@@ -185,12 +186,14 @@ static void part_add(const struct sites *s, struct body *b,
 	b->part[b->npart++] = (struct part){ f->addr, func_end(s, f) };
 }
 
-/* Inside, and not the entry? */
+/* Inside, and not the entry?  (Go goes there when a stack has grown: it is the
+ * same call.) */
 static bool stays(const struct body *b, uint64_t target)
 {
 	for (size_t i = 0; i < b->npart; i++)
 		if (target >= b->part[i].lo && target < b->part[i].hi)
-			return target != b->func->addr;
+			return target != b->func->addr ||
+			       is_compiled_go(b->func);
 	return false;
 }
 
@@ -221,6 +224,8 @@ static void tail_note(const struct sites *s, struct body *b,
 {
 	int32_t height = height_at(s, b, in->at);
 
+	if (kind == EXIT_IND && is_compiled_go(b->func))
+		return;
 	if (height == UNWIND_UNKNOWN && !image_fde(s->img, in->at))
 		b->why = "it jumps away and has no frame description";
 	else if (height == AT_RETURN)

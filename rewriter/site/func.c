@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* func.c - functions, from what the file says about them.
  *
- * Two sources are merged: frame descriptions, which even stripped binaries
- * keep, and symbols.  An FDE's size wins over a symbol's, because assembly
+ * Three sources are merged: frame descriptions, which even stripped binaries
+ * keep, symbols, and Go's function table, whose names come as symbols too.  The
+ * sizes in that one include the int3 behind a function, which are cut off.  An
+ * FDE's size wins over a symbol's, because assembly
  * often has no or wrong sizes.  Left out are FDEs of the PLT (one FDE covers
  * all its stubs).  A signal frame without a name begins one byte before the
  * code it is for and nobody calls it: it is marked a fragment.  So are FDEs
@@ -165,6 +167,42 @@ char *func_hex_name(struct arena *a, uint64_t addr)
 	return s;
 }
 
+static const struct go_func *go_func_at(const struct image *img, uint64_t addr)
+{
+	const struct go *g = img->go;
+	size_t lo = 0, hi = g ? g->nfunc : 0;
+
+	while (lo < hi) { /* the last that is not above addr */
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (g->func[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo && g->func[lo - 1].addr == addr && !g->func[lo - 1].foreign
+		       ? &g->func[lo - 1]
+		       : NULL;
+}
+
+/* The size without int3 behind the last instruction.  That may end in the same
+ * byte, when it is a short jump back by 52 bytes: then it takes decoding. */
+static uint64_t size_without_fill(const struct image *img, uint64_t addr,
+				  uint64_t size)
+{
+	const uint8_t *p = image_at(img, addr, size);
+	uint64_t n = size, pos = 0;
+	struct insn in;
+
+	while (p && n && p[n - 1] == 0xcc)
+		n--;
+	if (!p || !n || n == size || p[n - 1] != 0xeb)
+		return p && n ? n : size;
+	while (pos < n && insn_decode(p + pos, size - pos, addr + pos, &in))
+		pos += in.len;
+	return pos > n ? pos : n;
+}
+
 /* A size for f from what there is, within the segment's file part. */
 static uint64_t size_of(const struct image *img, const struct plts *plts,
 			const struct fde *fde, const struct symbol *best,
@@ -184,7 +222,10 @@ static uint64_t size_of(const struct image *img, const struct plts *plts,
 		if (fde && !in_plt(img, plts, fde->start))
 			size = fde->start + fde->size - f->addr;
 	}
-	return size < room ? size : room;
+	size = size < room ? size : room;
+	if (f->go && size == f->go->size)
+		size = size_without_fill(img, f->addr, size);
+	return size;
 }
 
 /* A cold part whose first landing pad has been moved off its start. */
@@ -212,6 +253,7 @@ static void func_fill(struct arena *a, const struct image *img,
 	const struct symbol *best =
 		best_name(&img->sym[f->sym], f->nsym, fde != NULL);
 
+	f->go = go_func_at(img, f->addr);
 	f->size = size_of(img, plts, fde, best, f);
 	f->named = best != NULL;
 	f->name = best ? best->name : func_hex_name(a, f->addr);

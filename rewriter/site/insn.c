@@ -6,7 +6,7 @@
  * decoder in its minimal mode, without operands: some 40 ns, and for common
  * instructions quick.c stands in.  Only liveness needs to know what one reads
  * and writes; insn_effects() decodes the operands, hidden ones too, at five
- * times the price.
+ * times the price; so does insn_touches(), for code that must not fault.
  *
  * The operand-size prefix on near branches is ignored, as Intel does; AMD
  * would take a 16-bit displacement, which no compiler emits.
@@ -332,6 +332,49 @@ bool insn_effects(const uint8_t *p, size_t len, struct effects *out)
 	if (z.mnemonic == ZYDIS_MNEMONIC_NOP)
 		out->reads = out->writes = 0;
 	flag_effect(&z, o, out);
+	return true;
+}
+
+/* Pushes, pops, calls and returns use the stack, which is there. */
+static void memory_touch(const ZydisDecodedInstruction *z,
+			 const ZydisDecodedOperand *o, struct touches *out)
+{
+	bool hidden = o->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN ||
+		      !(z->attributes & ZYDIS_ATTRIB_HAS_MODRM);
+
+	if (o->mem.type == ZYDIS_MEMOP_TYPE_AGEN)
+		return;
+	if (hidden) {
+		out->implicit |= gpr(o->mem.base) != RSP;
+		return;
+	}
+	out->memory = true;
+	out->tls = o->mem.segment == ZYDIS_REGISTER_FS ||
+		   o->mem.segment == ZYDIS_REGISTER_GS;
+	out->rip = o->mem.base == ZYDIS_REGISTER_RIP;
+	out->base = (int8_t)gpr(o->mem.base);
+	out->index = o->mem.index == ZYDIS_REGISTER_NONE ? -1 : 0;
+	if (out->index == 0) /* a vector of indices counts as one */
+		out->index = gpr(o->mem.index) < 0 ? 0
+						   : (int8_t)gpr(o->mem.index);
+	out->disp = (int32_t)o->mem.disp.value;
+}
+
+bool insn_touches(const uint8_t *p, size_t len, struct touches *out)
+{
+	ZydisDecodedInstruction z;
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+
+	*out = (struct touches){ .base = -1, .index = -1 };
+	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full, p, len, &z, o)))
+		return false;
+	out->divides = z.mnemonic == ZYDIS_MNEMONIC_DIV ||
+		       z.mnemonic == ZYDIS_MNEMONIC_IDIV;
+	for (int i = 0; i < z.operand_count; i++)
+		if (o[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    z.mnemonic != ZYDIS_MNEMONIC_NOP &&
+		    z.meta.category != ZYDIS_CATEGORY_PREFETCH)
+			memory_touch(&z, &o[i], out);
 	return true;
 }
 

@@ -71,6 +71,17 @@ enum stack_use { STACK_OTHER, STACK_PUSH_POP, STACK_ADD_SUB };
 enum stack_use insn_stack(const uint8_t *p, const struct insn *in,
 			  int32_t *by);
 
+/* Why an instruction might fault; filled by insn_touches() only. */
+struct touches {
+	bool memory;       /* it reads or writes the operand described below */
+	bool implicit;     /* string instructions and the like: anywhere */
+	bool divides;
+	bool tls;          /* fs or gs */
+	bool rip;
+	int8_t base, index; /* registers, or -1 */
+	int32_t disp;
+};
+bool insn_touches(const uint8_t *p, size_t len, struct touches *out);
 /* Text of one instruction for people ("mov %rsp, %rbp"). */
 void insn_print(const uint8_t *p, size_t len, uint64_t at, char *buf,
 		size_t size);

@@ -18,7 +18,10 @@
  *
  * All registers at calls and returns, not only those that the ABI keeps: gcc
  * -fipa-ra lets a caller rely on what it knows its callee leaves alone, and
- * assembly passes arguments anywhere.  A jump to a fragment (.cold) of a
+ * assembly passes arguments anywhere.  Compiled Go is different: a call of other
+ * compiled Go and a return read neither r12, r13 nor r15, nor is anything in
+ * them at an entry or behind its check of the stack; only its runtime's
+ * assembly keeps registers (write barriers).  A jump to a fragment (.cold) of a
  * function stays inside.  The stack pointer is always live.
  */
 #include "rewriter/site/targets.h"
@@ -45,11 +48,15 @@ struct walk {
 	uint32_t live;
 };
 
+enum { GO_SCRATCH = REG_BIT(R12) | REG_BIT(R13) | REG_BIT(R15) };
+
 static void block_add(struct walk *w, uint64_t at, uint32_t written)
 {
 	const struct func *g;
 	size_t i;
 
+	if (at == w->f->addr && go_is_callable(w->s, w->f))
+		written |= GO_SCRATCH;
 	if (at - w->f->addr >= func_end(w->s, w->f) - w->f->addr) {
 		g = func_around(w->s, at);
 		if (!g || !g->fragment) {
@@ -77,6 +84,28 @@ static bool own(const struct walk *w, uint64_t at)
 	return at > w->f->addr && at < func_end(w->s, w->f);
 }
 
+/* Of the assembly that compiled Go calls, what does not come back, or to the
+ * function's entry. */
+static bool keeps_nothing(const struct func *f)
+{
+	return is_compiled_go(f) ||
+	       (f && f->go && (!strncmp(f->name, "runtime.morestack", 17) ||
+			       !strncmp(f->name, "runtime.panic", 13)));
+}
+
+/* What a call or a return of this function reads. */
+static uint32_t read_outside(const struct walk *w, const struct insn *in)
+{
+	if (own(w, in->target) && in->flow == FLOW_CALL)
+		return EVERYTHING;
+	if (in->flow == FLOW_RET && go_is_callable(w->s, w->f))
+		return ALL_REGS & ~GO_SCRATCH;
+	if (!is_compiled_go(w->f) || (in->flow == FLOW_CALL &&
+				      !keeps_nothing(func_at(w->s, in->target))))
+		return ALL_REGS;
+	return ALL_REGS & ~GO_SCRATCH;
+}
+
 /* One instruction.  True: the path goes on behind it. */
 static bool step(struct walk *w, const struct insn *in,
 		 const struct effects *fx, uint32_t *written)
@@ -98,12 +127,9 @@ static bool step(struct walk *w, const struct insn *in,
 		block_add(w, in->target, *written);
 		return false;
 	case FLOW_CALL:
-		w->live |= (own(w, in->target) ? EVERYTHING : ALL_REGS) &
-			   ~before;
-		return false;
 	case FLOW_CALL_IND:
 	case FLOW_RET:
-		w->live |= ALL_REGS & ~before;
+		w->live |= read_outside(w, in) & ~before;
 		return false;
 	default:
 		w->live |= EVERYTHING & ~before;
@@ -159,5 +185,7 @@ struct live live_at(const struct sites *s, const struct func *f, uint64_t at)
 			block_walk(&w, w.block[i]);
 		}
 	}
+	if (s->go_once && is_compiled_go(f) && at == go_once(s, f))
+		w.live &= ~(uint32_t)GO_SCRATCH;
 	return (struct live){ w.live & ALL_REGS, (w.live & FLAGS) != 0 };
 }

@@ -38,6 +38,8 @@ struct settle {
 	size_t ngap;
 	uint64_t *stray; /* addresses to be decoded from; grows on the way */
 	size_t nstray, walked;
+	const struct func *f; /* being decoded: Go has no code addresses in
+				 immediates */
 	enum { LINEAR, SURE, UNSURE } pass;
 };
 
@@ -95,7 +97,7 @@ static void note(struct settle *c, struct span *in, const struct insn *x)
 		m[i] |= MARK_SEEN;
 	if (x->rel_off)
 		branch_to(c, x->target);
-	if (c->s->img->type == ET_EXEC)
+	if (c->s->img->type == ET_EXEC && !is_compiled_go(c->f))
 		immediates(c, in, x);
 }
 
@@ -192,6 +194,7 @@ static void span_extents(struct settle *c, struct span *in)
 		if (!f->size || f->addr < in->lo || f->addr >= in->hi)
 			continue;
 		end = end < in->hi ? end : in->hi;
+		c->f = f;
 		if (f->addr < pr.done) {
 			nested(c, in, &pr, f->addr, end);
 			continue;
@@ -210,6 +213,7 @@ static void stray_walk(struct settle *c, uint64_t addr)
 	struct span *in = span_of(c->t, addr);
 	struct insn x;
 
+	c->f = func_around(c->s, addr);
 	while (in && addr < in->hi && !(in->mark[addr - in->lo] & MARK_START) &&
 	       decode(in, addr, in->hi, &x)) {
 		note(c, in, &x);

@@ -4,7 +4,8 @@
  * In:   the image.
  * Out:  functions sorted by address, and an oracle for the window proof.
  * Then: a function's extent is what FDEs and symbols say; a function that only
- *       an FDE names is called fn_HEXADDR; nothing here is guessed.
+ *       an FDE names is called fn_HEXADDR; nothing here is guessed.  Go's
+ *       functions are those of its table, whatever symbols there are.
  * The expensive parts (disassembling everything) run on first need.
  */
 #ifndef BPFWELD_SITE_H
@@ -28,12 +29,14 @@ struct func {
 				 nobody asked to have patched */
 	bool copied;          /* V8's embedded builtins, which it copies to
 				 another address to run them there */
+	const struct go_func *go; /* in Go's function table: Go code, or NULL */
 };
 
 struct sites {
 	const struct image *img;
 	struct func *func;    /* sorted by addr, unique addresses */
 	size_t nfunc;
+	bool go_once;         /* entry probes of Go functions count calls */
 	struct targets *targets; /* opaque; see target_in() */
 };
 
@@ -113,10 +116,25 @@ struct body {
 };
 void body_find(const struct sites *s, const struct func *f, struct body *out);
 
+/* go.c: do Go's tables claim the address, be it padding? */
+bool go_holds(const struct image *img, uint64_t addr);
+/* Is it called as Go calls functions: nothing in r12, r13 and r15, neither when
+ * it is entered nor when it returns? */
+bool go_is_callable(const struct sites *s, const struct func *f);
+/* Why no probe may stand in the function; NULL: one may. */
+const char *go_func_refusal(const struct func *f);
+/* Where a probe of the entry is hit once a call, though the function be entered
+ * again when its stack has grown: behind the check of the stack. */
+uint64_t go_once(const struct sites *s, const struct func *f);
+/* Why insn[n] may not be moved elsewhere, with the n before it, which are moved
+ * as well; NULL: it may.  Other than Go code may. */
+const char *go_insn_refusal(const struct sites *s, const struct func *f,
+			    const struct insn *insn, unsigned n);
+
 /* Which registers and flags may be read before they are written when
  * execution continues at `at` in function f.  Follows the code within f and
  * its fragments; whatever leaves it (calls, returns, indirect jumps) reads all
- * registers.  Flags are dead at calls and returns, as the ABI has it, and live
+ * registers, but where Go calls Go.  Flags are dead at calls and returns, as the ABI has it, and live
  * at any other exit. */
 struct live {
 	uint32_t regs;  /* REG_BITs; RSP always */

@@ -106,6 +106,11 @@ void targets_tables(const struct sites *s);
 /* settle.c */
 void targets_settle(const struct sites *s);
 
+static inline bool is_compiled_go(const struct func *f)
+{
+	return f && f->go && !f->go->assembly;
+}
+
 static inline void mark_addr(const struct targets *t, uint64_t addr,
 			     uint8_t flag)
 {

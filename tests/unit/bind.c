@@ -20,7 +20,7 @@
 
 enum {
 	BASE = 0x1000,
-	SIZE = 0x80
+	SIZE = 0x90
 };
 
 #define SYM(n, v, at, t, b, from_, hidden)                                     \
@@ -40,6 +40,7 @@ static struct symbol symbols[] = {
 	SYM("other",   NULL,  0x1040, STT_FUNC, STB_GLOBAL, SYM_SYMTAB, false),
 	SYM("strong.cold", NULL, 0x1060, STT_FUNC, STB_LOCAL, SYM_SYMTAB, false),
 	SYM("chosen",  NULL,  0x1070, STT_GNU_IFUNC, STB_GLOBAL, SYM_DYNSYM, false),
+	SYM("m.(*T).f", NULL, 0x1080, STT_FUNC, STB_LOCAL, SYM_GO, false),
 };
 #define FUNC(a, n, v, first, count, part, known)                           \
 	{ .addr = a, .size = 16, .name = n, .version = v, .sym = first,    \
@@ -53,6 +54,7 @@ static struct func funcs[] = {
 	FUNC(0x1050, "fn_1050", NULL, 7, 0, false, false),
 	FUNC(0x1060, "strong.cold", NULL, 7, 1, true, true),
 	FUNC(0x1070, "chosen", NULL, 8, 1, false, true),
+	FUNC(0x1080, "m.(*T).f", NULL, 9, 1, false, true),
 };
 // clang-format on
 
@@ -139,6 +141,10 @@ static void names(void **state)
 	goes_to("p=uprobe:fn_1050", 0x1050);
 	goes_to("p=uprobe:strong.cold", 0x1060);
 	goes_to("p=uprobe:0x1014", 0x1014);
+	goes_to("p=uprobe:m.(*T).f", 0x1080);
+	goes_to("p=uprobe:m.(*T).f+8", 0x1088);
+	goes_to("p=uprobe:m.(?T).f", 0x1080);
+	fails("p=uprobe:m.(?T).f+8", "a pattern takes no offset");
 	goes_to("p=uprobe:glibc_f@V_1", 0x1030);
 	goes_to("p=uprobe:glibc_f@@V_2", 0x1040);
 	goes_to("p=uprobe:glibc_f", 0x1040); /* the default version */
@@ -174,7 +180,7 @@ static void globs(void **state)
 		assert_int_equal(links.link[i].addr, want[i]);
 	/* all but the fragment and the IFUNC; every address once */
 	assert_int_equal(bind_opt("p=uprobe:*"), 0);
-	assert_int_equal(links.nlink, 6);
+	assert_int_equal(links.nlink, 7);
 	goes_to("p=uprobe:ot*r", 0x1040); /* an alias */
 	goes_to("p=uprobe:fn_*", 0x1050);
 }
@@ -212,6 +218,10 @@ static void section_binary(void **state)
 	for (i = 0; i < sizeof(ours) / sizeof(*ours); i++)
 		if (bind(ours[i], NULL, 0) || links.link[0].addr != 0x1000)
 			fail_msg("%s: %s", ours[i], err.what);
+	assert_int_equal(bind("uprobe/libapp.so.1:m.(*T).f+8", NULL, 0), 0);
+	assert_int_equal(links.link[0].addr, 0x1088);
+	assert_int_equal(bind("uprobe/libapp.so.1:stron*", NULL, 0), -1);
+	assert_non_null(strstr(err.what, "only uprobe.multi and -p take a"));
 	assert_int_equal(bind("uprobe/libc.so.6:strong", NULL, 0), -1);
 	assert_int_equal(links.nskipped, 1);
 	assert_non_null(strstr(err.what, "'p' is for libc.so.6"));

@@ -44,6 +44,7 @@ static const struct {
 	{ "usdt/app:p:n",              "app",            "p:n",   NULL,    0,     false },
 	{ "usdt.s//bin/app:p:n__x",    "/bin/app",       "p:n__x", NULL,   0,     false },
 	{ "usdt/libc.so.6:p:n*",       "libc.so.6",      "p:n*",  NULL,    0,     true },
+	{ "uprobe/app:m.(*T).f+4",     "app",            "m.(*T).f", NULL, 4,     true },
 };
 
 static const struct {
@@ -52,9 +53,7 @@ static const struct {
 } bad_secs[] = {
 	{ "uprobe/main",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "uprobe/app:",             "not TYPE/BINARY:FUNCTION", ERR_FAILED },
-	{ "uprobe/app:f*",           "only uprobe.multi and -p", ERR_FAILED },
 	{ "uretprobe/app:f+4",       "a return probe takes no offset", ERR_FAILED },
-	{ "uretprobe/app:f*",        "only uprobe.multi and -p", ERR_FAILED },
 	{ "uprobe.session/app",      "not TYPE/BINARY:FUNCTION", ERR_FAILED },
 	{ "usdt/app:p",              "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
 	{ "usdt/app:p:",             "not usdt/BINARY:PROVIDER:NAME", ERR_FAILED },
@@ -84,6 +83,7 @@ static const struct {
 	{ "uprobe:app:main",          "app",  "main",  NULL,    0,        0,    0,     false },
 	{ "uprobe:/bin/app:f+1",      "/bin/app", "f", NULL,    0,        1,    0,     false },
 	{ "uprobe:f*",                NULL,   "f*",    NULL,    0,        0,    0,     true },
+	{ "uprobe:m.(*T).f+4",        NULL,   "m.(*T).f", NULL, 0,        4,    0,     true },
 	{ "uprobe:f,cookie=7",        NULL,   "f",     NULL,    0,        0,    7,     false },
 	{ "uprobe:0x10,cookie=0xff",  NULL,   NULL,    NULL,    0x10,     0,    255,   false },
 	{ "uprobe:0xyz",              NULL,   "0xyz",  NULL,    0,        0,    0,     false },
@@ -101,7 +101,6 @@ static const struct {
 	{ ":main",             "is not a probe",        ERR_USAGE },
 	{ "uprobe:",           "names no function",     ERR_USAGE },
 	{ "kprobe:f",          "unknown kind of probe", ERR_USAGE },
-	{ "uprobe:f*+4",       "takes no offset",       ERR_USAGE },
 	{ "uprobe:f,cookie=x", "is not a cookie",       ERR_USAGE },
 	{ "uretprobe:f+4",     "takes no offset",       ERR_USAGE },
 	{ "usdt:n",            "is not usdt:PROVIDER:NAME", ERR_USAGE },
