@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* How control leaves a function, and whether one can tell: by jumps where the
- * frame description follows the stack, and into its own next part.
+ * frame description follows the stack, and into its own next part.  Where the
+ * stack is counted, it is as this program's frame descriptions say.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rewriter/site/site.h" /* before cmocka, which has a macro fail() */
+#include "elf/unwind.h"
+#include "rewriter/site/targets.h" /* before cmocka, which has a macro fail() */
 
 #include <cmocka.h>
 
@@ -123,9 +125,60 @@ static void leaves(void **state)
 	}
 }
 
+/* Does it leave f by a ret or a direct jump? */
+static bool leaves_by(const struct insn *in, const struct func *f)
+{
+	return in->flow == FLOW_RET ||
+	       (in->flow == FLOW_JMP && in->target - f->addr >= f->size);
+}
+
+static void counted_as_described(void **state)
+{
+	struct arena a = { 0 };
+	struct image img;
+	struct sites s;
+	struct insn in;
+	struct err e;
+	size_t known = 0, all = 0;
+
+	(void)state;
+	assert_int_equal(image_read(&a, "/proc/self/exe", &img, &e), 0);
+	assert_int_equal(sites_find(&a, &img, &s, &e), 0);
+	for (size_t i = 0; i < s.nfunc; i++) {
+		const struct func *f = &s.func[i];
+		const struct fde *fde = image_fde(&img, f->addr);
+
+		if (f->fragment || !fde || fde->start != f->addr ||
+		    fde->size != f->size)
+			continue;
+		for (uint64_t at = f->addr; at < f->addr + f->size;
+		     at += in.len) {
+			int32_t got = stack_height(&s, f, at);
+
+			assert_true(insn_decode(image_at(&img, at, 1), 15, at,
+						&in));
+			all += leaves_by(&in, f);
+			if (!leaves_by(&in, f) || got == UNWIND_UNKNOWN)
+				continue;
+			known++;
+			if (got != unwind_height(fde, at))
+				fail_msg("%s+0x%llx: %d", f->name,
+					 (unsigned long long)(at - f->addr),
+					 got);
+		}
+	}
+	print_message("%zu of %zu ways out\n", known, all);
+	assert_true(all > 100 && known > all * 3 / 4);
+	image_close(&img);
+	arena_free(&a);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(leaves) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(leaves),
+		cmocka_unit_test(counted_as_described),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -453,6 +453,53 @@ static void found_by_calls(void **state)
 	arena_free(&a);
 }
 
+/* This program, without descriptions and with one symbol in four: what calls
+ * lead to are functions, and no code that is found is out of step. */
+static void found_in_this_program(void **state)
+{
+	struct arena a = { 0 };
+	struct image whole, part;
+	struct sites s, t;
+	uint64_t before, after;
+	struct insn in;
+	struct err e;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(image_read(&a, "/proc/self/exe", &whole, &e), 0);
+	part = whole;
+	part.nfde = part.nsym = 0;
+	part.sym = arena_alloc(&a, whole.nsym * sizeof(*part.sym));
+	for (size_t i = 0; i < whole.nsym; i++)
+		if (whole.sym[i].type == STT_FUNC && whole.sym[i].size &&
+		    whole.sym[i].addr / 16 % 4 == 0)
+			part.sym[part.nsym++] = whole.sym[i];
+	assert_int_equal(sites_find(&a, &whole, &s, &e), 0);
+	assert_int_equal(sites_find(&a, &part, &t, &e), 0);
+	for (size_t i = 0; i < t.nfunc; i++) {
+		const struct func *f = &t.func[i];
+
+		if (f->named)
+			continue;
+		n++;
+		if (!f->fragment && func_around(&s, f->addr) &&
+		    !func_at(&s, f->addr))
+			fail_msg("%s is no function", f->name);
+		for (uint64_t at = f->addr; at < f->addr + f->size;
+		     at += in.len) {
+			assert_true(insn_decode(image_at(&part, at, 1), 15, at,
+						&in));
+			if (!in.nop && code_boundary(&s, at, &before,
+						     &after) == 0)
+				fail_msg("0x%llx in %s is out of step",
+					 (unsigned long long)at, f->name);
+		}
+	}
+	assert_true(n > 50);
+	image_close(&whole);
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +512,7 @@ int main(void)
 		cmocka_unit_test(cold_parts),
 		cmocka_unit_test(real_program),
 		cmocka_unit_test(found_by_calls),
+		cmocka_unit_test(found_in_this_program),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
