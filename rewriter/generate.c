@@ -153,11 +153,14 @@ static struct code_env code_env(struct weld *w)
 }
 
 /* A program that stands at many sites is inlined only while it is small: the
- * copies would cost more in cache misses than a call does. */
-enum { INLINE_ALWAYS = 256, INLINE_TOTAL = 64 << 10 };
+ * copies would cost more in cache misses than a call does.  At very many, also
+ * what it takes to call from there is too large. */
+enum { INLINE_ALWAYS = 256, INLINE_TOTAL = 64 << 10, INLINE_DENSE = 128 };
 
 static bool inline_pays(const struct facts *f, size_t sites)
 {
+	if (sites > DENSE_SITES)
+		return f->size <= INLINE_DENSE && !f->calls && !f->ctx_escapes;
 	return f->size <= INLINE_ALWAYS || f->size * sites <= INLINE_TOTAL;
 }
 

@@ -59,16 +59,14 @@ static void symbol_add(struct weld *w, struct new_symbol s)
 	w->edits.sym = v;
 }
 
-/* Small ones are left as they are, for those who read it as it lies there. */
-enum { COMPRESSED_FROM = 64 << 10 };
-
+/* Left as it is where it is small, for those who read it as it lies there. */
 static void debug_frame_section(struct weld *w)
 {
 	struct new_section s = { .name = ".debug_frame", .in = NOT_LOADED,
 				 .type = SHT_PROGBITS, .align = 8,
 				 .content = w->debug_frame };
 
-	if (s.content.n >= COMPRESSED_FROM) {
+	if (w->dense) {
 		s.content = deflate_bytes(&w->arena, s.content, s.align);
 		s.compressed = true;
 	}
