@@ -110,7 +110,8 @@ static void flush(struct writer *w, uint32_t at)
 static bool put_done(struct writer *w, const struct frame_desc *d,
 		     uint32_t from, uint32_t to)
 {
-	bool same = w->said.reg == w->r.now.reg && w->said.offset == w->r.now.offset;
+	bool same = w->said.reg == w->r.now.reg &&
+		    w->said.offset == w->r.now.offset;
 
 	if (!d->of || from == to)
 		return true;

@@ -4,7 +4,7 @@
  *
  *   trampoline:  lea  -128(%rsp), %rsp      body:  save everything
  *                push $probe                       gate, count: by the number
- *                call body            -->          ip, from a table by the number
+ *                call body            -->          ip: a table, by the number
  *                displaced instruction             call the program
  *                ...                  <--          bring everything back
  *                                                  ret  $136
@@ -40,7 +40,7 @@ bool shared_wanted(const struct tramp *t, const struct spot *s)
 	       has_function_form(t, l->prog);
 }
 
-/* --- the table -------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------- */
 
 /* How many entries the table needs: 0 where no program would look there. */
 static uint32_t table_size(const struct tramp *t)
@@ -85,7 +85,7 @@ int shared_table(struct tramp *t, struct bodies *b)
 	return 0;
 }
 
-/* --- the body ---------------------------------------------------------------- */
+/* --- the body ------------------------------------------------------------ */
 
 static void number_load(struct tramp *t, const struct spot *s)
 {
@@ -241,7 +241,7 @@ int shared_body(struct tramp *t, struct spot *s)
 	return 0;
 }
 
-/* --- what stands at the site -------------------------------------------------- */
+/* --- what stands at the site ---------------------------------------------- */
 
 void shared_run(struct tramp *t, const struct spot *s)
 {
