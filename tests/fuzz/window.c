@@ -169,10 +169,10 @@ static bool unmeant(const struct made *m, const struct sites *s, uint64_t to)
 		    starts_in(&m->img, at + 1, at + in.len))
 			return false;
 		inside |= to > at && to < at + in.len;
-		if (after && !in.nop && in.flow != FLOW_TRAP && !one(s, at))
+		after = after && !one(s, at); /* what leads to a nop counts */
+		if (after && !in.nop && in.flow != FLOW_TRAP)
 			return false;
-		after = ends(&in) ||
-			(after && (in.nop || in.flow == FLOW_TRAP));
+		after = after || ends(&in);
 		for (uint64_t from = f->addr; from < end; from += b.len) {
 			if (!decode(m, from, &b))
 				return false;
