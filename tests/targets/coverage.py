@@ -105,7 +105,8 @@ def sample(check, maps, n, what):
     placed = {p["returns"]: set() for p in probes}
     for p in probes:
         if p["placed"] and not (p["returns"] and (
-                not p["places"] or NOT_RETURNING.search(p["function"]))):
+                not p["places"] or p.get("jumps_not_watched") or
+                NOT_RETURNING.search(p["function"]))):
             placed[p["returns"]].add(int(p["address"], 16))
     total_of = collections.Counter()
     at = addresses(hits, [int(p["address"], 16) for p in probes])
