@@ -12,6 +12,7 @@
 # exit status.  And of some functions that it reached, as many as the kernel can
 # bear, the counts, as the kernel has them.
 #   SHORT=1: short workloads, small samples; as in the suite.
+#   TABLE=1: nothing is run.
 cd "$(dirname "$0")/.."
 export SOURCE=$PWD
 . tests/common.sh
@@ -97,7 +98,8 @@ cover() {
 	"$W" check -j "$file" "${both[@]}" >"$t/check"
 	printf '%-10s ' "$name"
 	"$W" list -j "$file" >"$t/functions"
-	$arith row "$t/check" "$(syscalls)" "$t/functions" "$(rets)"
+	$arith row "$t/check" "$(syscalls)" "$t/functions" "$(rets)" "$floors" ||
+		die "$name"
 	[ -z "${TABLE-}" ] || return 0
 	unchanged
 	counted

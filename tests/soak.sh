@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 # soak.sh [TARGET...] - the long runs: all function entries of each development
 # target welded at once, under its whole workload, and judged by the kernel; the
-# suite's random tests with more seeds; the hash model one level deeper.  About
-# an hour and a half on two cores.  With TARGETs, only theirs.
+# coverage table over programs of every kind; every way out of a function, by
+# every compiler; the suite's random tests with more seeds; the hash model one
+# level deeper.  About two hours on two cores.  With TARGETs, only theirs.
 cd "$(dirname "$0")/.."
 export SOURCE=$PWD BUILD=${BUILD:-$PWD/build/release}
 SEEDS=${SEEDS:-20}
@@ -24,6 +25,7 @@ done
 [ $# = 0 ] || exit 0
 
 bash tests/scale.sh || [ $? = 77 ]
+bash tests/coverage.sh
 bash tests/diff/usdt_real.sh all
 bash tests/diff/returns.sh all
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """coverage.py - the arithmetic of tests/coverage.sh.
 
-row CHECK SYSCALLS LIST RETS
+row CHECK SYSCALLS LIST RETS FLOORS
                            a line of the table: CHECK and SYSCALLS are what
                            `check -j` says of all entries and returns, and of all
                            syscall instructions; RETS has the addresses of
-                           rets, of which those count that are in functions
+                           rets, of which those count that are in functions.
+                           Fails below FLOORS, "ENTRIES/RETS" in percent, where a
+                           syscall has no probe, and where a trap would be used
 sample CHECK MAPS N WHAT   -p options for N functions that were hit: few enough
                            for the kernel; for their returns, too, or for
                            "entries" only.  MAPS is `map dump -j` of both maps
@@ -42,7 +44,7 @@ def rets_in(functions, rets):
     return n
 
 
-def row(check, syscalls, functions, rets):
+def row(check, syscalls, functions, rets, floors):
     rets = rets_in(functions, rets)
     probes = load(check)["probes"]
     entries = [p for p in probes if not p["returns"]]
@@ -67,6 +69,11 @@ def row(check, syscalls, functions, rets):
           f"{'traps!' if tactics['trap'] else 'no trap'} ",
           ", ".join(f"{v} {k}" for k, v in tactics.most_common()) +
           f"; {kinds['left']} jumps and {kinds['entered']} entries exchange")
+    least = [float(x) for x in floors.split("/")]
+    if 100 * placed < least[0] * len(entries) or \
+            100 * len(at) < least[1] * rets or n < len(calls) or \
+            tactics["trap"]:
+        sys.exit(f"less than {floors} percent, or a syscall without a probe")
 
 
 def counts(maps):
