@@ -29,6 +29,7 @@ cat > $t/target.c <<'EOF'
 #endif
 uint8_t weld_region[SIZE] __attribute__((aligned(4096)));
 uint8_t weld_returns[64];
+uint8_t weld_stacks[4096];
 uint64_t weld_own[512] __attribute__((aligned(4096)));
 const struct {
 	struct weld_info w;

@@ -236,6 +236,7 @@ static void the_object_is_position_independent(void **state)
 					       "weld_info",
 					       "weld_region",
 					       "weld_returns",
+					       "weld_stacks",
 					       "weld_own",
 					       "weld_orig_entry",
 					       "weld_orig_init" };
