@@ -371,9 +371,38 @@ static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
 					 : NULL;
 }
 
-void body_find(const struct sites *s, const struct func *f, struct body *out)
+/* Does the program begin with it?  What the kernel, or ld.so, leaves at the
+ * stack pointer there is the number of arguments.  So it is where the entry
+ * point jumps to. */
+static bool begins_program(const struct sites *s, const struct func *f)
+{
+	enum { LONG = 64 };
+	uint64_t at = s->img->entry;
+	struct insn in;
+
+	for (int i = 0; at && i < LONG; i++) {
+		if (at == f->addr)
+			return true;
+		if (!decode(s, at, UINT64_MAX, &in) ||
+		    (in.flow != FLOW_NEXT && in.flow != FLOW_JMP &&
+		     in.flow != FLOW_CALL && in.flow != FLOW_CALL_IND))
+			return false;
+		at = in.flow == FLOW_JMP ? in.target : at + in.len;
+	}
+	return false;
+}
+
+static bool is_called(const struct sites *s, const struct func *f)
 {
 	const struct fde *fde = image_fde(s->img, f->addr);
+
+	return !(fde && fde->start == f->addr &&
+		 unwind_height(fde, f->addr) != AT_RETURN) &&
+	       !begins_program(s, f);
+}
+
+void body_find(const struct sites *s, const struct func *f, struct body *out)
+{
 	struct targets *t = s->targets;
 	uint32_t self = index_of(s, f);
 
@@ -393,8 +422,7 @@ void body_find(const struct sites *s, const struct func *f, struct body *out)
 		if (why && !out->why)
 			out->why = why;
 	}
-	if (fde && fde->start == f->addr &&
-	    unwind_height(fde, f->addr) != AT_RETURN) {
+	if (!is_called(s, f)) {
 		out->uncalled = true;
 		out->why = "it is not entered by a call";
 	}

@@ -47,3 +47,42 @@ rm -f $t/region
 $W weld $t/s $O/count.bpf.o -o $t/s.weld -p count=uprobe:0x$at
 $t/s.weld >/dev/null
 $W map lookup $t/s.weld calls 0 | grep -qw 1000
+
+# What the program begins with is not called: what lies on the stack there is
+# argc, not a return address, and the program gets to see it.
+cat > $t/argc.S <<'S'
+	.macro func name
+	.skip 16, 0x90
+	.globl \name
+	.type \name, @function
+\name:
+	.endm
+	func _start
+	xor %ebp, %ebp
+	jmp begin
+	func begin
+	call add
+	jmp finish
+	func finish
+	mov (%rsp), %rdi
+	add %rax, %rdi
+	mov $60, %eax
+	jmp leave
+	func leave
+	syscall
+	func add
+	mov $40, %eax
+	jmp last
+	func last
+	ret
+S
+$CC -nostdlib -static -o $t/argc $t/argc.S
+$W weld -v $t/argc $O/count.bpf.o -o $t/argc.weld \
+	-p 'count=uretprobe:*' > $t/log 2>&1
+status=0
+$t/argc.weld a b c || status=$?
+[ $status = 44 ] || die "argc: exit status $status: $(cat $t/log)"
+for name in _start begin finish; do
+	grep -q "$name+0x0 is not placed: .* not entered by a call" $t/log ||
+		die "argc: $(cat $t/log)"
+done
