@@ -109,13 +109,17 @@ coverage() {
 # other.  A hit that is lost or counted twice differs in the same direction
 # whenever one looks.  So a difference counts when each of five diffs has it.
 judge() {
-	local try status=0
+	judge_command "$name" "$file" "${every[@]}" "$@" -- \
+		env "LD_PRELOAD=$t/steady.so" \
+		bash "$S/$workload.sh" "$t/w" "${times:-1}"
+}
+
+# judge_command NAME ARGS...: `bpfweld diff ARGS...` in this way
+judge_command() {
+	local name=$1 try status=0; shift
 	for try in 1 2 3 4 5; do
 		status=0
-		$W diff -v "$file" "${every[@]}" "$@" -- \
-			env "LD_PRELOAD=$t/steady.so" \
-			bash "$S/$workload.sh" "$t/w" "${times:-1}" \
-			>"$t/diff" 2>"$t/diff.err" || status=$?
+		$W diff -v "$@" >"$t/diff" 2>"$t/diff.err" || status=$?
 		echo "$name: $(tail -1 "$t/diff")"
 		case $status in
 		0) return ;;
