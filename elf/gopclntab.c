@@ -226,6 +226,19 @@ static const char *file_of(struct reader *r, const uint8_t *rec)
 	return string_at(r, off);
 }
 
+/* The tables behind a record: as many as `npcdata`, 8 behind pcfile, says. */
+static void pc_tables(const struct reader *r, const uint8_t *rec,
+		      struct go_func *f)
+{
+	enum { SP = 4, NPCDATA = 8, IDS = 4 }; /* around pcfile; behind the id */
+	uint32_t n = field(rec, r->l->pcfile + NPCDATA);
+	uint64_t at = (uint64_t)(rec - r->b.p) + r->l->id + IDS;
+
+	f->pcsp = field(rec, r->l->pcfile - SP);
+	if (n)
+		bytes_get(r->b, at, &f->unsafe, sizeof(f->unsafe));
+}
+
 static bool ends_in_s(const char *file)
 {
 	size_t n = file ? strlen(file) : 0;
@@ -253,6 +266,7 @@ static bool function(struct reader *r, struct image *img, uint64_t i)
 	flags = r->l->words > 1 ? rec[r->l->id + 1] : 0;
 	f->deferreturn = field(rec, r->l->deferreturn);
 	f->id = rec[r->l->id];
+	pc_tables(r, rec, f);
 	f->foreign = field(rec, r->l->pcfile) == 0;
 	f->assembly = flags & ASM || ends_in_s(file);
 	f->writes_sp = flags & SPWRITE;
@@ -395,9 +409,36 @@ int go_read(struct arena *a, struct image *img, const struct dynamic *d,
 	for (uint64_t i = 0; i < r.go.nfunc; i++)
 		if (r.go.func[i].id == r.wrapper)
 			r.go.func[i].id = 0;
+	if (r.word[PC] < r.b.n)
+		r.go.pctab = (struct bytes){ r.b.p + r.word[PC],
+					     r.b.n - r.word[PC] };
 	r.go.version = version ? version : r.l->versions;
 	img->go = arena_dup(a, &r.go, sizeof(r.go));
 	return 0;
+}
+
+/* Pairs of varints: the value's change, zigzag, and for how many bytes it then
+ * stays; a change of 0 ends the table, unless it is the first. */
+int32_t go_pc_value(const struct go *g, const struct go_func *f,
+		    uint32_t table, uint64_t pc)
+{
+	struct cursor c = cursor_at(g->pctab, table);
+	uint64_t at = f->addr;
+	uint32_t value = UINT32_MAX;
+
+	while (table && !c.bad && pc >= at && at - f->addr < f->size) {
+		uint64_t change = cur_uleb(&c), for_bytes = cur_uleb(&c);
+
+		if (!change && at != f->addr)
+			break;
+		value += (uint32_t)(change >> 1 ^ -(change & 1));
+		at += for_bytes;
+		if (!c.bad && for_bytes && pc < at)
+			return (int32_t)value;
+		if (!for_bytes && !change)
+			break;
+	}
+	return GO_NO_VALUE;
 }
 
 void go_landings(struct arena *a, struct image *img)

@@ -62,6 +62,7 @@ struct fde {
  * is among the symbols, as SYM_GO. */
 struct go_func {
 	uint64_t addr, size;   /* the padding behind it counts as well */
+	uint32_t pcsp, unsafe; /* of tables for go_pc_value(), or 0 */
 	uint32_t deferreturn;  /* where in it a recovered panic goes on; 0: it
 				  defers nothing */
 	uint8_t id;            /* FuncID by which the runtime knows it; 0: it is
@@ -78,6 +79,7 @@ struct go {
 	bool reg_abi;          /* arguments in registers, r14 is g: 1.17 on */
 	struct go_func *func;  /* sorted by address, unique */
 	size_t nfunc;
+	struct bytes pctab;    /* tables of what changes inside functions */
 };
 
 struct image {
@@ -157,6 +159,13 @@ bool image_is_code(const struct image *img, uint64_t vaddr);
 uint64_t image_offset(const struct image *img, uint64_t vaddr);
 const struct section *image_section(const struct image *img, const char *name);
 const struct fde *image_fde(const struct image *img, uint64_t pc);
+
+/* What one of f's tables says at pc, which must be in it: pcsp, how far the
+ * stack pointer has been lowered; unsafe, may a signal preempt there (-2: not)?
+ * GO_NO_VALUE where the table does not say. */
+enum { GO_NO_VALUE = INT32_MIN };
+int32_t go_pc_value(const struct go *g, const struct go_func *f,
+		    uint32_t table, uint64_t pc);
 
 /* In a sorted array of addresses, is there one in [lo, hi)? */
 bool addr_between(const uint64_t *v, size_t n, uint64_t lo, uint64_t hi);

@@ -18,7 +18,8 @@
  * unwinders are told so.  The code of a function is described already, and its
  * description must be right for the hop as well: both have to be in the same
  * state, as most small functions are from their start to their end.  Go's
- * runtime cannot be told at all (site/go.c): nothing of this in Go code.
+ * runtime has tables of its own, which leave no padding, and say more
+ * (site/go.c).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -72,8 +73,6 @@ static bool is_free(const struct hops *h, uint64_t lo, uint64_t hi)
 {
 	size_t i = old_from(h, lo);
 
-	if (go_holds(h->pl->s->img, lo))
-		return false;
 	if (i < h->nold && h->pl->out->patch[i].at < hi)
 		return false;
 	for (i = h->nused; i-- > 0 && h->used[i].hi + FAR > lo;)
@@ -115,6 +114,8 @@ static bool in_padding(struct hops *h, struct patch *p)
 {
 	for (uint64_t at = p->at - BACK; at <= p->at + AHEAD; at++)
 		if (is_free(h, at, at + JUMP_SIZE) &&
+		    !go_holds(h->pl->s->img, at) &&
+		    !go_holds(h->pl->s->img, at + JUMP_SIZE - 1) &&
 		    (at >= p->at + p->len || at + JUMP_SIZE <= p->at) &&
 		    code_is_dead(h->pl->s, at, at + JUMP_SIZE)) {
 			use(h, at, at + JUMP_SIZE);
@@ -132,6 +133,8 @@ static bool same_state(const struct hops *h, const struct patch *p,
 	const struct fde *there = image_fde(img, hop);
 	const struct fde *here = image_fde(img, p->at);
 
+	if (go_holds(img, hop))
+		return go_same_state(h->pl->s, p->at, hop);
 	if (!there)
 		return true;
 	if (!here && p->entry)

@@ -40,7 +40,8 @@
  *
  * Padding between functions is none to the runtime: findfunc() takes it for the
  * function before, whose tables do not cover it, which is a fatal error.  So no
- * code stands there (hop.c), however short.
+ * code stands there (hop.c), however short; but inside a function it may, where
+ * the tables say what is right for the place it is reached from.
  *
  * Registers: compiled Go has none that a call keeps, but rsp, rbp, r14 (g) and
  * xmm15 (zero); arguments and results use neither r12, r13 nor r15 (live.c).
@@ -80,6 +81,23 @@ bool go_holds(const struct image *img, uint64_t addr)
 	const struct go_func *last = g ? &g->func[g->nfunc - 1] : NULL;
 
 	return g && addr >= g->func->addr && addr < last->addr + last->size;
+}
+
+bool go_same_state(const struct sites *s, uint64_t at, uint64_t hop)
+{
+	enum { NOT_SAFE = -2 };
+	const struct func *f = func_around(s, at);
+	const struct go_func *g = f ? f->go : NULL;
+	const struct go *go = s->img->go;
+	int32_t sp, unsafe;
+
+	if (!g || func_around(s, hop) != f)
+		return false;
+	sp = go_pc_value(go, g, g->pcsp, at);
+	unsafe = go_pc_value(go, g, g->unsafe, hop);
+	return sp != GO_NO_VALUE && sp == go_pc_value(go, g, g->pcsp, hop) &&
+	       (unsafe == NOT_SAFE ||
+		unsafe == go_pc_value(go, g, g->unsafe, at));
 }
 
 static bool name_is(const char *name, const char *what)

@@ -118,6 +118,9 @@ void body_find(const struct sites *s, const struct func *f, struct body *out);
 
 /* go.c: do Go's tables claim the address, be it padding? */
 bool go_holds(const struct image *img, uint64_t addr);
+/* Does Go's runtime know the same about both places, which must be in one
+ * function?  Then code may run at `hop` in the state of `at`. */
+bool go_same_state(const struct sites *s, uint64_t at, uint64_t hop);
 /* Is it called as Go calls functions: nothing in r12, r13 and r15, neither when
  * it is entered nor when it returns? */
 bool go_is_callable(const struct sites *s, const struct func *f);

@@ -30,10 +30,28 @@ static void check(bool ok)
 		abort();
 }
 
+static void walk_go(const struct image *img)
+{
+	const struct go *g = img->go;
+
+	touch_string(g->version);
+	for (size_t i = 0; i < g->nfunc; i++) {
+		const struct go_func *f = &g->func[i];
+
+		check(!i || g->func[i - 1].addr <= f->addr);
+		check(image_is_code(img, f->addr));
+		seen += (uint64_t)go_pc_value(g, f, f->pcsp, f->addr);
+		seen += (uint64_t)go_pc_value(g, f, f->unsafe,
+					      f->addr + f->size - 1);
+	}
+}
+
 static void walk_file(const struct image *img)
 {
 	uint64_t v;
 
+	if (img->go)
+		walk_go(img);
 	touch_string(img->soname);
 	touch_string(img->interp);
 	touch(img->build_id);

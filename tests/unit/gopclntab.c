@@ -124,12 +124,18 @@ static void put_text(struct made *m)
 
 /* Strings and tables that all forms have, at fixed places in the table. */
 enum { NAMES = 0x200, FILES = 0x300, CUS = 0x400, PCS = 0x480, RECORDS = 0x500 };
+enum { PCSP = 0x30, UNSAFE = 0x40 }; /* in PCS */
+/* Changes of a value that begins at -1, zigzag, and for how many bytes each. */
+static const uint8_t pcsp[] = { 2, 8, 16, 32, 15, 10, 0 };
+static const uint8_t unsafe[] = { 0, 40, 1, 10, 0 };
 
 static void put_parts(struct made *m)
 {
 	uint64_t t = m->table, name = NAMES, file = FILES + 1;
 
 	put(m, t + PCS, "\0", 1); /* nothing begins at 0 */
+	put(m, t + PCS + PCSP, pcsp, sizeof(pcsp));
+	put(m, t + PCS + UNSAFE, unsafe, sizeof(unsafe));
 	for (unsigned i = 0; i < NFUNC; i++) {
 		put(m, t + name, funcs[i].name, strlen(funcs[i].name) + 1);
 		name += 32;
@@ -164,6 +170,9 @@ static void put_record(struct made *m, const struct form *f, unsigned i,
 	put32(m, at + f->deferreturn, funcs[i].deferreturn);
 	put32(m, at + f->pcfile,
 	      funcs[i].file ? (old ? PCS : 0) + 1 + 3 * i : 0);
+	put32(m, at + f->pcfile - 4, (old ? PCS : 0) + PCSP);
+	put32(m, at + f->pcfile + 8, 1); /* npcdata */
+	put32(m, at + f->id + 4, (old ? PCS : 0) + UNSAFE);
 	if (f->cu)
 		put32(m, at + f->cu, 0);
 	m->file[at + f->id] = funcs[i].id;
@@ -274,6 +283,41 @@ static void reads_every_form(void **state)
 		}
 		assert_int_equal(m.img.nlanding, 1);
 		assert_int_equal(m.img.landing[0], TEXT + 0x21);
+		arena_free(&m.a);
+	}
+}
+
+static void tells_what_holds_at_an_address(void **state)
+{
+	static const struct {
+		unsigned at;
+		int32_t sp, unsafe;
+	} want[] = {
+		{ 0, 0, -1 },   { 7, 0, -1 },   { 8, 8, -1 },
+		{ 39, 8, -1 },  { 40, 0, -2 },  { 49, 0, -2 },
+		{ 50, GO_NO_VALUE, GO_NO_VALUE },
+	};
+
+	(void)state;
+	for (unsigned n = 0; n < NFORM; n++) {
+		const struct go_func *f;
+		struct made m;
+
+		make(&m, &forms[n]);
+		assert_int_equal(read_made(&m), 0);
+		f = &m.img.go->func[1];
+		for (size_t i = 0; i < sizeof(want) / sizeof(*want); i++) {
+			uint64_t pc = f->addr + want[i].at;
+
+			assert_int_equal(
+				go_pc_value(m.img.go, f, f->pcsp, pc),
+				want[i].sp);
+			assert_int_equal(
+				go_pc_value(m.img.go, f, f->unsafe, pc),
+				want[i].unsafe);
+		}
+		assert_int_equal(go_pc_value(m.img.go, f, 0, f->addr),
+				 GO_NO_VALUE);
 		arena_free(&m.a);
 	}
 }
@@ -474,6 +518,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_every_form),
+		cmocka_unit_test(tells_what_holds_at_an_address),
 		cmocka_unit_test(sizes_end_before_the_fill),
 		cmocka_unit_test(without_moduledata_it_is_no_table),
 		cmocka_unit_test(knows_the_version),
