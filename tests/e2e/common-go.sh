@@ -15,13 +15,15 @@ go_build() {
 
 every=(-p 'busy=uprobe:*' -p 'busy=uretprobe:*')
 work="goroutines=200 stacks=1 panics=200 garbage=10 preempt=10 profile=3
-	traceback=10 serve=${REQUESTS:-200} deep=20000"
+	traceback=10 serve=${REQUESTS:-200} deep=20000 edges=2000"
 
-# all_agree FILE: every counter of busy.bpf.c says the same, and it is much
+# all_agree FILE: every counter of busy.bpf.c says the same, and it is much.  A
+# thread may be in the middle of the program when the process exits.
 all_agree() {
 	{ $W map dump "$1"
 	  $W info -j "$1" | grep -oE '"(hits|misses)":[0-9]+' | tr : ' '
 	} | awk '
+		function near(x) { return x - total < 16 && total - x < 16 }
 		/^[a-z.]*:$/      { map = $1 }
 		/"value": [0-9]/  { n[map] += $2 }
 		/"total":/        { total = $2 + 0 }
@@ -30,9 +32,9 @@ all_agree() {
 		/"misses"/        { misses += $2 }
 		END {
 			print total, n["calls:"], n["seen:"], from, hits, misses
-			exit !(total > 100000 && total == n["calls:"] &&
-			       total == n["seen:"] && total == from &&
-			       total == hits && misses == 0)
+			exit !(total > 100000 && near(n["calls:"]) &&
+			       near(n["seen:"]) && near(from) &&
+			       near(hits) && misses == 0)
 		}' >"$t/agree" || die "$1: counters differ: $(cat "$t/agree")"
 }
 

@@ -276,6 +276,59 @@ func serve(n int) int {
 	return s
 }
 
+// Functions that do not look whether there is stack left, as much of it as the
+// linker allows, entered with more and more of a small stack in use: some of
+// them stand at its very end, with another goroutine's stack below.
+//
+//go:noinline
+//go:nosplit
+func bottom(n int) int { return n + 1 }
+
+//go:noinline
+//go:nosplit
+func low(n int) int {
+	var pad [400]byte
+	pad[n&255] = 1
+	return bottom(n) + int(pad[n&255])
+}
+
+//go:noinline
+//go:nosplit
+func lower(n int) int {
+	var pad [240]byte
+	pad[n&127] = 1
+	return low(n) + int(pad[n&127])
+}
+
+//go:noinline
+func edge(n int) int {
+	if n == 0 {
+		return lower(1)
+	}
+	return edge(n-1) + 1
+}
+
+func edges(n int) int {
+	go2 := make(chan bool)
+	var wg sync.WaitGroup
+	total := make([]int, 4*n)
+	for i := range total {
+		wg.Add(1)
+		go func(i int) {
+			defer wg.Done()
+			<-go2
+			total[i] = edge(i % 80)
+		}(i)
+	}
+	close(go2)
+	wg.Wait()
+	s := 0
+	for _, v := range total {
+		s += v
+	}
+	return s
+}
+
 // Work that never ends: for what a signal finds.
 func forever(int) int {
 	return parallel(4, func(i int) int {
@@ -289,7 +342,7 @@ func main() {
 	all := map[string]func(int) int{
 		"goroutines": goroutines, "stacks": stacks, "panics": panics,
 		"garbage": garbage, "preempt": preempt, "profile": profile,
-		"traceback": traceback, "serve": serve, "forever": forever,
+		"edges": edges, "traceback": traceback, "serve": serve, "forever": forever,
 		"deep": func(n int) int { return deep(n) },
 		"sleep": func(n int) int {
 			time.Sleep(time.Duration(n) * time.Millisecond)
