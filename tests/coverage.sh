@@ -105,6 +105,9 @@ cover() {
 	counted
 }
 
+# Nothing can be put in the place of a library, then.
+unshare -m --propagation private true 2>/dev/null ||
+	{ echo "skipped: no mount namespaces: nothing is run"; TABLE=1; }
 entries_begin
 both=("$O/entries.bpf.o" -p 'entry=uprobe:*' -p 'leave=uretprobe:*')
 printf '%-10s %6s %6s %6s %6s %6s %9s\n' program entries % rets % covered syscall

@@ -373,11 +373,12 @@ static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
 
 /* Does the program begin with it?  What the kernel, or ld.so, leaves at the
  * stack pointer there is the number of arguments.  So it is where the entry
- * point jumps to. */
+ * point jumps to, but not what stands behind its last call. */
 static bool begins_program(const struct sites *s, const struct func *f)
 {
 	enum { LONG = 64 };
 	uint64_t at = s->img->entry;
+	const struct func *in_func = func_before(s, at);
 	struct insn in;
 
 	for (int i = 0; at && i < LONG; i++) {
@@ -388,6 +389,10 @@ static bool begins_program(const struct sites *s, const struct func *f)
 		     in.flow != FLOW_CALL && in.flow != FLOW_CALL_IND))
 			return false;
 		at = in.flow == FLOW_JMP ? in.target : at + in.len;
+		if (in.flow == FLOW_JMP)
+			in_func = func_before(s, at);
+		else if (func_before(s, at) != in_func)
+			return false;
 	}
 	return false;
 }

@@ -24,7 +24,7 @@ libcrypto    openssl  /usr/lib/x86_64-linux-gnu/libcrypto.so.3
 # between them (python3, as, ld, busybox, rust) many a ret has no room.
 # NAME WORKLOAD SUITE ENTRIES/RETS FILE
 corpus="
-libc         libc     short 99.9/93 /lib/x86_64-linux-gnu/libc.so.6
+libc         libc     short 99.9/92 /lib/x86_64-linux-gnu/libc.so.6
 ld.so        libc     short 99.6/94 /lib64/ld-linux-x86-64.so.2
 libstdc++    cxx      short 99.9/99 /usr/lib/x86_64-linux-gnu/libstdc++.so.6
 perl         perl     short 99.9/98 /usr/bin/perl
