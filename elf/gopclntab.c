@@ -175,7 +175,7 @@ static bool addresses(struct reader *r)
 static const char *string_at(struct reader *r, uint64_t off)
 {
 	uint64_t room = off < r->b.n ? r->b.n - off : 0;
-	const uint8_t *s = r->b.p + off, *end;
+	const uint8_t *s = room ? r->b.p + off : NULL, *end;
 
 	if (room > r->budget)
 		room = r->budget;

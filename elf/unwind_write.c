@@ -250,13 +250,14 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 {
 	struct arena a = { NULL };
 	struct frames f = { .b = { .a = &a } };
-	struct writer *w = writer_new(&a);
+	struct writer *w;
 	struct run run;
 	size_t nrun = 0;
 
 	*eh_frame = *hdr = 0;
 	if (!img->eh_frame_hdr && !is_first(img))
 		return 0;
+	w = writer_new(&a);
 	for (size_t i = 0; i < n; nrun++) {
 		i += run_describe(w, &d[i], n - i, &run);
 		if (!run.lost)

@@ -331,7 +331,7 @@ static void real_program(void **state)
 static void cold_parts(void **state)
 {
 	static const struct {
-		const char *name, *code, *other;
+		const char *name, code[8], other[8];
 		uint16_t type;
 		bool pointer, fragment;
 	} want[] = {
