@@ -29,7 +29,8 @@
 
 #define PROBE_STACK(n) \
 	weld_stacks + (n) * PROBE_STACK_SIZE + PROBE_STACK_SIZE - 16
-#define SELECTOR_CPU 0x7b /* its limit is the CPU's number (arch/x86 segment.h) */
+/* Its segment's limit is the CPU's number (arch/x86/include/asm/segment.h). */
+#define SELECTOR_CPU 0x7b
 #define SYS_MADVISE 28
 #define MADV_WIPEONFORK 18
 

@@ -14,8 +14,8 @@
  * place of the last two.  The stack pointer moves by lea, which leaves the
  * flags alone, before anything is written: a signal may come at any moment.
  *
- * In Go code, which has no red zone but may have no stack either, the frame is on
- * a stack of its own (switch.c), from frame.stack down.
+ * In Go code, which has no red zone but may have no stack either, the frame is
+ * on a stack of its own (switch.c), from frame.stack down.
  *
  * Flags come back by  add $127, %al  (OF, from seto's 0 or 1) and sahf (the
  * others); popf would take fifteen times as long.

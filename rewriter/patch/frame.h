@@ -44,8 +44,8 @@ struct keep {
 	size_t miss;       /* of the rel32 where there is none */
 };
 
-/* switch.c: can the registers that are dead at a site get a program to a stack of
- * its own? */
+/* switch.c: can the registers that are dead at a site get a program to a stack
+ * of its own? */
 bool switch_can(uint32_t dead);
 void switch_lay_out(struct keep *k, const struct needs *n);
 /* To there, and back; the frame is below. */

@@ -273,7 +273,8 @@ static void place(struct placing *g, size_t first, size_t n)
 	if (p.func->go && !can_switch(pl, at)) {
 		give_up(g, first, n,
 			WHY(pl, REASON_STACK,
-			    "no registers are free to get to another stack by"));
+			    "no registers are free to get to another stack "
+			    "by"));
 		return;
 	}
 	if (last && at < last->at + last->len) {

@@ -4,8 +4,9 @@
  *
  * The stub has such stacks (stack.S) and gives one to who jumps there with a
  * way back in r13.  That takes two registers before any can be saved, so they
- * must be dead at the site, and a third for the flags.  Compiled Go has r12, r13 and r15
- * for that at its entries and returns (live.c); elsewhere others may do.
+ * must be dead at the site, and a third for the flags.  Compiled Go has r12,
+ * r13 and r15 for that at its entries and returns (live.c); elsewhere others
+ * may do.
  *
  *         mov  %rax, %r15              flags are wanted, rax is not dead
  *         lahf; seto %al

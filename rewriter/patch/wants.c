@@ -13,11 +13,11 @@
  * behind it.  A branch to behind the endbr64 would then run programs that it
  * does not run under the kernel, so there must be none.
  *
- * Where the processor compares return addresses (a shadow stack) or Go's runtime
- * reads them, none is exchanged, nor where exceptions could not find their way through a pad: in a
- * static program without a table of frame descriptions the unwinder knows only
- * those that the program was linked with.  Jumps out of a function are not
- * watched there, and are counted as such.
+ * Where the processor compares return addresses (a shadow stack) or Go's
+ * runtime reads them, none is exchanged, nor where exceptions could not find
+ * their way through a pad: in a static program without a table of frame
+ * descriptions the unwinder knows only those that the program was linked with.
+ * Jumps out of a function are not watched there, and are counted as such.
  */
 #include <stdlib.h>
 #include <string.h>

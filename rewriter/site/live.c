@@ -18,8 +18,8 @@
  *
  * All registers at calls and returns, not only those that the ABI keeps: gcc
  * -fipa-ra lets a caller rely on what it knows its callee leaves alone, and
- * assembly passes arguments anywhere.  Compiled Go is different: a call of other
- * compiled Go and a return read neither r12, r13 nor r15, nor is anything in
+ * assembly passes arguments anywhere.  Compiled Go is different: a call of
+ * other compiled Go and a return read neither r12, r13 nor r15, nor is anything in
  * them at an entry or behind its check of the stack; only its runtime's
  * assembly keeps registers (write barriers).  A jump to a fragment (.cold) of a
  * function stays inside.  The stack pointer is always live.
@@ -100,8 +100,9 @@ static uint32_t read_outside(const struct walk *w, const struct insn *in)
 		return EVERYTHING;
 	if (in->flow == FLOW_RET && go_is_callable(w->s, w->f))
 		return ALL_REGS & ~GO_SCRATCH;
-	if (!is_compiled_go(w->f) || (in->flow == FLOW_CALL &&
-				      !keeps_nothing(func_at(w->s, in->target))))
+	if (!is_compiled_go(w->f) ||
+	    (in->flow == FLOW_CALL &&
+	     !keeps_nothing(func_at(w->s, in->target))))
 		return ALL_REGS;
 	return ALL_REGS & ~GO_SCRATCH;
 }

@@ -137,8 +137,8 @@ const char *go_insn_refusal(const struct sites *s, const struct func *f,
 /* Which registers and flags may be read before they are written when
  * execution continues at `at` in function f.  Follows the code within f and
  * its fragments; whatever leaves it (calls, returns, indirect jumps) reads all
- * registers, but where Go calls Go.  Flags are dead at calls and returns, as the ABI has it, and live
- * at any other exit. */
+ * registers, but where Go calls Go.  Flags are dead at calls and returns, as the
+ * ABI has it, and live at any other exit. */
 struct live {
 	uint32_t regs;  /* REG_BITs; RSP always */
 	bool flags;

@@ -123,7 +123,8 @@ static void put_text(struct made *m)
 }
 
 /* Strings and tables that all forms have, at fixed places in the table. */
-enum { NAMES = 0x200, FILES = 0x300, CUS = 0x400, PCS = 0x480, RECORDS = 0x500 };
+enum { NAMES = 0x200, FILES = 0x300, CUS = 0x400, PCS = 0x480 };
+enum { RECORDS = 0x500 };
 enum { PCSP = 0x30, UNSAFE = 0x40 }; /* in PCS */
 /* Changes of a value that begins at -1, zigzag, and for how many bytes each. */
 static const uint8_t pcsp[] = { 2, 8, 16, 32, 15, 10, 0 };
@@ -272,7 +273,8 @@ static void reads_every_form(void **state)
 			assert_int_equal(y->addr, TEXT + 64 * i);
 			assert_int_equal(y->size, 64);
 			assert_int_equal(y->from, SYM_GO);
-			assert_int_equal(y->bind, i == 1 ? STB_WEAK : STB_LOCAL);
+			assert_int_equal(y->bind,
+					 i == 1 ? STB_WEAK : STB_LOCAL);
 			assert_int_equal(g->func[i].addr, y->addr);
 			assert_int_equal(g->func[i].assembly, i == 2);
 			assert_int_equal(g->func[i].foreign, i == 3);
