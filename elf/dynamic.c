@@ -159,6 +159,29 @@ static bool has_property(struct bytes desc, uint32_t bit)
 	return false;
 }
 
+/* GNU_PROPERTY_X86_UINT32_OR_AND_LO and _HI, which elf.h lacks. */
+enum { X86_USED_LO = 0xc0010000, X86_USED_HI = 0xc0017fff };
+
+/* Does it ask for anything?  Bits that say what was used ask for nothing, and
+ * the baseline of the instruction set is what there always is. */
+static bool asks(struct bytes desc)
+{
+	struct cursor c = cursor_at(desc, 0);
+
+	while (!c.bad && c.at < desc.n) {
+		uint32_t type = cur_u32(&c), size = cur_u32(&c);
+		struct cursor value = c;
+
+		cur_take(&c, align_up(size, 8));
+		if (type >= X86_USED_LO && type <= X86_USED_HI)
+			continue;
+		if (type != GNU_PROPERTY_X86_ISA_1_NEEDED || size != 4 ||
+		    (cur_u32(&value) & ~GNU_PROPERTY_X86_ISA_1_BASELINE))
+			return true;
+	}
+	return c.bad;
+}
+
 static void properties_read(struct image *img)
 {
 	for (size_t i = 0; i < img->nseg; i++) {
@@ -166,10 +189,12 @@ static void properties_read(struct image *img)
 		const uint8_t *p = bytes_at(img->file, s->off, s->filesz);
 		struct bytes note = { p, s->filesz };
 
-		if (p && s->type == PT_GNU_PROPERTY)
-			img->shadow_stack = has_property(
-				note_in(note, 8, NT_GNU_PROPERTY_TYPE_0),
-				GNU_PROPERTY_X86_FEATURE_1_SHSTK);
+		if (!p || s->type != PT_GNU_PROPERTY)
+			continue;
+		note = note_in(note, 8, NT_GNU_PROPERTY_TYPE_0);
+		img->asks = !note.p || asks(note);
+		img->shadow_stack = has_property(
+			note, GNU_PROPERTY_X86_FEATURE_1_SHSTK);
 	}
 }
 

@@ -72,6 +72,12 @@ static bool repeats_property(const struct image *img, const Elf64_Phdr *h)
 	return false;
 }
 
+static bool dropped(const struct output *o, const Elf64_Phdr *h)
+{
+	return (o->room->drop_note && repeats_property(o->img, h)) ||
+	       (o->room->drop_property && h->p_type == PT_GNU_PROPERTY);
+}
+
 static Elf64_Phdr new_load(uint32_t flags, uint64_t off, uint64_t vaddr,
 			   uint64_t filesz, uint64_t memsz)
 {
@@ -85,11 +91,25 @@ static Elf64_Phdr new_load(uint32_t flags, uint64_t off, uint64_t vaddr,
 			     .p_align = PAGE };
 }
 
+static Elf64_Phdr frame_table(const struct output *o)
+{
+	const struct edits *ed = o->ed;
+	uint64_t vaddr = o->room->rx_vaddr + ed->eh_frame_hdr;
+
+	return (Elf64_Phdr){ .p_type = PT_GNU_EH_FRAME,
+			     .p_flags = PF_R,
+			     .p_offset = o->room->rx_off + ed->eh_frame_hdr,
+			     .p_vaddr = vaddr,
+			     .p_paddr = vaddr,
+			     .p_filesz = ed->eh_frame_hdr_size,
+			     .p_memsz = ed->eh_frame_hdr_size,
+			     .p_align = 4 };
+}
+
 /* The original's header i as the output has it. */
 static Elf64_Phdr old_header(const struct output *o, size_t i)
 {
 	const struct room *room = o->room;
-	const struct edits *ed = o->ed;
 	Elf64_Phdr h = phdr_of(o->img, i);
 	uint64_t end = room->phoff + room->nphdr * sizeof(h);
 	uint64_t at;
@@ -109,11 +129,8 @@ static Elf64_Phdr old_header(const struct output *o, size_t i)
 			h.p_filesz = h.p_memsz = end - h.p_offset;
 		break;
 	case PT_GNU_EH_FRAME:
-		if (!ed->eh_frame_hdr_size)
-			break;
-		h.p_offset = room->rx_off + ed->eh_frame_hdr;
-		h.p_vaddr = h.p_paddr = room->rx_vaddr + ed->eh_frame_hdr;
-		h.p_filesz = h.p_memsz = ed->eh_frame_hdr_size;
+		if (o->ed->eh_frame_hdr_size)
+			h = frame_table(o);
 		break;
 	case PT_INTERP:
 	case PT_NOTE:
@@ -138,7 +155,7 @@ static size_t make_phdrs(const struct output *o, Elf64_Phdr *out)
 	for (size_t i = 0; i < o->img->nseg; i++) {
 		Elf64_Phdr h = phdr_of(o->img, i);
 
-		if (!o->room->drop_note || !repeats_property(o->img, &h))
+		if (!dropped(o, &h))
 			out[n++] = old_header(o, i);
 		if (i != last)
 			continue;
@@ -150,6 +167,8 @@ static size_t make_phdrs(const struct output *o, Elf64_Phdr *out)
 				new_load(PF_R | PF_W, rw_offset(o->room, ed),
 					 rw_vaddr, ed->rw_size, ed->rw_memsz);
 	}
+	if (!o->img->eh_frame_hdr && ed->eh_frame_hdr_size)
+		out[n++] = frame_table(o);
 	assert(n <= o->room->nphdr);
 	for (size_t i = 0; i < n; i++)
 		if (out[i].p_type == PT_PHDR)

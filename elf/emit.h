@@ -24,12 +24,15 @@ struct room {
 	uint64_t rx_vaddr, rx_off; /* page aligned */
 	uint64_t rx_start;         /* first free byte of RX, from its start:
 				      header and evicted data come before */
+	bool frame_table;          /* the output has a PT_GNU_EH_FRAME: the
+				      original had, or there is room for one */
 	/* Private to emit: */
 	struct evicted *evicted;
 	size_t nevicted;
 	uint64_t phoff;            /* of the output's program headers */
 	size_t nphdr;
 	bool drop_note;            /* PT_NOTE that only repeats PROPERTY */
+	bool drop_property;        /* PROPERTY that asks for nothing */
 	bool move_table;
 };
 int emit_plan(struct arena *a, const struct image *img, struct room *room,

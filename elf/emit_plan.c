@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* emit_plan.c - find room for two more program headers.
+/* emit_plan.c - find room for two or three more program headers.
  *
  * Linkers leave no gap behind the program-header table: .interp or the first
  * note follows at once.  Moving the table elsewhere is what most tools do and
@@ -23,6 +23,12 @@
  * behind it.  If something unmovable is in the way, or the table is somewhere
  * unusual, or there are no section headers to tell, the table moves into RX
  * after all.
+ *
+ * The third is PT_GNU_EH_FRAME in a static program that has none: libgcc knows
+ * what crtbeginT.o has registered, and looks here for all else.  In those the
+ * notes make room for a header and a half, so a property that asks for nothing
+ * gives its slot away too; and where that is not enough, the table of frames
+ * is not worth a table of headers that strip breaks.
  */
 #include <assert.h>
 
@@ -381,15 +387,65 @@ static bool grow_in_place(struct arena *a, const struct image *img,
 	       vacant(img, room, grown);
 }
 
-static bool note_repeats_property(const struct image *img)
+static size_t notes_repeating_property(const struct image *img)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < img->nseg; i++)
 		for (size_t j = 0; j < img->nseg; j++)
-			if (img->seg[i].type == PT_NOTE &&
-			    img->seg[j].type == PT_GNU_PROPERTY &&
-			    img->seg[i].off == img->seg[j].off &&
-			    img->seg[i].filesz == img->seg[j].filesz)
-				return true;
+			n += img->seg[i].type == PT_NOTE &&
+			     img->seg[j].type == PT_GNU_PROPERTY &&
+			     img->seg[i].off == img->seg[j].off &&
+			     img->seg[i].filesz == img->seg[j].filesz;
+	return n;
+}
+
+static size_t properties(const struct image *img)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < img->nseg; i++)
+		n += img->seg[i].type == PT_GNU_PROPERTY;
+	return n;
+}
+
+/* What is done for room, the mildest first. */
+// clang-format off
+static const struct attempt {
+	bool frame_table; /* a new one */
+	bool evict, drop_note, drop_property;
+} attempts[] = {
+	{ .frame_table = true },
+	{ .frame_table = true, .evict = true, .drop_note = true },
+	{ .frame_table = true, .evict = true, .drop_note = true,
+	  .drop_property = true },
+	{ .evict = false },
+	{ .evict = true, .drop_note = true },
+};
+// clang-format on
+
+static void room_for(const struct image *img, struct room *room,
+		     const struct attempt *t)
+{
+	room->drop_note = t->drop_note;
+	room->drop_property = t->drop_property && !img->asks;
+	room->frame_table = img->eh_frame_hdr || (t->frame_table && img->nfde);
+	room->nphdr = img->nseg + NEW_SEGMENTS +
+		      (room->frame_table && !img->eh_frame_hdr);
+	if (room->drop_note)
+		room->nphdr -= notes_repeating_property(img);
+	if (room->drop_property)
+		room->nphdr -= properties(img);
+}
+
+static bool grow(struct arena *a, const struct image *img, struct room *room)
+{
+	for (size_t i = 0; i < sizeof(attempts) / sizeof(*attempts); i++) {
+		room_for(img, room, &attempts[i]);
+		if (grow_in_place(a, img, room) &&
+		    (attempts[i].evict || !room->nevicted))
+			return true;
+	}
 	return false;
 }
 
@@ -401,10 +457,9 @@ static void table_into_rx(const struct image *img, struct room *room,
 	uint64_t delta = first->vaddr - first->off;
 	uint64_t least = delta + align_up(img->file.n, PAGE);
 
+	room_for(img, room, &attempts[0]);
 	room->move_table = true;
-	room->drop_note = false;
 	room->nevicted = 0;
-	room->nphdr = img->nseg + NEW_SEGMENTS;
 	if (room->rx_vaddr < least)
 		room->rx_vaddr = least;
 	room->rx_off = room->rx_vaddr - delta;
@@ -443,18 +498,13 @@ int emit_plan(struct arena *a, const struct image *img, struct room *room,
 	}
 	if (!first)
 		return refuse(e, img->path, NOWHERE, "has no segment to load");
-	if (img->nseg + NEW_SEGMENTS >= PN_XNUM || end >= UINT64_C(1) << 47)
+	if (img->nseg + NEW_SEGMENTS + 1 >= PN_XNUM || end >= UINT64_C(1) << 47)
 		return refuse(e, img->path, NOWHERE,
 			      "has no room for more segments");
 	room->rx_vaddr = align_up(end + longest_export(img), PAGE);
 	room->rx_off = align_up(img->file.n, PAGE);
-	room->nphdr = img->nseg + NEW_SEGMENTS;
-	if (!grow_in_place(a, img, room) || room->nevicted) {
-		room->drop_note = note_repeats_property(img);
-		room->nphdr -= room->drop_note;
-		if (!grow_in_place(a, img, room))
-			table_into_rx(img, room, first);
-	}
+	if (!grow(a, img, room))
+		table_into_rx(img, room, first);
 	room->rx_start = align_up(room->rx_start, 64);
 	return 0;
 }

@@ -17,8 +17,9 @@
  *                  Ours needs another name and is reached by the table
  *                  (but where there is none: then ours has that name)
  *   .debug_frame   says the same as ours, for gdb and libdw; not loaded
- * A static program without PT_GNU_EH_FRAME gets the last alone: its .eh_frame is
- * registered by crtbeginT.o, and what is not in it libgcc does not find.
+ * A static program without PT_GNU_EH_FRAME gets one where emit finds room for
+ * it: its .eh_frame is registered by crtbeginT.o, and libgcc looks up in the
+ * table what it does not find there.  Otherwise it gets the last alone.
  * Source: DWARF 5 §6.4, LSB 5.0 §10.6 (.eh_frame_hdr).
  */
 #ifndef BPFWELD_UNWIND_H
@@ -72,14 +73,14 @@ int32_t unwind_height(const struct fde *of, uint64_t pc);
 /* Is a frame at px found the way one at py is? */
 bool unwind_same(struct arena *a, const struct fde *x, uint64_t px,
 		 const struct fde *y, uint64_t py);
-/* How large both will be, at most.  Frames that stand end to end in `d` may share
- * an FDE. */
+/* How large both will be, at most; without a table there is no hdr, and an
+ * .eh_frame only if the image has none either.  Frames that stand end to end in
+ * `d` may share an FDE. */
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
-		size_t stub_fdes, size_t *eh_frame, size_t *hdr);
+		bool table, size_t stub_fdes, size_t *eh_frame, size_t *hdr);
 /* Write both.  `stub` is a finished .eh_frame that already stands at
- * stub_vaddr (its FDEs enter the table).  Old FDEs are referred to in place;
- * when the image has no PT_GNU_EH_FRAME, there is no table, and eh_frame only
- * if it has no .eh_frame either. */
+ * stub_vaddr (its FDEs enter the table).  Old FDEs are referred to in place.
+ * hdr_vaddr 0: no table. */
 int unwind_write(struct arena *a, const struct image *img,
 		 const struct frame_desc *d, size_t n, struct bytes stub,
 		 uint64_t stub_vaddr, uint64_t eh_frame_vaddr,

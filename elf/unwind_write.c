@@ -132,10 +132,9 @@ static bool stub_cie(struct bytes b, size_t at, struct cie *cie)
 
 /* Of its own .eh_frame the program has none: ours may have that name, which is
  * all that debuggers go by where .debug_frame is the compiler's (Go). */
-static bool is_first(const struct image *img)
+static bool is_first(const struct image *img, bool table)
 {
-	return img->nsec && !img->eh_frame_hdr &&
-	       !image_section(img, ".eh_frame");
+	return img->nsec && !table && !image_section(img, ".eh_frame");
 }
 
 static bool stub_fde(struct cursor c, size_t end, size_t record, uint64_t vaddr,
@@ -246,7 +245,7 @@ enum {
 };
 
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
-		size_t stub_fdes, size_t *eh_frame, size_t *hdr)
+		bool table, size_t stub_fdes, size_t *eh_frame, size_t *hdr)
 {
 	struct arena a = { NULL };
 	struct frames f = { .b = { .a = &a } };
@@ -255,7 +254,7 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 	size_t nrun = 0;
 
 	*eh_frame = *hdr = 0;
-	if (!img->eh_frame_hdr && !is_first(img))
+	if (!table && !is_first(img, table))
 		return 0;
 	w = writer_new(&a);
 	for (size_t i = 0; i < n; nrun++) {
@@ -264,7 +263,7 @@ int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 			put_fde(&f, &run.cie, 0, 0, run.insns);
 	}
 	*eh_frame = f.b.n + 4;
-	if (img->eh_frame_hdr)
+	if (table)
 		*hdr = HDR_HEAD + HDR_ENTRY * (img->nfde + stub_fdes + nrun);
 	else
 		*eh_frame += STUB_RECORD * stub_fdes;
@@ -307,20 +306,20 @@ int unwind_write(struct arena *a, const struct image *img,
 	struct frames debug = { .b = { .a = a }, .debug = true };
 	struct table t = { .a = a };
 	struct buf hdr = { .a = a };
+	bool first = is_first(img, hdr_vaddr != 0);
 	uint64_t old;
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < img->nfde; i++)
 		add_entry(&t, img->fde[i].start, img->fde[i].at);
-	if (add_stub(stub, stub_vaddr, &t, &debug, is_first(img) ? &eh : NULL,
-		     e))
+	if (add_stub(stub, stub_vaddr, &t, &debug, first ? &eh : NULL, e))
 		return -1;
 	out->skipped = put_frames(d, n, &eh, &debug, &t);
 	if (!image_section(img, ".debug_frame"))
 		out->debug_frame = (struct bytes){ debug.b.p, debug.b.n };
-	if (img->eh_frame_hdr || is_first(img))
+	if (hdr_vaddr || first)
 		out->eh_frame = (struct bytes){ eh.b.p, eh.b.n };
-	if (!img->eh_frame_hdr)
+	if (!hdr_vaddr)
 		return 0;
 	old = old_eh_frame(img);
 	if (put_table(img, &t, hdr_vaddr, old ? old : eh_frame_vaddr, &hdr, e))

@@ -276,14 +276,15 @@ static int unwind_place(struct weld *w, struct err *e)
 	uint64_t eh_frame, hdr;
 	struct unwind u;
 
-	if (unwind_size(v, n, &w->img, w->stub.eh_frame.n / 16, &frame_max,
-			&hdr_max))
+	if (unwind_size(v, n, &w->img, w->room.frame_table,
+			w->stub.eh_frame.n / 16, &frame_max, &hdr_max))
 		return 0;
 	code_align(&w->rx, 8, 0);
 	eh_frame = code_here(&w->rx);
 	hdr = align_up(eh_frame + frame_max, 8);
-	if (unwind_write(&w->arena, &w->img, v, n, w->stub.eh_frame, w->stub.eh_frame_vaddr, eh_frame,
-			 hdr, &u, e))
+	if (unwind_write(&w->arena, &w->img, v, n, w->stub.eh_frame,
+			 w->stub.eh_frame_vaddr, eh_frame,
+			 w->room.frame_table ? hdr : 0, &u, e))
 		return -1;
 	w->eh_frame = eh_frame - w->rx.vaddr;
 	w->eh_frame_size = u.eh_frame.n;

@@ -159,16 +159,18 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	bad = options_check(opt, e) ||
 	      image_read(a, opt->target, &w->img, e) ||
 	      target_check(opt, &w->img, e) ||
+	      emit_plan(a, &w->img, &w->room, e) ||
 	      sites_find(a, &w->img, &w->sites, e) || links_make(w, opt, e);
 	/* Beyond this point the inputs are good; only room can run out. */
 	w->sites.go_once = opt->go_once;
+	w->sites.frame_table = w->room.frame_table;
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
 	      probes_number(w, opt, e);
 	if (!bad)
 		weld_name(w, opt);
 	bad = bad ||
 	      region_plan(a, &w->set, w->nprobe, w->weld_id, &w->region, e) ||
-	      emit_plan(a, &w->img, &w->room, e) || generate(w, opt, e);
+	      generate(w, opt, e);
 	bad = bad || output_edits(w, opt, e);
 	/* Beyond this point every address is fixed. */
 	if (!bad)

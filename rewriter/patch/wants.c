@@ -15,9 +15,9 @@
  *
  * Where the processor compares return addresses (a shadow stack) or Go's
  * runtime reads them, none is exchanged, nor where exceptions could not find
- * their way through a pad: in a static program without a table of frame
- * descriptions the unwinder knows only those that the program was linked with.
- * Jumps out of a function are not watched there, and are counted as such.
+ * their way through a pad: without a table of frame descriptions a static
+ * program's unwinder knows only those that it was linked with.  Jumps out of a
+ * function are not watched there, and are counted as such.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +41,7 @@ static bool may_exchange(const struct planner *pl)
 	const struct image *img = pl->s->img;
 
 	return !img->shadow_stack && !img->go &&
-	       (img->eh_frame_hdr || !img->ncallsite);
+	       (pl->s->frame_table || !img->ncallsite);
 }
 
 bool group_fall_back(const struct planner *pl, struct group *g,

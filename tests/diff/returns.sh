@@ -184,25 +184,6 @@ compared_all() {
 	done
 }
 
-# whole CASE: no jump out of a function goes unwatched, as it does where frames
-# behind such a jump could not be found; there the case has to run as before.
-whole() {
-	[ $static = yes ] || return 0
-	probes "$1"
-	"$W" check -j returns returns.bpf.o "${probe[@]}" >log 2>&1 || true
-	grep -q 'jumps_not_watched\|"placed":false\|not weldable' log ||
-		return 0
-	echo "skipped: $how: $1 has jumps that are not watched"
-	./returns "$(run_of "$1")" >plain 2>&1
-	"$W" weld returns returns.bpf.o "${probe[@]}" -o welded >log 2>&1 ||
-		return 1
-	rm -f region
-	BPFWELD_REGION=$t/region ./welded "$(run_of "$1")" >log 2>&1 ||
-		bad "$1: exit $?"
-	cmp -s plain log || bad "$1: output differs"
-	return 1
-}
-
 # at_odds CASE PATTERN: the kernel does what PATTERN says
 at_odds() {
 	probes "$1"
@@ -229,19 +210,19 @@ judge_build() {
 	local c rest kernel all=()
 	build "$@"
 	while read -r c rest; do
-		chosen "$c" && whole "$c" || continue
+		chosen "$c" || continue
 		stated events "$c" "$rest"
 		all+=("$c")
 	done <<<"$equal"
 	while read -r c rest; do
-		chosen "$c" && whole "$c" || continue
+		chosen "$c" || continue
 		stated totals "$c" "$rest"
 		unordered=yes compared native "$c" || bad "$c: $(head -5 log)"
 	done <<<"$added_up"
 	[ ${#all[@]} = 0 ] || compared_all native "${all[@]}"
 	[ ${#all[@]} = 0 ] || compared_all vm "${all[@]}"
 	while read -r c kernel rest; do
-		chosen "$c" && whole "$c" || continue
+		chosen "$c" || continue
 		stated events "$c" "$rest"
 		[ "$odds" = no ] || at_odds "$c" "$kernel"
 	done <<<"$broken"
@@ -253,7 +234,7 @@ judge_build() {
 }
 
 equal=$(awk NF <<<"$equal") broken=$(awk NF <<<"$broken")
-added_up=$(awk NF <<<"$added_up") odds=yes mask=() static=no
+added_up=$(awk NF <<<"$added_up") odds=yes mask=()
 judge_build gcc -O2 -no-pie -fno-pie
 judge_build clang -O2 -fPIE
 if [ "${1-}" = all ]; then
@@ -267,7 +248,6 @@ if [ "${1-}" = all ]; then
 	judge_build clang -O2 -mretpoline -no-pie -fno-pie
 	# The kernel's page for uprobes is among the stacks of threads there.
 	mask=(--mask '*.sp' --mask '*.ax' --mask '*.dx')
-	static=yes
 	judge_build gcc -O2 -static -no-pie -fno-pie
 	judge_build gcc -O2 -static-pie -fPIE
 fi

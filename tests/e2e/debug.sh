@@ -165,8 +165,7 @@ while gdb.newest_frame().name() != "main" and steps < 20000:
 print(steps, "steps", len(lost), "lost", lost[:5],
       any("work.weld.return" in n for n in names))
 E
-# (Not -static: without .eh_frame_hdr no return address is exchanged.)
-for flags in "-O2" "-O2 -static-pie"; do
+for flags in "-O2" "-O2 -static" "-O2 -static-pie"; do
 	# shellcheck disable=SC2086
 	$CC $flags -o p back.c
 	$W weld p "$O/unwind.bpf.o" -o w -p light=uretprobe:work \

@@ -79,6 +79,8 @@ walk "gcc -O2" "heavy" "" --engine=vm
 walk "gcc -O2 -fno-omit-frame-pointer" "light" "flags"
 walk "gcc -O2 -fcf-protection -no-pie -fno-pie" "heavy" "flags"
 walk "gcc -Os" "flags" "flags"
+walk "gcc -O2 -static" "light whole" "heavy"
+after=strip walk "gcc -O2 -static" "sub" ""
 walk "gcc -O0" "light" "flags"
 walk "clang-14 -O2 -fno-omit-frame-pointer" "sub" "flags heavy"
 walk "clang-14 -O2" "light" "flags"

@@ -342,6 +342,32 @@ static void evicted_is_found(void **state)
 	weld_close(&o);
 }
 
+/* Behind a static program's notes stands what cannot move: a table of frames
+ * has the slots that note and property give away, or none. */
+static void static_gets_frame_table(void **state)
+{
+	static const struct {
+		const char *name;
+		bool frame_table, drop_property;
+	} cases[] = {
+		{ "static", true, true },
+		{ "asks", false, false },
+		{ "pie", true, false },
+	};
+	struct weld w;
+
+	(void)state;
+	run("gcc -static -fcf-protection -Wl,-z,ibt,--build-id=none "
+	    "-o asks a.c");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(weld_open(&w, path(cases[i].name)), 0);
+		assert_false(w.room.move_table);
+		assert_int_equal(w.room.frame_table, cases[i].frame_table);
+		assert_int_equal(w.room.drop_property, cases[i].drop_property);
+		weld_close(&w);
+	}
+}
+
 /* Without section headers nothing says what stands behind the table. */
 static void no_sections_moves_table(void **state)
 {
@@ -437,6 +463,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(restores),
 		cmocka_unit_test(evicted_is_found),
+		cmocka_unit_test(static_gets_frame_table),
 		cmocka_unit_test(no_sections_moves_table),
 		cmocka_unit_test(failure_leaves_nothing),
 		cmocka_unit_test(setuid_is_dropped),

@@ -57,16 +57,23 @@ static void fixture_init(struct fixture *f, const uint8_t *insns, size_t n)
 }
 
 /* Write one FDE at 0x9000, the table at 0xa000. */
-static void write_one(struct fixture *f, struct bytes stub)
+static void write_at(struct fixture *f, struct bytes stub, uint64_t hdr_vaddr)
 {
 	size_t eh, hdr;
 
-	assert_int_equal(unwind_size(&f->d, 1, &f->img, 1, &eh, &hdr), 0);
+	assert_int_equal(unwind_size(&f->d, 1, &f->img, hdr_vaddr != 0, 1, &eh,
+				     &hdr),
+			 0);
 	assert_int_equal(unwind_write(&f->a, &f->img, &f->d, 1, stub, 0x7000,
-				      0x9000, 0xa000, &f->u, &f->e),
+				      0x9000, hdr_vaddr, &f->u, &f->e),
 			 0);
 	assert_true(f->u.eh_frame.n <= eh);
 	assert_true(f->u.eh_frame_hdr.n <= hdr);
+}
+
+static void write_one(struct fixture *f, struct bytes stub)
+{
+	write_at(f, stub, 0xa000);
 }
 
 /* The only FDE's CFA program must be `want`, then padding. */
@@ -297,14 +304,40 @@ static void table_has_all(void **state)
 	arena_free(&f.a);
 }
 
-static void no_table_before_no_table_after(void **state)
+/* A static program's: the old FDEs stand where its .eh_frame says. */
+static void table_where_there_was_none(void **state)
+{
+	// clang-format off
+	uint32_t want[] = {
+		0x3000 - 0xa004,
+		2,
+		0x1000 - 0xa000, 0x3040 - 0xa000, /* the original's */
+		0x8000 - 0xa000, 0x9018 - 0xa000, /* ours */
+	};
+	// clang-format on
+	struct section sec[] = { { .name = "" },
+				 { .name = ".eh_frame", .addr = 0x3000 } };
+	struct fixture f;
+	FUNCTION(&f, 0);
+
+	(void)state;
+	f.img.eh_frame_hdr = 0;
+	f.img.sec = sec;
+	f.img.nsec = 2;
+	write_one(&f, (struct bytes){ NULL, 0 });
+	assert_int_equal(f.u.eh_frame_hdr.n, 4 + sizeof(want));
+	assert_memory_equal(f.u.eh_frame_hdr.p + 4, want, sizeof(want));
+	arena_free(&f.a);
+}
+
+static void no_table(void **state)
 {
 	struct fixture f;
 	FUNCTION(&f, 0);
 
 	(void)state;
 	f.img.eh_frame_hdr = 0;
-	write_one(&f, (struct bytes){ NULL, 0 });
+	write_at(&f, (struct bytes){ NULL, 0 }, 0);
 	assert_int_equal(f.u.eh_frame.n + f.u.eh_frame_hdr.n, 0);
 	arena_free(&f.a);
 }
@@ -482,7 +515,8 @@ int main(void)
 		cmocka_unit_test(computed_from_rsp_is_skipped),
 		cmocka_unit_test(unknown_is_skipped),
 		cmocka_unit_test(table_has_all),
-		cmocka_unit_test(no_table_before_no_table_after),
+		cmocka_unit_test(table_where_there_was_none),
+		cmocka_unit_test(no_table),
 		cmocka_unit_test(unwinders_find_main),
 	};
 
