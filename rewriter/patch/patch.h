@@ -57,6 +57,7 @@ struct patch {
 	uint8_t tactic;
 	bool entry;         /* the window begins where its function does */
 	bool lends;         /* a hop stands in its bytes */
+	bool entered;       /* jumps into its bytes are led to the trampoline */
 	uint64_t hop;       /* where the jump to the trampoline stands, when
 			       the site has only one to there; or 0 */
 	struct insn insn[PATCH_INSNS];

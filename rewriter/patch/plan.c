@@ -88,6 +88,18 @@ const char *tactic_name(uint8_t tactic)
 	return tactics[tactic].name;
 }
 
+/* Most come in order. */
+static void point_insert(const struct planner *pl, struct patch *p,
+			 const struct point *x)
+{
+	size_t i = p->npoint;
+
+	p->point = arena_push(pl->a, p->point, p->npoint, sizeof(*p->point));
+	for (p->npoint++; i && p->point[i - 1].before > x->before; i--)
+		p->point[i] = p->point[i - 1];
+	p->point[i] = *x;
+}
+
 /* Points of want[first .. first+n), all of one instruction of the patch. */
 void points_add(const struct planner *pl, struct patch *p, size_t first,
 		size_t n)
@@ -100,9 +112,7 @@ void points_add(const struct planner *pl, struct patch *p, size_t first,
 				 pl->want[i].at);
 		/* Assembly may tell its caller something by a flag. */
 		x.live.flags |= x.kind == POINT_RETURN;
-		p->point = arena_push(pl->a, p->point, p->npoint,
-				      sizeof(*p->point));
-		p->point[p->npoint++] = x;
+		point_insert(pl, p, &x);
 	}
 }
 

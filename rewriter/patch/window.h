@@ -4,7 +4,8 @@
  *   wants.c    links -> wants: what is to happen at which instruction
  *   plan.c     wants -> patches, tactic by tactic
  *   window.c   the instructions that a patch replaces, and why that is safe
- *   hop.c      the last tactic
+ *   hop.c      a jump of two bytes
+ *   spare.c    five bytes for what that jumps to
  *   reason.c   why not
  */
 #ifndef BPFWELD_WINDOW_H
