@@ -158,6 +158,10 @@ void explain_bytes(const struct explained *x, const struct patch *p,
 	*open = -1;
 	if (bytes_made(x->w, p, bytes))
 		return;
+	if (p->bare) {
+		memcpy(bytes, image_at(x->s->img, p->at, p->len), p->len);
+		return;
+	}
 	memset(bytes, INT3, p->len);
 	if (p->hop) {
 		bytes[0] = JMP8;

@@ -77,10 +77,52 @@ void code_rw32(struct code *c, uint64_t rw, unsigned tail)
 	code_u32(c, 0);
 }
 
+struct moved *code_moved(const struct code *c, uint64_t from)
+{
+	size_t lo = 0, hi = c->nmoved;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->moved[mid].from < from)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < c->nmoved && c->moved[lo].from == from ? &c->moved[lo]
+							    : NULL;
+}
+
+/* A jump's rel32. */
+static void jump_rel32(struct code *c, uint64_t target)
+{
+	if (code_moved(c, target)) {
+		c->leap = arena_push(c->a, c->leap, c->nleap,
+				     sizeof(*c->leap));
+		c->leap[c->nleap++] = (struct fixup){
+			.at = (uint32_t)c->n,
+			.next = (uint32_t)(c->n + 4),
+			.rw = target,
+		};
+	}
+	code_rel32(c, target, 0);
+}
+
+void code_leaps_land(struct code *c)
+{
+	for (size_t i = 0; i < c->nleap; i++) {
+		const struct fixup *f = &c->leap[i];
+		uint32_t d = distance(c, c->vaddr + f->next,
+				      code_moved(c, f->rw)->to);
+
+		memcpy(c->p + f->at, &d, sizeof(d));
+	}
+}
+
 void code_jmp(struct code *c, uint64_t target)
 {
 	code_u8(c, 0xe9);
-	code_rel32(c, target, 0);
+	jump_rel32(c, target);
 }
 
 void code_call(struct code *c, uint64_t target)
@@ -93,7 +135,7 @@ void code_jcc(struct code *c, unsigned cond, uint64_t target)
 {
 	code_u8(c, 0x0f);
 	code_u8(c, (uint8_t)(0x80 | cond));
-	code_rel32(c, target, 0);
+	jump_rel32(c, target);
 }
 
 void code_land(struct code *c, size_t at)

@@ -18,6 +18,11 @@ struct fixup {
 	uint64_t rw;    /* what it refers to: offset in RW */
 };
 
+/* Code of the image that has moved; where to is known later. */
+struct moved {
+	uint64_t from, to;
+};
+
 struct code {
 	struct arena *a;
 	uint8_t *p;
@@ -27,6 +32,10 @@ struct code {
 	struct fixup *fix;
 	size_t nfix;
 	bool too_far;   /* a 32-bit reference did not reach: ±2 GiB */
+	struct moved *moved; /* sorted by `from`; jumps there are kept */
+	size_t nmoved;
+	struct fixup *leap;  /* such jumps: `rw` is where they lead */
+	size_t nleap;
 	bool near;      /* write branches with 8 bits; */
 	bool missed;    /* one did not reach */
 };
@@ -56,19 +65,24 @@ size_t code_branch(struct code *c, unsigned cond);
 void code_branch_land(struct code *c, size_t from);
 void code_branch_to(struct code *c, unsigned cond, uint64_t target);
 void code_resolve(struct code *c, uint64_t rw_vaddr);
+/* Is the code at this address of the image among what has moved?  Or NULL. */
+struct moved *code_moved(const struct code *c, uint64_t from);
+/* Lead jumps to what has moved there: every `to` is known. */
+void code_leaps_land(struct code *c);
 
 /* To generate a stretch again: forget what came after the mark. */
 struct code_mark {
-	size_t n, nfix;
+	size_t n, nfix, nleap;
 };
 static inline struct code_mark code_mark(const struct code *c)
 {
-	return (struct code_mark){ c->n, c->nfix };
+	return (struct code_mark){ c->n, c->nfix, c->nleap };
 }
 static inline void code_rewind(struct code *c, struct code_mark m)
 {
 	c->n = m.n;
 	c->nfix = m.nfix;
+	c->nleap = m.nleap;
 }
 
 #endif

@@ -39,18 +39,6 @@ static bool site_fits(const struct spare *r, struct patch *p, uint64_t site)
 	return spare_is_free(r, p->at, p->at + p->len) && !window_prove(pl, p);
 }
 
-/* Another want at an instruction of a window that was added for one. */
-static bool joins(const struct spare *r, const struct stuck *v)
-{
-	struct patch *p = spare_holding(r, v->p.at);
-
-	if (!p || window_index(p, v->p.at) < 0)
-		return false;
-	points_add(r->pl, p, v->first, v->n);
-	trace_note(r->pl, p->tactic, p->at, NULL);
-	return true;
-}
-
 /* Why there is no hop from p->at, for who asks. */
 static void hop_explain(const struct spare *r, struct patch *p, uint64_t site)
 {
@@ -120,7 +108,7 @@ void hops_place(const struct planner *pl, struct stuck *v, size_t *n)
 		struct patch p;
 
 		trace_begin(pl, v[i].first, v[i].n);
-		if (joins(&r, &v[i]))
+		if (spare_joins(&r, &v[i]))
 			continue;
 		if (hop_find(&r, v[i].p.at, &p)) {
 			points_add(pl, &p, v[i].first, v[i].n);

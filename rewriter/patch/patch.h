@@ -26,6 +26,8 @@ enum tactic {
 	TACTIC_PADDING,  /* the same, and padding behind the function */
 	TACTIC_EARLIER,  /* a window that begins before the site */
 	TACTIC_HOP,      /* two bytes, which jump to five nearby */
+	TACTIC_EDGE,     /* a window that is jumped into, by jumps that are led
+			    along */
 	TACTIC_HOST,     /* no probe: moved for the room it leaves to a hop */
 	TACTIC_COUNT,
 };
@@ -57,7 +59,9 @@ struct patch {
 	uint8_t tactic;
 	bool entry;         /* the window begins where its function does */
 	bool lends;         /* a hop stands in its bytes */
-	bool entered;       /* jumps into its bytes are led to the trampoline */
+	bool entered;       /* jumps into its bytes are led to the trampoline; */
+	bool bare;          /* its first too, and nothing else comes there: they
+			       stay what they are */
 	uint64_t hop;       /* where the jump to the trampoline stands, when
 			       the site has only one to there; or 0 */
 	struct insn insn[PATCH_INSNS];
@@ -67,6 +71,15 @@ struct patch {
 	/* Filled by patch_build: */
 	uint64_t tramp, tramp_size; /* vaddr, bytes */
 	uint32_t saved;     /* REG_BITs it saves; bit 16: flags */
+};
+
+/* A jump into a window that is changed: it leads to the copy of the instruction
+ * it led to, or to a jump there. */
+struct edge {
+	uint64_t at, to;
+	uint8_t len, rel_off, rel_size; /* struct insn's */
+	uint64_t hop;       /* 5 bytes, when rel_size is 1; or 0 */
+	bool displaced;     /* after all: not in plan.edge */
 };
 
 /* A function some of whose returns go to a pad: what is done there. */
@@ -100,6 +113,11 @@ struct attempt {
 struct plan {
 	struct patch *patch;   /* sorted by at */
 	size_t npatch;
+	uint64_t *inner;       /* instructions in windows that are jumped to;
+				  sorted */
+	size_t ninner;
+	struct edge *edge;
+	size_t nedge;
 	struct late *late;
 	size_t nlate;
 	struct place *place;   /* sorted by link, then address */

@@ -13,7 +13,8 @@
  *   - or the last patch's window is made longer, up to the site;
  *   - or it begins earlier in the same straight code.
  * Where all that fails, two bytes are enough to jump to five bytes nearby
- * (hop.c); that comes last, because then it is known what the others leave.
+ * (hop.c); and what leads into a window can be led along (edge.c).  These come
+ * last, because then it is known what the others leave.
  *
  * A return probe that cannot be had at all ways out of its function is tried
  * another way, and then everything is placed again (wants.c).
@@ -77,6 +78,7 @@ static const struct {
 			     "no padding follows that nothing falls into" },
 	[TACTIC_EARLIER] = { "earlier", NULL, NULL }, /* not in this row */
 	[TACTIC_HOP]     = { "hop", NULL, NULL },
+	[TACTIC_EDGE]    = { "edge", NULL, NULL },
 	[TACTIC_HOST]    = { "host", NULL, NULL },
 };
 // clang-format on
@@ -310,7 +312,7 @@ static bool place_all(struct planner *pl)
 	struct placing g = { .pl = pl };
 	size_t i, j;
 
-	pl->out->npatch = 0;
+	pl->out->npatch = pl->out->ninner = pl->out->nedge = 0;
 	pl->out->nattempt = 0;
 	wants_make(pl);
 	for (i = 0; i < pl->nwant; i = j) {
@@ -320,6 +322,7 @@ static bool place_all(struct planner *pl)
 		place(&g, i, j - i);
 	}
 	hops_place(pl, g.stuck, &g.nstuck);
+	edges_place(pl, g.stuck, &g.nstuck);
 	for (i = 0; i < g.nstuck; i++)
 		give_up(&g, g.stuck[i].first, g.stuck[i].n, g.stuck[i].why);
 	return g.again;

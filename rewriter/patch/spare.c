@@ -33,12 +33,43 @@ bool spare_is_free(const struct spare *r, uint64_t lo, uint64_t hi)
 	return true;
 }
 
+static void flip(struct spare *r, uint64_t addr)
+{
+	struct taken *t = taken_at(r, addr);
+
+	t->bit[(addr - t->lo) / 8] ^= (uint8_t)(1 << (addr - t->lo) % 8);
+}
+
 void spare_take(struct spare *r, uint64_t lo, uint64_t hi)
 {
-	struct taken *t = taken_at(r, lo);
+	for (uint64_t i = lo; i < hi; i++) {
+		if (!spare_is_free(r, i, i + 1))
+			continue;
+		flip(r, i);
+		r->byte = arena_push(r->pl->a, r->byte, r->nbyte,
+				     sizeof(*r->byte));
+		r->byte[r->nbyte++] = i;
+	}
+}
 
-	for (uint64_t i = lo; t && i < hi && i < t->hi; i++)
-		t->bit[(i - t->lo) / 8] |= (uint8_t)(1 << (i - t->lo) % 8);
+void spare_try(struct spare *r)
+{
+	r->npatch = r->pl->out->npatch;
+	r->nbyte = r->nlent = 0;
+}
+
+void spare_undo(struct spare *r)
+{
+	struct plan *o = r->pl->out;
+
+	o->npatch = r->npatch;
+	while (r->nbyte)
+		flip(r, r->byte[--r->nbyte]);
+	while (r->nlent) {
+		const struct lent *l = &r->lent[--r->nlent];
+
+		o->patch[l->patch] = l->was;
+	}
 }
 
 void spare_begin(struct spare *r, const struct planner *pl)
@@ -60,6 +91,7 @@ void spare_begin(struct spare *r, const struct planner *pl)
 	}
 	for (size_t i = 0; i < o->npatch; i++)
 		spare_take(r, o->patch[i].at, o->patch[i].at + o->patch[i].len);
+	spare_try(r);
 }
 
 void spare_patch(struct spare *r, const struct patch *p)
@@ -123,6 +155,17 @@ struct patch *spare_holding(const struct spare *r, uint64_t addr)
 	return NULL;
 }
 
+bool spare_joins(const struct spare *r, const struct stuck *v)
+{
+	struct patch *p = spare_holding(r, v->p.at);
+
+	if (!p || window_index(p, v->p.at) < 0)
+		return false;
+	points_add(r->pl, p, v->first, v->n);
+	trace_note(r->pl, p->tactic, p->at, NULL);
+	return true;
+}
+
 /* --- five bytes ------------------------------------------------------------- */
 
 bool short_jump_reaches(const struct short_jump *j, uint64_t hop)
@@ -184,6 +227,17 @@ static bool host_fits(const struct spare *r, const struct short_jump *j,
 	return false;
 }
 
+static void lend(struct spare *r, size_t i, struct patch *as)
+{
+	struct patch *p = &r->pl->out->patch[i];
+
+	r->lent = arena_push(r->pl->a, r->lent, r->nlent, sizeof(*r->lent));
+	r->lent[r->nlent++] = (struct lent){ i, *p };
+	spare_take(r, as->at, as->at + as->len);
+	as->lends = true;
+	*p = *as;
+}
+
 /* A patch that there is already, made longer where it is too short. */
 static bool in_patch(struct spare *r, const struct short_jump *j, uint64_t *hop)
 {
@@ -199,9 +253,7 @@ static bool in_patch(struct spare *r, const struct short_jump *j, uint64_t *hop)
 			continue;
 		if (q.at + q.len > end && !spare_is_free(r, end, q.at + q.len))
 			continue;
-		spare_take(r, q.at, q.at + q.len);
-		q.lends = true;
-		v[i] = q;
+		lend(r, i, &q);
 		return true;
 	}
 	return false;
@@ -212,7 +264,6 @@ static bool at_host(struct spare *r, const struct short_jump *j, uint64_t at,
 {
 	const struct sites *s = r->pl->s;
 	const struct func *f = func_around(s, at);
-	uint64_t before, after;
 	struct patch host;
 
 	if (!f || f->copied || f->found)
@@ -220,9 +271,8 @@ static bool at_host(struct spare *r, const struct short_jump *j, uint64_t at,
 	host = patch_at(r->pl, at);
 	host.tactic = TACTIC_HOST;
 	host.lends = true;
-	if (code_boundary(s, at, &before, &after) != 1 ||
-	    !host_fits(r, j, &host, hop) ||
-	    !spare_is_free(r, at, at + host.len))
+	if (!host_fits(r, j, &host, hop) ||
+	    !spare_is_free(r, at, at + host.len) || !code_is_sure(s, at))
 		return false;
 	spare_patch(r, &host);
 	return true;

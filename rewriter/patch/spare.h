@@ -31,6 +31,15 @@ struct spare {
 		uint8_t *bit;
 	} *taken;
 	size_t ntaken;
+	/* Between spare_try() and the next one or spare_undo(): */
+	size_t npatch;      /* patches there were */
+	uint64_t *byte;     /* bytes taken since */
+	size_t nbyte;
+	struct lent {
+		size_t patch;
+		struct patch was;
+	} *lent;            /* patches changed since */
+	size_t nlent;
 };
 struct short_jump {
 	uint64_t lo, hi;    /* bytes that must not be used: its own */
@@ -47,6 +56,11 @@ void spare_take(struct spare *r, uint64_t lo, uint64_t hi);
 struct patch *spare_holding(const struct spare *r, uint64_t addr);
 /* One more patch, whose bytes are taken. */
 void spare_patch(struct spare *r, const struct patch *p);
+/* Is the instruction in a patch by now?  Then it has its points there. */
+bool spare_joins(const struct spare *r, const struct stuck *v);
+/* To give back what is taken from now on: all of it since the last try. */
+void spare_try(struct spare *r);
+void spare_undo(struct spare *r);
 /* Sort the patches again. */
 void spare_end(struct spare *r);
 

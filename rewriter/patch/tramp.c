@@ -102,7 +102,11 @@ static int point_write(struct tramp *t, struct spot *s, struct point *pt)
 static int insn_write(struct tramp *t, unsigned i, size_t *at)
 {
 	struct patch *p = t->p;
+	struct moved *copy = code_moved(t->c, p->insn[i].at);
 	struct spot *cond = NULL;
+
+	if (copy)
+		copy->to = code_here(t->c);
 
 	for (; *at < p->npoint && p->point[*at].before == i; ++*at) {
 		struct spot *s = &t->spot[*at];
@@ -179,7 +183,7 @@ static int spots_prepare(struct tramp *t)
 /* (At a nop5, the kernel shall see the stack as it is at the site.) */
 bool patch_calls(const struct image *img, const struct patch *p)
 {
-	return !p->hop && !p->lends && !has_nop5(p) &&
+	return !p->hop && !p->lends && !p->entered && !has_nop5(p) &&
 	       displace_by_call(img, p);
 }
 
@@ -234,9 +238,9 @@ static void frame_describe(struct built *out, const struct tramp *t)
 enum { CALL = 0xe8, JMP = 0xe9, JMP8 = 0xeb, INT3 = 0xcc, CS = 0x2e, SIZE = 5 };
 
 static int jump_put(const struct tramp *t, uint8_t *b, uint8_t op,
-		    uint64_t from)
+		    uint64_t from, uint64_t to)
 {
-	int64_t rel = (int64_t)(t->p->tramp - (from + SIZE));
+	int64_t rel = (int64_t)(to - (from + SIZE));
 
 	if (!fits32(rel))
 		return refuse(t->e, t->img->path, t->p->at,
@@ -265,10 +269,15 @@ static int site_edit(const struct tramp *t, struct built *out)
 	size_t at = t->called ? p->len - (size_t)SIZE : 0;
 	uint8_t *b = edit_add(t, out, p->at, p->len);
 
+	if (p->bare) {
+		memcpy(b, image_at(t->img, p->at, p->len), p->len);
+		return 0;
+	}
 	memset(b, INT3, p->len);
 	memset(b, CS, at);
 	if (!p->hop)
-		return jump_put(t, b + at, t->called ? CALL : JMP, p->at + at);
+		return jump_put(t, b + at, t->called ? CALL : JMP, p->at + at,
+				p->tramp);
 	b[0] = JMP8;
 	b[1] = (uint8_t)(p->hop - (p->at + 2));
 	return 0;
@@ -309,27 +318,49 @@ static const struct patch *lender(const struct plan *plan, uint64_t addr)
 		       : NULL;
 }
 
-/* Into another patch's edit, or one of its own. */
-static int hop_edit(const struct tramp *t, const struct plan *plan,
-		    struct built *out)
+/* Five bytes at `hop` lead to `to`: in another patch's edit, or in one of its
+ * own.  The frame is as it is at `pc`. */
+static int hop_edit(const struct tramp *t, struct built *out, uint64_t hop,
+		    uint64_t to, uint64_t pc, bool entry)
 {
-	const struct patch *p = t->p, *q = lender(plan, p->hop);
-	uint8_t *b = q ? (uint8_t *)out->edit[q - plan->patch].bytes +
-				 (p->hop - q->at)
-		       : edit_add(t, out, p->hop, SIZE);
+	const struct patch *q = lender(t->plan, hop);
+	const struct fde *fde = image_fde(t->img, pc);
+	uint8_t *b = q ? (uint8_t *)out->edit[q - t->plan->patch].bytes +
+				 (hop - q->at)
+		       : edit_add(t, out, hop, SIZE);
 
-	return jump_put(t, b, JMP, p->hop);
+	if (!image_fde(t->img, hop) && (fde || entry))
+		frame_add(t, out,
+			  &(struct frame_desc){ .start = hop, .size = SIZE,
+						.of = fde, .pc = pc });
+	return jump_put(t, b, JMP, hop, to);
 }
 
-static void hop_describe(struct built *out, const struct tramp *t)
+/* A jump into a window, changed. */
+static int edge_edit(const struct tramp *t, struct built *out,
+		     const struct edge *x)
 {
-	const struct patch *p = t->p;
-	const struct fde *fde = image_fde(t->img, p->at);
+	uint64_t to = code_moved(t->c, x->to)->to;
+	uint64_t rel = (x->hop ? x->hop : to) - (x->at + x->len);
+	uint8_t *b = edit_add(t, out, x->at + x->rel_off, x->rel_size);
 
-	if (image_fde(t->img, p->hop) || (!fde && !p->entry))
-		return;
-	frame_add(t, out, &(struct frame_desc){ .start = p->hop, .size = SIZE,
-						.of = fde, .pc = p->at });
+	if (!x->hop && !fits32((int64_t)rel))
+		return refuse(t->e, t->img->path, x->at,
+			      "the new code is over 2 GiB away");
+	memcpy(b, &rel, x->rel_size);
+	for (const struct edge *y = x; y-- > t->plan->edge && y->to == x->to;)
+		if (x->hop && y->hop == x->hop)
+			return 0;
+	return x->hop ? hop_edit(t, out, x->hop, to, x->to, false) : 0;
+}
+
+/* Addresses in windows that are jumped to. */
+static void moved_begin(struct code *c, const struct plan *plan)
+{
+	c->nmoved = plan->ninner;
+	c->moved = arena_alloc(c->a, (c->nmoved + 1) * sizeof(*c->moved));
+	for (size_t i = 0; i < c->nmoved; i++)
+		c->moved[i].from = plan->inner[i];
 }
 
 static int by_vaddr(const void *x, const void *y)
@@ -345,13 +376,16 @@ static int hops_build(struct tramp *t, struct plan *plan, struct built *out)
 	size_t n = out->nedit;
 
 	for (size_t i = 0; i < plan->npatch; i++) {
-		t->p = &plan->patch[i];
-		if (!t->p->hop)
-			continue;
-		if (hop_edit(t, plan, out))
+		const struct patch *p = t->p = &plan->patch[i];
+
+		if (p->hop &&
+		    hop_edit(t, out, p->hop, p->tramp, p->at, p->entry))
 			return -1;
-		hop_describe(out, t);
 	}
+	for (size_t i = 0; i < plan->nedge; i++)
+		if (edge_edit(t, out, &plan->edge[i]))
+			return -1;
+	code_leaps_land(t->c);
 	if (out->nedit > n)
 		qsort(out->edit, out->nedit, sizeof(*out->edit), by_vaddr);
 	return 0;
@@ -376,7 +410,9 @@ int patch_build(struct code *rx, const struct sites *s,
 
 	*out = (struct built){ 0 };
 	out->edit = arena_alloc(rx->a,
-				(2 * plan->npatch + 1) * sizeof(*out->edit));
+				(2 * (plan->npatch + plan->nedge) + 1) *
+					sizeof(*out->edit));
+	moved_begin(rx, plan);
 	late_reserve(&t);
 	blank.rows = t.rows;
 	blank.bodies = &bodies;

@@ -5,6 +5,7 @@
  *   plan.c     wants -> patches, tactic by tactic
  *   window.c   the instructions that a patch replaces, and why that is safe
  *   hop.c      a jump of two bytes
+ *   edge.c     windows that are jumped into
  *   spare.c    five bytes for what that jumps to
  *   reason.c   why not
  */
@@ -121,5 +122,8 @@ void points_add(const struct planner *pl, struct patch *p, size_t first,
 /* hop.c: give places to those that two bytes are enough for.  They leave the
  * list; plan.patch stays sorted. */
 void hops_place(const struct planner *pl, struct stuck *v, size_t *n);
+/* edge.c: likewise, to those whose window would do if jumps into it could be
+ * led along. */
+void edges_place(const struct planner *pl, struct stuck *v, size_t *n);
 
 #endif

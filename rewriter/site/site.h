@@ -65,6 +65,9 @@ int code_boundary(const struct sites *s, uint64_t at, uint64_t *before,
 
 /* The boundaries before `at` in its function, nearest first: at most n. */
 size_t code_before(const struct sites *s, uint64_t at, uint64_t *out, size_t n);
+/* Does an instruction begin here, for sure?  Data among the code decodes as
+ * well; who changes what nobody asked for has to know. */
+bool code_is_sure(const struct sites *s, uint64_t at);
 
 /* Why an address may be reached other than by falling into it. */
 enum target_why {
@@ -84,6 +87,18 @@ const char *target_why_name(enum target_why why);
  * that something may reach, and why.  TARGET_NONE when there is none. */
 enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 			  uint64_t *where);
+/* What else reaches `at` than direct branches that were decoded. */
+enum target_why target_besides(const struct sites *s, uint64_t at);
+
+/* branches.c: all direct branches to any of n addresses, which are sorted;
+ * sorted by `to`, then by address. */
+struct branch {
+	uint64_t to;
+	struct insn in;
+	bool sure; /* it is an instruction, and no data that looks like one */
+};
+struct branch *branches_to(struct arena *a, const struct sites *s,
+			   const uint64_t *to, size_t n, size_t *nbranch);
 
 /* --- exits.c: how control leaves a function --------------------------------
  *

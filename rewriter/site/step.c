@@ -108,6 +108,16 @@ static bool in_step(const struct sites *s, const struct func *f)
 	return *known == IN_STEP;
 }
 
+/* Go's compiler puts no data among the code. */
+bool code_is_sure(const struct sites *s, uint64_t at)
+{
+	const struct func *f = func_around(s, at);
+	uint64_t before, after;
+
+	return f && code_boundary(s, at, &before, &after) == 1 &&
+	       (is_compiled_go(f) || in_step(s, f));
+}
+
 bool target_unmeant(const struct sites *s, uint64_t addr)
 {
 	const struct func *f = func_around(s, addr);

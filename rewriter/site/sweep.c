@@ -96,6 +96,25 @@ void scan_branches(const struct targets *t, const struct span *in,
 	}
 }
 
+uint64_t scan_next(const struct targets *t, const struct span *in, uint64_t i,
+		   uint8_t flag, uint64_t *to)
+{
+	uint64_t n = in->hi - in->lo, off;
+
+	for (; i < n; i++) {
+		const struct span *sp = in;
+
+		if (!kind[in->p[i]] || !branch_at(in, i, &off))
+			continue;
+		*to = in->lo + off;
+		if (off >= n)
+			sp = t->nspan > 1 ? span_of(t, *to) : NULL;
+		if (sp && sp->mark[*to - sp->lo] & flag)
+			return i;
+	}
+	return n;
+}
+
 /* Mark what any 4 bytes in [from, to) spell. */
 void scan_addresses(const struct targets *t, const struct span *in,
 		    uint64_t from, uint64_t to, uint8_t flag)

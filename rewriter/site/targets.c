@@ -104,16 +104,16 @@ static bool is_endbr(const struct span *in, uint64_t i)
 	       !memcmp(in->p + i, "\xf3\x0f\x1e\xfa", 4);
 }
 
-/* What the marks and the bytes at one address say. */
+/* What the marks and the bytes at one address say.  `ignored`: of the marks. */
 static enum target_why why_at(const struct sites *s, const struct span *in,
-			      uint64_t addr)
+			      uint64_t addr, uint8_t ignored)
 {
 	uint64_t i = addr - in->lo;
 	uint8_t m;
 
 	if (in->mark[i])
 		targets_settle(s);
-	m = in->mark[i];
+	m = in->mark[i] & (uint8_t)~ignored;
 	if (m & MARK_BRANCH)
 		return TARGET_BRANCH;
 	if (m & (MARK_MAYBE | MARK_TABLE | MARK_POINTER) &&
@@ -147,8 +147,8 @@ static uint64_t next_pointer(const struct sites *s, uint64_t from, uint64_t to)
 	return at;
 }
 
-enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
-			  uint64_t *where)
+static enum target_why first_in(const struct sites *s, uint64_t lo,
+				uint64_t hi, uint8_t ignored, uint64_t *where)
 {
 	const struct image *img = s->img;
 	struct found f = { hi, TARGET_NONE };
@@ -165,7 +165,7 @@ enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 	offer(&f, next_fde(img, lo + 1), TARGET_SYMBOL);
 	offer_list(&f, img->landing, img->nlanding, lo + 1, TARGET_LANDING);
 	for (uint64_t at = lo + 1; at < f.at; at++) {
-		enum target_why why = why_at(s, in, at);
+		enum target_why why = why_at(s, in, at, ignored);
 
 		if (why)
 			offer(&f, at, why);
@@ -174,4 +174,17 @@ enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
 	offer_list(&f, img->callsite, img->ncallsite, lo + 1, TARGET_CALLSITE);
 	*where = f.at;
 	return f.why;
+}
+
+enum target_why target_in(const struct sites *s, uint64_t lo, uint64_t hi,
+			  uint64_t *where)
+{
+	return first_in(s, lo, hi, 0, where);
+}
+
+enum target_why target_besides(const struct sites *s, uint64_t at)
+{
+	uint64_t where;
+
+	return first_in(s, at - 1, at + 1, MARK_BRANCH, &where);
 }

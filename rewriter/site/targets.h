@@ -101,6 +101,10 @@ void scan_branches(const struct targets *t, const struct span *in,
 		   uint64_t from, uint64_t to, uint8_t flag);
 void scan_addresses(const struct targets *t, const struct span *in,
 		    uint64_t from, uint64_t to, uint8_t flag);
+/* The next offset from `i` on at which a branch's opcode could stand whose
+ * target is marked with `flag`; *to is the target.  The span's size: none. */
+uint64_t scan_next(const struct targets *t, const struct span *in, uint64_t i,
+		   uint8_t flag, uint64_t *to);
 /* table.c */
 void targets_tables(const struct sites *s);
 /* settle.c */
