@@ -70,7 +70,7 @@ void explain_json(const struct explained *x);
 /* check.c: of REG_BITs and bit 16, the flags. */
 void regs_print(FILE *to, uint32_t regs);
 void regs_json(struct json *j, const char *key, uint32_t regs);
-/* list.c: "fde", "symbol" or "both". */
+/* list.c: "fde", "symbol", "both", "go", "calls". */
 const char *known_from(const struct image *img, const struct func *f);
 
 #endif

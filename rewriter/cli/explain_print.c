@@ -159,6 +159,23 @@ static void tramp_text(const struct explained *x, const struct patch *p)
 	}
 }
 
+/* Jumps into the window, and where they lead now. */
+static void edges_text(const struct outcome *o, const struct patch *p)
+{
+	for (size_t i = 0; i < o->plan.nedge; i++) {
+		const struct edge *x = &o->plan.edge[i];
+
+		if (x->to - p->at >= p->len)
+			continue;
+		label("jump");
+		printf("0x%" PRIx64 " leads to the copy of 0x%" PRIx64,
+		       x->at, x->to);
+		if (x->hop)
+			printf(" by 5 bytes at 0x%" PRIx64, x->hop);
+		putchar('\n');
+	}
+}
+
 static void patch_text(const struct explained *x, const struct outcome *o)
 {
 	const struct patch *p = explain_patch(o);
@@ -172,8 +189,9 @@ static void patch_text(const struct explained *x, const struct outcome *o)
 	printf("placed: %s, %u bytes at 0x%" PRIx64 ", %u instruction%s "
 	       "moved%s\n", tactic_name(p->tactic), p->len, p->at, p->ninsn,
 	       p->ninsn == 1 ? "" : "s",
-	       p->lends ? ", another site's hop in its bytes" : "");
+	       p->lends ? ", a hop in its bytes" : "");
 	bytes_text(x, p);
+	edges_text(o, p);
 	tramp_text(x, p);
 }
 
@@ -323,6 +341,26 @@ static void bytes_json(struct json *j, const struct explained *x,
 	json_end(j);
 }
 
+static void edges_json(struct json *j, const struct outcome *o,
+		       const struct patch *p)
+{
+	json_key(j, "jumps");
+	json_array(j);
+	for (size_t i = 0; i < o->plan.nedge; i++) {
+		const struct edge *x = &o->plan.edge[i];
+
+		if (x->to - p->at >= p->len)
+			continue;
+		json_object(j);
+		json_hex_at(j, "instruction", x->at);
+		json_hex_at(j, "to", x->to);
+		if (x->hop)
+			json_hex_at(j, "hop", x->hop);
+		json_end(j);
+	}
+	json_end(j);
+}
+
 static void patch_json(struct json *j, const struct explained *x,
 		       const struct outcome *o)
 {
@@ -340,6 +378,8 @@ static void patch_json(struct json *j, const struct explained *x,
 	bytes_json(j, x, p);
 	if (p->hop)
 		json_hex_at(j, "hop", p->hop);
+	if (p->entered)
+		edges_json(j, o, p);
 	for (size_t i = 0; x->w && i < x->w->plan.npatch; i++) {
 		const struct patch *q = &x->w->plan.patch[i];
 

@@ -19,9 +19,9 @@
 static const char usage[] =
 	"usage: bpfweld list TARGET [GLOB] [--usdt] [-j]\n"
 	"Lists the functions of an ELF file: address, size, known from (fde,\n"
-	"symbol, both, go), name; and its USDT probes: address, usdt,\n"
-	"PROVIDER:NAME, arguments.  --usdt lists only those.  GLOB (* and ?) selects by any name\n"
-	"of a function, or by PROVIDER:NAME.  A function without a symbol is called\n"
+	"symbol, both, go, calls), name; and its USDT probes: address, usdt,\n"
+	"PROVIDER:NAME, arguments.  --usdt lists only those.  GLOB (* and ?)\n"
+	"selects by any name of a function, or by PROVIDER:NAME.  A function without a symbol is called\n"
 	"fn_ADDRESS; a fragment is a part of another function (.cold) and no entry.\n";
 
 struct list {
@@ -51,7 +51,7 @@ const char *known_from(const struct image *img, const struct func *f)
 	const struct fde *fde = image_fde(img, f->addr);
 
 	if (!fde || fde->start != f->addr)
-		return by_symbol(img, f) ? "symbol" : "go";
+		return by_symbol(img, f) ? "symbol" : f->go ? "go" : "calls";
 	return f->named ? "both" : "fde";
 }
 

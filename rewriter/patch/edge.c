@@ -36,7 +36,7 @@
 
 enum {
 	BEFORE = 8,     /* how many instructions earlier a window may begin */
-	EDGES_MAX = 16, /* into one window */
+	EDGES_MAX = 200, /* into one window */
 };
 
 struct edging {
@@ -50,7 +50,7 @@ struct edging {
 struct attempted {
 	struct patch p;
 	uint8_t was; /* bytes of the patch that it is made from, if any */
-	uint64_t inner[EDGES_MAX]; /* where they lead; rising */
+	uint64_t inner[PATCH_INSNS]; /* where they lead; rising */
 	size_t ninner;
 	struct edge edge[EDGES_MAX]; /* those that are changed */
 	size_t nedge;
@@ -170,7 +170,7 @@ static const struct reason *inner_prove(const struct edging *g,
 		return WHY(g->pl, REASON_TARGET + why,
 			   "jump target at 0x%llx inside the window (%s)",
 			   HEX(at), target_why_name(why));
-	if (window_index(&t->p, at) < 0 || t->ninner == EDGES_MAX ||
+	if (window_index(&t->p, at) < 0 || t->ninner == PATCH_INSNS ||
 	    i == g->nbranch || g->branch[i].to != at)
 		return WHY(g->pl, REASON_TARGET + TARGET_BRANCH,
 			   "jump target at 0x%llx inside the window (branch)",

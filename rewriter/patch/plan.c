@@ -220,6 +220,17 @@ struct placing {
 	bool again; /* a group is tried another way */
 };
 
+/* The same, said of another place than the one that was asked about. */
+static const struct reason *said_of(const struct planner *pl,
+				    const struct reason *why, uint64_t at)
+{
+	struct reason *r = arena_alloc(pl->a, sizeof(*r));
+
+	r->code = why->code;
+	r->text = arena_printf(pl->a, "at 0x%llx %s", HEX(at), why->text);
+	return r;
+}
+
 /* want[first .. first+n) cannot be placed. */
 static void give_up(struct placing *g, size_t first, size_t n,
 		    const struct reason *why)
@@ -231,7 +242,11 @@ static void give_up(struct placing *g, size_t first, size_t n,
 		if (x->mode == MODE_OUT ||
 		    (x->mode == MODE_ENTRY && w->point.kind != POINT_ENTERED))
 			continue; /* another of its wants has failed before */
-		group_fall_back(g->pl, x, why);
+		group_fall_back(g->pl, x,
+				x->when == WHEN_RETURNED &&
+						x->mode == MODE_SITES
+					? said_of(g->pl, why, w->at)
+					: why);
 		/* Even when there is no other way: parts may be placed. */
 		g->again |= x->when == WHEN_RETURNED;
 	}
