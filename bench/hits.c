@@ -33,6 +33,7 @@ static struct row rows[] = {
 	{ .title = "empty", .prog = "empty" },
 	{ .title = "read arguments", .prog = "args" },
 	{ .title = "array counter", .prog = "array" },
+	{ .title = "  without atomic", .prog = "plain" },
 	{ .title = "hash counter", .prog = "hash" },
 	{ .title = "array, 2nd thread", .prog = "array", .where = "thread" },
 	{ .title = "return", .prog = "return" },
@@ -173,6 +174,9 @@ static int maps_check(struct hits *h, int which, const struct snapshot *s)
 
 		if (!strcmp(d->name, "count"))
 			bad = must_be(h, which, "the map", "array",
+				      map_sum(map));
+		else if (!strcmp(d->name, "sum"))
+			bad = must_be(h, which, "the map", "plain",
 				      map_sum(map));
 		else if (!strcmp(d->name, "table"))
 			bad = must_be(h, which, "the map", "hash",

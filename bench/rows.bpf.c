@@ -12,7 +12,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
-} count SEC(".maps");
+} count SEC(".maps"), sum SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -41,6 +41,17 @@ int array(void *ctx)
 
 	if (n)
 		__sync_fetch_and_add(n, 1);
+	return 0;
+}
+
+SEC("uprobe/target:row_plain") /* the same without the atomic */
+int plain(void *ctx)
+{
+	__u32 key = 0;
+	__u64 *n = bpf_map_lookup_elem(&sum, &key);
+
+	if (n)
+		*n += 1;
 	return 0;
 }
 

@@ -37,6 +37,7 @@
 ROW(empty)
 ROW(args)
 ROW(array)
+ROW(plain)
 ROW(hash)
 ROW(return)
 ROW(both)
@@ -92,6 +93,7 @@ static const struct row {
 	{ "empty", row_empty },
 	{ "args", row_args },
 	{ "array", row_array },
+	{ "plain", row_plain },
 	{ "hash", row_hash },
 	{ "return", row_return },
 	{ "both", row_both },

@@ -413,6 +413,29 @@ static bool ends_flow(const struct planner *pl, uint64_t at)
 	       p.insn[0].flow != FLOW_STOP;
 }
 
+static bool is_nop(const struct planner *pl, uint64_t at)
+{
+	struct patch p = patch_at(pl, at);
+
+	return !window_read(pl, &p, 1) && p.insn[0].nop;
+}
+
+/* Behind from[i], which ends the flow, and perhaps dead nops. */
+static bool bare_made(struct edging *g, const uint64_t *from, size_t i,
+		      struct stuck *v)
+{
+	uint64_t end = from[i], at, where;
+
+	for (;; i--) {
+		at = i ? from[i - 1] : v->p.at;
+		if (window_made(g, at, true, v))
+			return true;
+		if (!i || !is_nop(g->pl, at) ||
+		    target_in(g->pl->s, end, at + 1, &where) != TARGET_NONE)
+			return false;
+	}
+}
+
 static bool edge_find(struct edging *g, struct stuck *v)
 {
 	uint64_t from[BEFORE];
@@ -423,10 +446,8 @@ static bool edge_find(struct edging *g, struct stuck *v)
 	if (window_made(g, v->p.at, false, v))
 		return true;
 	for (size_t i = 0; i < n; i++) {
-		uint64_t next = i ? from[i - 1] : v->p.at;
-
 		if (ends_flow(g->pl, from[i]))
-			return window_made(g, next, true, v);
+			return bare_made(g, from, i, v);
 		if (spare_holding(&g->spare, from[i]))
 			return lengthened(g, from[i], v);
 		if (window_made(g, from[i], false, v))

@@ -89,8 +89,13 @@ void spare_begin(struct spare *r, const struct planner *pl)
 			arena_alloc(pl->a, s->filesz / 8 + 1)
 		};
 	}
-	for (size_t i = 0; i < o->npatch; i++)
-		spare_take(r, o->patch[i].at, o->patch[i].at + o->patch[i].len);
+	for (size_t i = 0; i < o->npatch; i++) {
+		const struct patch *p = &o->patch[i];
+
+		spare_take(r, p->at, p->at + p->len);
+		if (p->hop)
+			spare_take(r, p->hop, p->hop + JUMP_SIZE);
+	}
 	spare_try(r);
 }
 

@@ -48,7 +48,7 @@ struct short_jump {
 	bool entry;         /* where a function begins */
 };
 
-/* What the patches so far replace is taken. */
+/* What the patches so far replace is taken, and their hops. */
 void spare_begin(struct spare *r, const struct planner *pl);
 bool spare_is_free(const struct spare *r, uint64_t lo, uint64_t hi);
 void spare_take(struct spare *r, uint64_t lo, uint64_t hi);

@@ -388,6 +388,9 @@ static int hops_build(struct tramp *t, struct plan *plan, struct built *out)
 	code_leaps_land(t->c);
 	if (out->nedit > n)
 		qsort(out->edit, out->nedit, sizeof(*out->edit), by_vaddr);
+	for (size_t i = 1; i < out->nedit; i++)
+		assert(out->edit[i - 1].vaddr + out->edit[i - 1].len <=
+		       out->edit[i].vaddr);
 	return 0;
 }
 

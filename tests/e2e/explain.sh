@@ -42,11 +42,23 @@ F jumped_into			# a branch from another function
 	inc	%ecx
 	ret
 E jumped_into
-F jumper
-	test	%edi, %edi
+	.globl	jumper		# of which nobody knows whether it is code
+	.type	jumper, @function
+jumper:	test	%edi, %edi
 	je	.Lin
 	ret
-E jumper
+	.size	jumper, . - jumper
+F led_along			# and this one can be changed
+	inc	%eax
+.Lled:	dec	%eax
+	inc	%ecx
+	ret
+E led_along
+F leader
+	test	%edi, %edi
+	je	.Lled
+	ret
+E leader
 F named				# a word of data names its second instruction
 	inc	%eax
 .Lword:	dec	%eax
@@ -95,7 +107,10 @@ for p in probes:
         same(x["trampoline"], p["places"][0]["trampoline"], name)
         same(x["trampoline_bytes"], p["places"][0]["trampoline_bytes"], name)
         same(x["saves"], p["places"][0]["saves"], name)
-same(len(probes), 6, "functions")
+same(len(probes), 8, "functions")
+x = explain("led_along")
+same((x["tactic"], len(x["jumps"]), x["jumps"][0]["to"]),
+     ("edge", 1, f"{int(x['address'], 16) + 2:#x}"), "led_along")
 x = explain("tail")["returns"]
 same([e["kind"] for e in x["exits"]], ["jump"], "tail's exits")
 same(x["told_by"], "exits", "tail")
