@@ -33,7 +33,7 @@ static struct row rows[] = {
 	{ .title = "empty", .prog = "empty" },
 	{ .title = "read arguments", .prog = "args" },
 	{ .title = "array counter", .prog = "array" },
-	{ .title = "  without atomic", .prog = "plain" },
+	{ .title = "array, no atomic", .prog = "plain" },
 	{ .title = "hash counter", .prog = "hash" },
 	{ .title = "array, 2nd thread", .prog = "array", .where = "thread" },
 	{ .title = "return", .prog = "return" },

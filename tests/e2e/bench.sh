@@ -12,8 +12,8 @@ python3 - $t/json <<'END' || die "$(cat $t/json $t/table)"
 import json, sys
 d = json.load(open(sys.argv[1]))
 rows = [r["row"] for r in d["hits_ns"]]
-assert rows == ["empty", "read arguments", "array counter", "hash counter",
-                "array, 2nd thread", "return", "entry and return",
+assert rows == ["empty", "read arguments", "array counter", "array, no atomic",
+                "hash counter", "array, 2nd thread", "return", "entry and return",
                 "return, late", "usdt, 3 arguments"], rows
 for r in d["hits_ns"]:
     assert 0 < r["bare"]["min"] <= r["bare"]["median"], r
