@@ -50,6 +50,26 @@ static void refusals_print(const struct weld *w, bool all)
 	}
 }
 
+/* Not those that only lend room. */
+static size_t sites_patched(const struct weld *w)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->plan.npatch; i++)
+		n += w->plan.patch[i].npoint > 0;
+	return n;
+}
+
+/* Probes of returns that there are none of. */
+static size_t never_returning(const struct weld *w)
+{
+	size_t n = 0, first;
+
+	for (uint32_t i = 0; i < w->links.nlink; i++)
+		n += !w->plan.why[i] && !plan_places(&w->plan, i, &first);
+	return n;
+}
+
 static void summary_json(const struct weld *w, const struct args *a)
 {
 	struct json j = json_to(stdout, false);
@@ -59,6 +79,7 @@ static void summary_json(const struct weld *w, const struct args *a)
 	json_str_at(&j, "output", a->weld.dry_run ? NULL : a->weld.out);
 	json_u64_at(&j, "placed", w->nprobe);
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
+	json_u64_at(&j, "never_return", never_returning(w));
 	json_u64_at(&j, "maps", w->set.nmap);
 	json_u64_at(&j, "code_bytes", w->rx.n);
 	json_u64_at(&j, "region_bytes", w->region.size);
@@ -82,11 +103,14 @@ static void nop5_text(const struct weld *w, const struct args *a)
 
 static void summary_text(const struct weld *w, const struct args *a)
 {
-	printf("%s: %u probe%s at %zu site%s", a->weld.dry_run
-							? w->img.path
-							: a->weld.out,
-	       w->nprobe, w->nprobe == 1 ? "" : "s", w->plan.npatch,
-	       w->plan.npatch == 1 ? "" : "s");
+	size_t sites = sites_patched(w), never = never_returning(w);
+
+	printf("%s: %u probe%s at %zu site%s",
+	       a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
+	       w->nprobe == 1 ? "" : "s", sites, sites == 1 ? "" : "s");
+	if (never)
+		printf(", %zu of function%s never left", never,
+		       never == 1 ? " that is" : "s that are");
 	if (w->plan.nrefusal)
 		printf(", %zu not placed", w->plan.nrefusal);
 	if (w->links.nskipped)
