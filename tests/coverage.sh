@@ -67,6 +67,7 @@ unchanged() {
 counted() {
 	local try status what=returns probes
 	case $workload in cxx | gdb | rust) what=entries ;; esac
+	[ -e "$BPFWELD_REGION" ] || die "$name: its workload does not run it"
 	{
 		echo '{"hits":'
 		"$W" map dump -j "$t/welded" hits

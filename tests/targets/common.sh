@@ -40,7 +40,7 @@ libbfd       compile  no    99.9/98 /usr/lib/x86_64-linux-gnu/libbfd-2.40-system
 xz           xz       no    99.9/97 /usr/bin/xz
 liblzma      xz       no    99.9/98 /usr/lib/x86_64-linux-gnu/liblzma.so.5
 zstd         zstd     no    99.9/99 /usr/bin/zstd
-libzstd      zstd     no    99.9/99 /usr/lib/x86_64-linux-gnu/libzstd.so.1
+libzstd      libzstd  no    99.9/99 /usr/lib/x86_64-linux-gnu/libzstd.so.1
 gawk         gawk     no    99.9/99 /usr/bin/gawk
 jq           jq       no    99.9/70 /usr/bin/jq
 libjq        jq       no    99.9/98 /usr/lib/x86_64-linux-gnu/libjq.so.1
