@@ -448,10 +448,13 @@ static bool edge_find(struct edging *g, struct stuck *v)
 	for (size_t i = 0; i < n; i++) {
 		if (ends_flow(g->pl, from[i]))
 			return bare_made(g, from, i, v);
-		if (spare_holding(&g->spare, from[i]))
-			return lengthened(g, from[i], v);
-		if (window_made(g, from[i], false, v))
+		if (spare_holding(&g->spare, from[i])
+			    ? lengthened(g, from[i], v)
+			    : window_made(g, from[i], false, v))
 			return true;
+		if (!is_nop(g->pl, from[i]) &&
+		    spare_holding(&g->spare, from[i]))
+			return false;
 	}
 	return false;
 }
