@@ -16,6 +16,7 @@
 #include "rewriter/region.h"
 
 #include "runtime-stub/hash.h"
+#include "runtime-stub/ring.h"
 
 enum { LINE = 64, PAGE = 4096 };
 #define REGION_MAX (UINT64_C(1) << 30)
@@ -43,6 +44,28 @@ static uint32_t power_of_two(uint32_t n)
 	return p;
 }
 
+/* kernel/bpf/ringbuf.c, ringbuf_map_alloc() */
+static int ring_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	uint32_t n = def->max_entries;
+
+	if (def->key_size || def->value_size)
+		return fail(e, def->name, NOWHERE,
+			    "a ring buffer has no keys and values");
+	if (!n || n % PAGE || (n & (n - 1)))
+		return fail(e, def->name, NOWHERE,
+			    "a ring buffer's size is a power of two of whole "
+			    "pages, not %u", n);
+	if (n > REGION_MAX / 4)
+		return refuse(e, def->name, NOWHERE,
+			      "the ring is larger than a region may have "
+			      "(256 MiB)");
+	m->buckets = ring_slots(n);
+	m->size = ring_data(m->buckets) + 2 * (uint64_t)n;
+	return 0;
+}
+
 /* Everything of a map but where its data lies. */
 static int shape(const struct bpf_map_def *def, struct region_map *m,
 		 struct err *e)
@@ -55,6 +78,8 @@ static int shape(const struct bpf_map_def *def, struct region_map *m,
 	m->value_size = def->value_size;
 	m->max_entries = def->max_entries;
 	m->flags = def->flags;
+	if (def->type == BPF_MAP_TYPE_RINGBUF)
+		return ring_shape(def, m, e);
 	if (!n || !def->key_size || !def->value_size)
 		return fail(e, def->name, NOWHERE,
 			    "a map with no entries, keys or values");

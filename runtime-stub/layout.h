@@ -55,7 +55,7 @@ struct region_map {
 			       element to element */
 	uint64_t data;      /* offset of the map's data */
 	uint64_t size;      /* of the data */
-	uint32_t buckets;   /* HASH: a power of two */
+	uint32_t buckets;   /* HASH, and RINGBUF's slots: a power of two */
 	uint32_t reserved[5];
 };
 
@@ -115,6 +115,52 @@ struct hash_elem {
 	uint64_t next;
 	uint64_t state;    /* even: not in the map; odd: in it; counts up */
 	uint8_t key[];     /* then the value, 8-aligned */
+};
+
+/* --- RINGBUF: records one behind the other, and a table that says whose each
+ * of them is.
+ *
+ *   data: struct ring_head, struct ring_pair slot[buckets], then records:
+ *         twice max_entries bytes, as a record may begin anywhere in the first
+ *         half and is in one piece
+ *   record: uint32_t len and flags, uint32_t number, len bytes, up to 8
+ *
+ * Positions are bytes, numbers are records, both since the beginning; the
+ * record at position p begins at p % max_entries, record n has slot n % buckets.
+ * (The record itself is as in the kernel's ring, kernel/bpf/ringbuf.c.)
+ *
+ * A pair is read as b, a, b and changed by cmpxchg16b.  What is pointed at by
+ *
+ *   tail   a: the position behind the last record
+ *          b: how many records there are, and whose the last one is
+ *   slot   a: the record's number + 1, and whose it is
+ *          b: the position behind it, and its state
+ *   head   a: the position of the first record that was not read
+ *          b: its number
+ *
+ * Whoever adds to the tail first sees to it that the last record has its slot.
+ * So a record that has none is the last, and the tail tells whose it is: at
+ * every instant it is known who must end each record, and where the next one
+ * begins.  The reader passes over what a dead process began. */
+enum {
+	RING_BUSY = (int)0x80000000u, RING_DISCARD = 1 << 30, /* in len */
+	RING_HEADER = 8,
+	RING_OWNER = 22, /* bits of a pid, below a number */
+};
+enum ring_state { RING_RESERVED, RING_COMMITTED, RING_DISCARDED, RING_STATES = 7 };
+struct ring_pair {
+	_Alignas(16) uint64_t a;
+	uint64_t b;
+};
+struct ring_head {
+	struct ring_pair head;
+	uint32_t waiting;  /* futex: a reader sleeps */
+	uint32_t unused;
+	uint64_t reserved[5];
+	struct ring_pair tail;
+	uint64_t dropped;  /* records that there was no room for */
+	uint64_t told;     /* of those, what a reader has reported */
+	uint64_t reserved2[4];
 };
 
 #endif

@@ -14,8 +14,9 @@
  *     EXIST            0                        -ENOENT if not
  *   delete             -EINVAL                  -ENOENT if not there
  *
- * Maps that programs may not write (.rodata) give -EPERM; the kernel refuses
- * such programs when they are loaded.
+ * Maps that programs may not write (.rodata) give -EPERM, others that are no
+ * key and value (RINGBUF) NULL and -EINVAL; the kernel refuses such programs
+ * when they are loaded.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -52,6 +53,8 @@ DEFINE_HELPER(map_lookup_elem)
 
 	if (m->type == BPF_MAP_TYPE_HASH)
 		return (uint64_t)hash_lookup(m, (const void *)r2);
+	if (m->type != BPF_MAP_TYPE_ARRAY)
+		return 0;
 	return (uint64_t)array_lookup(m, load32((const void *)r2));
 }
 
@@ -61,6 +64,8 @@ DEFINE_HELPER(map_update_elem)
 
 	if (m->flags & BPF_F_RDONLY_PROG)
 		return -EPERM;
+	if (m->type == BPF_MAP_TYPE_RINGBUF)
+		return -EINVAL;
 	if (m->type != BPF_MAP_TYPE_HASH)
 		return (uint64_t)array_update(m, load32((const void *)r2),
 					      (const void *)r3, r4);

@@ -9,6 +9,7 @@
  *   session.c   what an entry leaves to its return
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_* on ARRAY; hash.c: on HASH
+ *   ring.c      bpf_ringbuf_*
  *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   vm.c        the interpreter

@@ -28,6 +28,7 @@ int cmd_list(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_unweld(int argc, char **argv);
 int cmd_map(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 
 /* Run the row of `table` (ends with a NULL name) that argv[0] names.  No such

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "info",    cmd_info,    "what is inside a welded file" },
 	{ "unweld",  cmd_unweld,  "restore the original file, byte for byte" },
 	{ "map",     cmd_map,     "read the maps of a welded program" },
+	{ "trace",   cmd_trace,   "print records of ring buffers as they come" },
 	{ "diff",    cmd_diff,    "compare kernel uprobes with a weld" },
 	{ "version", cmd_version, "print the version" },
 	{ "help",    cmd_help,    "this text, or the help of a command" },
@@ -99,7 +100,7 @@ static int cmd_help(int argc, char **argv)
 
 	if (argc < 2 || argv[1][0] == '-') {
 		usage(stdout);
-		fputs("\nPrograms may use array and hash maps, and these "
+		fputs("\nPrograms may use array and hash maps, ring buffers, and these "
 		      "helpers:",
 		      stdout);
 		helpers_print(stdout);

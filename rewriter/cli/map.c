@@ -91,6 +91,12 @@ static const char *unique_name(struct maps *maps, uint32_t map)
 			    maps->m.object[k->object].name, k->name);
 }
 
+/* (`trace` reads the others.) */
+static bool is_walked(const struct maps *maps, uint32_t map)
+{
+	return reader_can_walk(&maps->m.map[map].map);
+}
+
 static int dump_all(struct request *r, struct err *e)
 {
 	struct maps *maps = &r->maps;
@@ -100,10 +106,13 @@ static int dump_all(struct request *r, struct err *e)
 
 	/* First read all, so that an error leaves no half of an output. */
 	for (uint32_t i = 0; i < n; i++)
-		if (maps_elems(maps, i, &v[i].elem, &v[i].n, e))
+		if (is_walked(maps, i) &&
+		    maps_elems(maps, i, &v[i].elem, &v[i].n, e))
 			return -1;
 	if (!r->cli.json) {
 		for (uint32_t i = 0; i < n; i++) {
+			if (!is_walked(maps, i))
+				continue;
 			printf("%s:\n", unique_name(maps, i));
 			maps_elems_text(maps, i, v[i].elem, v[i].n);
 		}
@@ -111,6 +120,8 @@ static int dump_all(struct request *r, struct err *e)
 	}
 	json_object(&j);
 	for (uint32_t i = 0; i < n; i++) {
+		if (!is_walked(maps, i))
+			continue;
 		json_key(&j, unique_name(maps, i));
 		elems_json(&j, maps, i, &v[i]);
 	}

@@ -356,15 +356,18 @@ static void map_fields(struct compare *c, const struct bpf_map_def *d)
 	struct field *key, *value;
 	size_t nvalue;
 
-	key = fields_of(c->a, btf, d->btf_key, d->key_size, &c->nkey);
-	value = fields_of(c->a, btf, d->btf_value, d->value_size, &nvalue);
+	key = fields_of(c->a, btf, d->btf_key, snap_key_size(d), &c->nkey);
+	value = d->type == BPF_MAP_TYPE_RINGBUF
+			? ring_fields(c->a, &nvalue)
+			: fields_of(c->a, btf, d->btf_value, d->value_size,
+				    &nvalue);
 	c->nfield = c->nkey + nvalue;
 	c->field = arena_alloc(c->a, c->nfield * sizeof(*c->field));
 	c->ignored = arena_alloc(c->a, c->nfield * sizeof(*c->ignored));
 	memcpy(c->field, key, c->nkey * sizeof(*key));
 	for (size_t i = c->nkey; i < c->nfield; i++) {
 		c->field[i] = value[i - c->nkey];
-		c->field[i].off += d->key_size;
+		c->field[i].off += snap_key_size(d);
 		c->field[i].group += KEY_GROUPS;
 		c->ignored[i] = is_ignored(c, map_label(d), c->field[i].name);
 	}
@@ -376,8 +379,8 @@ static void compare_map(struct compare *c, struct snapshot *const *run,
 	const struct bpf_map_def *d = &c->w->set.map[map];
 
 	c->map = map;
-	c->key_size = d->key_size;
-	c->elem_size = d->key_size + d->value_size;
+	c->key_size = snap_key_size(d);
+	c->elem_size = c->key_size + snap_value_size(d);
 	c->keys_vary = false;
 	memset(c->aside, 0, sizeof(c->aside));
 	for (size_t s = 0; s < c->nrun; s++)

@@ -22,6 +22,18 @@
 
 #include "rewriter/weld.h"
 
+/* A ring's records are elements, too: the key is a record's number, the value its
+ * length (4 bytes) and the first of its bytes, then zeroes. */
+enum { RING_KEY = 4, RING_BYTES = 256, RING_VALUE = 4 + RING_BYTES };
+static inline uint32_t snap_key_size(const struct bpf_map_def *d)
+{
+	return d->type == BPF_MAP_TYPE_RINGBUF ? RING_KEY : d->key_size;
+}
+static inline uint32_t snap_value_size(const struct bpf_map_def *d)
+{
+	return d->type == BPF_MAP_TYPE_RINGBUF ? RING_VALUE : d->value_size;
+}
+
 /* All elements of one map at the end of a run. */
 struct snap_map {
 	uint32_t key_size, value_size;
@@ -58,6 +70,12 @@ struct field {
 };
 struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 			uint32_t size, size_t *n);
+
+/* Of a ring's elements: its length, and words of four bytes. */
+struct field *ring_fields(struct arena *a, size_t *n);
+/* One more record of a ring. */
+void ring_record_add(struct arena *a, struct snap_map *m, const void *data,
+		     size_t len);
 
 /* --- compare.c: what the runs do not have in common. */
 enum difference_kind {

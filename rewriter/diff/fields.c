@@ -140,6 +140,34 @@ static void flatten(struct flat *f, const char *name, uint32_t id, uint32_t off,
 					(uint32_t)size, id, 0 });
 }
 
+struct field *ring_fields(struct arena *a, size_t *n)
+{
+	struct flat f = { .a = a, .size = RING_VALUE };
+
+	leaf(&f, (struct field){ "len", 0, 4, 4, 0, 0 });
+	for (uint32_t at = 0; at < RING_BYTES; at += 4)
+		leaf(&f, (struct field){ arena_printf(a, "data+%u", at), 4 + at,
+					 4, 4, 0, 0 });
+	*n = f.n;
+	return f.field;
+}
+
+void ring_record_add(struct arena *a, struct snap_map *m, const void *data,
+		     size_t len)
+{
+	uint32_t number = (uint32_t)m->nelem, n = (uint32_t)len;
+	uint8_t *to;
+
+	m->key_size = RING_KEY;
+	m->value_size = RING_VALUE;
+	m->elem = arena_push(a, m->elem, m->nelem, RING_KEY + RING_VALUE);
+	to = m->elem + m->nelem++ * (RING_KEY + RING_VALUE);
+	memset(to, 0, RING_KEY + RING_VALUE);
+	memcpy(to, &number, sizeof(number));
+	memcpy(to + RING_KEY, &n, sizeof(n));
+	memcpy(to + RING_KEY + 4, data, len < RING_BYTES ? len : RING_BYTES);
+}
+
 struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 			uint32_t size, size_t *n)
 {

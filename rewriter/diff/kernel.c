@@ -407,6 +407,32 @@ void kernel_detach(struct kernel *k)
 	k->nlink = k->nmulti = k->nobject = 0;
 }
 
+struct records {
+	struct arena *a;
+	struct snap_map *out;
+};
+
+static int record_take(void *to, void *data, size_t len)
+{
+	struct records *r = to;
+
+	ring_record_add(r->a, r->out, data, len);
+	return 0;
+}
+
+static int ring_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
+			 struct snap_map *out, struct err *e)
+{
+	struct records r = { a, out };
+	struct ring_buffer *rb = ring_buffer__new(fd, record_take, &r, NULL);
+	int n = rb ? ring_buffer__consume(rb) : -errno;
+
+	ring_buffer__free(rb);
+	return n < 0 ? fail(e, NULL, NOWHERE, "ring %s cannot be read: %s",
+			    d->name, strerror(-n))
+		     : 0;
+}
+
 /* Elements may go while a process that the command left is still running. */
 static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 			struct snap_map *out, struct err *e)
@@ -414,8 +440,10 @@ static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 	size_t size = d->key_size + d->value_size;
 	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size), *at;
 
-	out->key_size = d->key_size;
-	out->value_size = d->value_size;
+	out->key_size = snap_key_size(d);
+	out->value_size = snap_value_size(d);
+	if (d->type == BPF_MAP_TYPE_RINGBUF)
+		return ring_snapshot(a, fd, d, out, e);
 	while (bpf_map_get_next_key(fd, key, next) == 0) {
 		out->elem = arena_push(a, out->elem, out->nelem, size);
 		at = out->elem + out->nelem * size;

@@ -22,6 +22,23 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 	}
 }
 
+static int read_ring(struct arena *a, const struct reader *r, uint32_t i,
+		     struct snap_map *out, struct err *e)
+{
+	struct reader_record record;
+	enum reader_ring what;
+
+	for (;;) {
+		if (reader_ring_next(r, i, &record, &what, e))
+			return -1;
+		if (what == RING_EMPTY || what == RING_WAIT)
+			return 0;
+		if (what == RING_RECORD)
+			ring_record_add(a, out, record.data, record.len);
+		reader_ring_done(r, i, &record);
+	}
+}
+
 static int read_map(struct arena *a, const struct reader *r, uint32_t i,
 		    const struct bpf_map_def *d, struct snap_map *out,
 		    struct err *e)
@@ -29,6 +46,8 @@ static int read_map(struct arena *a, const struct reader *r, uint32_t i,
 	size_t size = d->key_size + d->value_size, n;
 	struct reader_elem *elem;
 
+	if (d->type == BPF_MAP_TYPE_RINGBUF)
+		return read_ring(a, r, i, out, e);
 	if (reader_elems(a, r, i, &elem, &n, e))
 		return -1;
 	out->nelem = n;
@@ -59,15 +78,15 @@ int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
 	struct reader r;
 	int bad = 0;
 
-	if (found && reader_open(a, region, READER_READ, &r, e))
+	if (found && reader_open(a, region, READER_WRITE, &r, e))
 		return -1;
 	out->nmap = w->set.nmap;
 	out->map = arena_alloc(a, (out->nmap + 1) * sizeof(*out->map));
 	for (uint32_t i = 0; i < w->set.nmap && !bad; i++) {
 		const struct bpf_map_def *d = &w->set.map[i];
 
-		out->map[i].key_size = d->key_size;
-		out->map[i].value_size = d->value_size;
+		out->map[i].key_size = snap_key_size(d);
+		out->map[i].value_size = snap_value_size(d);
 		if (found)
 			bad = read_map(a, &r, i, d, &out->map[i], e);
 		else

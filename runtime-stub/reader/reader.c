@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "runtime-stub/hash.h"
+#include "runtime-stub/ring.h"
 #include "runtime-stub/reader/reader.h"
 
 enum {
@@ -107,6 +108,13 @@ static bool map_fits(const struct region_header *h, const struct region_map *m)
 		return m->key_size == 4 && m->stride && m->stride % 8 == 0 &&
 		       m->stride >= m->value_size &&
 		       (uint64_t)m->max_entries * m->stride <= m->size;
+	if (m->type == BPF_MAP_TYPE_RINGBUF)
+		return m->data % 64 == 0 && m->max_entries &&
+		       (m->max_entries & (m->max_entries - 1)) == 0 &&
+		       m->buckets &&
+		       (m->buckets & (m->buckets - 1)) == 0 &&
+		       ring_data(m->buckets) + 2 * (uint64_t)m->max_entries <=
+			       m->size;
 	if (m->type == BPF_MAP_TYPE_HASH)
 		return m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
 		       m->stride % 8 == 0 &&
@@ -152,7 +160,7 @@ int reader_open(struct arena *a, const char *path, enum reader_access access,
 	struct stat st;
 	int ret = -1, fd;
 
-	*out = (struct reader){ .path = path };
+	*out = (struct reader){ .path = path, .fd = -1 };
 	fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(e, path, NOWHERE, "%s", strerror(errno));
@@ -201,8 +209,11 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 
 void reader_close(struct reader *r)
 {
-	if (r->base)
-		munmap(r->base, r->head.size);
+	if (!r->base)
+		return;
+	munmap(r->base, r->head.size);
+	if (r->fd >= 0)
+		close(r->fd);
 	r->base = NULL;
 }
 
@@ -375,12 +386,21 @@ static int walkable(const struct reader *r, const struct region_map *m,
 		      m->name, m->type);
 }
 
+static uint64_t ring_pending(const struct reader *r, const struct region_map *m)
+{
+	const struct ring_head *h = (const void *)(r->base + m->data);
+
+	return ring_number(ring_load(&h->tail).b) - ring_load(&h->head).b;
+}
+
 uint64_t reader_count(const struct reader *r, uint32_t map)
 {
 	const struct region_map *m = &r->map[map];
 	const struct hash_head *h;
 	uint64_t n;
 
+	if (m->type == BPF_MAP_TYPE_RINGBUF)
+		return ring_pending(r, m);
 	if (m->type != BPF_MAP_TYPE_HASH)
 		return m->max_entries;
 	h = (const struct hash_head *)(r->base + m->data);

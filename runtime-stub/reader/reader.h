@@ -38,6 +38,7 @@ struct reader {
 	uint8_t *base;                /* shared with the running target */
 	struct region_header head;    /* as it was when checked */
 	const struct region_map *map; /* head.map_count of them, checked */
+	int fd;                       /* of the lock, or -1 */
 };
 
 /* Where the region of this weld is: $BPFWELD_REGION when it names a file,
@@ -60,7 +61,8 @@ struct reader_elem {
 };
 /* Can this map be walked?  (Arrays and hashes can.) */
 bool reader_can_walk(const struct region_map *map);
-/* Elements in the map now; an array is always full. */
+/* Elements in the map now; an array is always full.  Of a ring, the records
+ * that have not been read. */
 uint64_t reader_count(const struct reader *r, uint32_t map);
 /* All elements: of an array in index order, of a hash in none. */
 int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
@@ -68,6 +70,40 @@ int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
 /* The value of `key` (key_size bytes), or NULL: no such element. */
 int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
 		  const uint8_t *key, const uint8_t **value, struct err *e);
+
+/* --- ring.c: RINGBUF maps.  One reader at a time takes records out; it needs
+ * READER_WRITE.  A record is given back, and its room with it, by
+ * reader_ring_done(). */
+enum reader_ring {
+	RING_EMPTY,  /* nothing more now */
+	RING_WAIT,   /* the next record is being written */
+	RING_RECORD,
+	RING_SKIPPED, /* it was discarded, or its writer died */
+};
+struct reader_record {
+	const uint8_t *data; /* in the region, len bytes */
+	uint32_t len;
+	uint64_t number;     /* records before it */
+	uint64_t end;        /* private */
+};
+/* -1 where the ring is damaged. */
+int reader_ring_next(const struct reader *r, uint32_t map,
+		     struct reader_record *out, enum reader_ring *what,
+		     struct err *e);
+void reader_ring_done(const struct reader *r, uint32_t map,
+		      const struct reader_record *record);
+/* Sleep until there may be more, or so long. */
+void reader_ring_sleep(const struct reader *r, uint32_t map, unsigned ms);
+/* Records that there was no room for, since this was last asked. */
+uint64_t reader_ring_lost(const struct reader *r, uint32_t map);
+/* Nobody else takes records: false if somebody does.  Until reader_close(). */
+bool reader_ring_lock(struct reader *r);
+
+/* Line number *next of trace_printk, or the oldest that is still there; then
+ * *missed has grown.  False: there is none yet. */
+bool reader_line(const struct reader *r, uint64_t *next,
+		 struct region_trace_record *out, uint64_t *missed);
+bool reader_prints(const struct reader *r); /* some program does */
 
 struct reader_probe {
 	bool enabled;

@@ -117,8 +117,19 @@ static void bad_maps_are_refused(void **state)
 		struct bpf_map_def map;
 		enum err_kind kind;
 	} bad[] = {
-		{ { .type = 27, .key_size = 4, .value_size = 4,
-		    .max_entries = 4096 }, ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_QUEUE, .key_size = 4,
+		    .value_size = 4, .max_entries = 4096 },
+		  ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_RINGBUF, .key_size = 4,
+		    .max_entries = 4096 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_RINGBUF, .max_entries = 0 },
+		  ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_RINGBUF, .max_entries = 12288 },
+		  ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_RINGBUF, .max_entries = 2048 },
+		  ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_RINGBUF, .max_entries = 1 << 29 },
+		  ERR_UNSUPPORTED },
 		{ { .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
 		    .value_size = 4096, .max_entries = 1 << 20 },
 		  ERR_UNSUPPORTED },

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/* trace.c - bpfweld trace: the records of a welded program's ring buffers and
+ * what bpf_trace_printk() printed, as they come.
+ *
+ * A ring's records are taken out of it, as every consumer does; there is one at
+ * a time.  Lines of trace_printk are not: they are overwritten by later ones,
+ * and a reader that is too slow is told how many it has missed.
+ */
+#include <bpf/btf.h>
+#include <inttypes.h>
+#include <linux/bpf.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rewriter/cli/maps.h"
+
+static const char usage[] =
+	"usage: bpfweld trace WELDED [MAP]... [options]\n"
+	"Prints the records of ring buffers as they come, from the first that\n"
+	"nobody has read; without MAP of all of them, and what bpf_trace_printk()\n"
+	"prints.  A program that has not run yet is waited for; interrupt to end.\n"
+	"      --once          what is there now, and no more\n"
+	"      --type STRUCT   what a record is; without it the one struct of the\n"
+	"                      object that has its size\n"
+	"  -j, --json          a JSON object a line\n"
+	"Records that there was no room for are counted on standard error (-j: in\n"
+	"lines of their own).\n";
+
+enum { SLEEP_MS = 200 };
+
+struct tracing {
+	struct maps maps;
+	const char *welded, *type;
+	bool json, once;
+	uint32_t *ring; /* maps that are followed */
+	size_t nring;
+	bool lines;     /* of trace_printk, too */
+	uint64_t next;  /* the next of them */
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+/* --- types ------------------------------------------------------------------ */
+
+/* The struct of that name; or the only one of that size, without a name. */
+static uint32_t struct_find(const struct btf *btf, const char *name,
+			    uint32_t size)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 1; btf && i < btf__type_cnt(btf); i++) {
+		const struct btf_type *t = btf__type_by_id(btf, i);
+		const char *is;
+
+		if (!btf_is_struct(t))
+			continue;
+		is = btf__name_by_offset(btf, t->name_off);
+		if (name ? strcmp(is, name) != 0 : t->size != size || !*is)
+			continue;
+		if (found)
+			return 0;
+		found = i;
+	}
+	return found;
+}
+
+static int type_check(struct tracing *t, struct err *e)
+{
+	for (size_t i = 0; t->type && i < t->nring; i++) {
+		uint32_t object = t->maps.m.map[t->ring[i]].object;
+
+		if (struct_find(t->maps.btf[object], t->type, 0))
+			return 0;
+	}
+	return t->type ? fail(e, t->welded, NOWHERE, "there is no struct %s",
+			      t->type)
+		       : 0;
+}
+
+/* --- printing ---------------------------------------------------------------- */
+
+static void record_json(struct tracing *t, uint32_t map,
+			const struct reader_record *r)
+{
+	const struct manifest_map *k = &t->maps.m.map[map];
+	const struct btf *btf = t->maps.btf[k->object];
+	struct bytes b = { r->data, r->len };
+	uint32_t type = struct_find(btf, t->type, r->len);
+	struct json j = json_to(stdout, false);
+
+	json_object(&j);
+	json_str_at(&j, "map", k->name);
+	json_u64_at(&j, "number", r->number);
+	json_key(&j, "data");
+	json_bytes(&j, b);
+	if (type) {
+		json_key(&j, "formatted");
+		typed_json(&j, btf, type, b);
+	}
+	json_end(&j);
+	json_done(&j);
+}
+
+static void record_text(struct tracing *t, uint32_t map,
+			const struct reader_record *r)
+{
+	const struct manifest_map *k = &t->maps.m.map[map];
+	const struct btf *btf = t->maps.btf[k->object];
+	struct bytes b = { r->data, r->len };
+	uint32_t type = struct_find(btf, t->type, r->len);
+	struct json j = json_to(stdout, false);
+
+	printf("%s: ", k->name);
+	if (type) {
+		typed_json(&j, btf, type, b);
+	} else {
+		for (size_t i = 0; i < b.n; i++)
+			printf("%s%02x", i ? " " : "", b.p[i]);
+	}
+	putchar('\n');
+}
+
+/* So many more were dropped or missed. */
+static void lost(const struct tracing *t, const char *map, uint64_t n,
+		 const char *why)
+{
+	struct json j = json_to(stdout, false);
+
+	if (!t->json) {
+		fflush(stdout);
+		fprintf(stderr, "bpfweld: %s: %" PRIu64 " record%s lost: %s\n",
+			map, n, n == 1 ? " was" : "s were", why);
+		return;
+	}
+	json_object(&j);
+	json_str_at(&j, "map", map);
+	json_u64_at(&j, "lost", n);
+	json_str_at(&j, "why", why);
+	json_end(&j);
+	json_done(&j);
+}
+
+static void line_print(const struct tracing *t,
+		       const struct region_trace_record *r)
+{
+	struct bytes text = { (const uint8_t *)r->text, r->len };
+	struct json j = json_to(stdout, false);
+
+	while (text.n && text.p[text.n - 1] == '\n')
+		text.n--;
+	if (!t->json) {
+		printf("printk: %u/%u [%03u] %" PRIu64 ".%06" PRIu64 ": %.*s\n",
+		       r->tgid, r->tid, r->cpu, r->ns / 1000000000,
+		       r->ns / 1000 % 1000000, (int)text.n, text.p);
+		return;
+	}
+	json_object(&j);
+	json_u64_at(&j, "ns", r->ns);
+	json_u64_at(&j, "tgid", r->tgid);
+	json_u64_at(&j, "tid", r->tid);
+	json_u64_at(&j, "cpu", r->cpu);
+	json_key(&j, "printk");
+	json_text(&j, text);
+	json_end(&j);
+	json_done(&j);
+}
+
+/* --- reading ----------------------------------------------------------------- */
+
+/* What one ring has now. */
+static int ring_drain(struct tracing *t, size_t i, bool *more, struct err *e)
+{
+	const struct reader *region = &t->maps.region;
+	uint32_t map = t->ring[i];
+	uint64_t n;
+	struct reader_record r;
+	enum reader_ring what;
+
+	while (!stopped) {
+		if (reader_ring_next(region, map, &r, &what, e))
+			return -1;
+		if (what == RING_EMPTY || what == RING_WAIT)
+			break;
+		*more = true;
+		if (what == RING_RECORD && t->json)
+			record_json(t, map, &r);
+		else if (what == RING_RECORD)
+			record_text(t, map, &r);
+		reader_ring_done(region, map, &r);
+	}
+	n = reader_ring_lost(region, map);
+	if (n)
+		lost(t, t->maps.m.map[map].name, n, "the ring was full");
+	return 0;
+}
+
+static void lines_drain(struct tracing *t)
+{
+	uint64_t missed = 0;
+	struct region_trace_record r;
+
+	while (!stopped && reader_line(&t->maps.region, &t->next, &r, &missed))
+		line_print(t, &r);
+	if (missed)
+		lost(t, "printk", missed, "later ones came too fast");
+}
+
+static int drain(struct tracing *t, bool *more, struct err *e)
+{
+	*more = false;
+	for (size_t i = 0; i < t->nring; i++)
+		if (ring_drain(t, i, more, e))
+			return -1;
+	if (t->lines)
+		lines_drain(t);
+	return 0;
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ 0, SLEEP_MS * 1000000L }, NULL);
+}
+
+static int follow(struct tracing *t, struct err *e)
+{
+	bool more;
+
+	while (!stopped) {
+		if (drain(t, &more, e))
+			return -1;
+		if (fflush(stdout))
+			break; /* nobody listens any more */
+		if (more)
+			continue;
+		if (t->once)
+			break;
+		if (t->nring == 1 && !t->lines)
+			reader_ring_sleep(&t->maps.region, t->ring[0],
+					  SLEEP_MS);
+		else
+			nap();
+	}
+	return 0;
+}
+
+/* --- what is followed ---------------------------------------------------------- */
+
+static void ring_add(struct tracing *t, uint32_t map)
+{
+	struct arena *a = &t->maps.arena;
+
+	t->ring = arena_push(a, t->ring, t->nring, sizeof(*t->ring));
+	t->ring[t->nring++] = map;
+}
+
+static int rings_find(struct tracing *t, char **name, int n, struct err *e)
+{
+	const struct manifest *m = &t->maps.m;
+	uint32_t map;
+
+	for (uint32_t i = 0; !n && i < m->nmap; i++)
+		if (m->map[i].map.type == BPF_MAP_TYPE_RINGBUF)
+			ring_add(t, i);
+	for (int i = 0; i < n; i++) {
+		if (maps_find(&t->maps, name[i], &map, e))
+			return -1;
+		if (m->map[map].map.type != BPF_MAP_TYPE_RINGBUF)
+			return fail(e, NULL, NOWHERE,
+				    "map %s is no ring buffer (map dump shows "
+				    "it)", name[i]);
+		ring_add(t, map);
+	}
+	t->lines = !n;
+	return type_check(t, e);
+}
+
+static int region_open(struct tracing *t, struct err *e)
+{
+	struct maps *maps = &t->maps;
+	const char *path = reader_path(&maps->arena, maps->m.weld_id);
+
+	while (!t->once && !stopped && !reader_exists(path))
+		nap();
+	if (stopped)
+		return 0;
+	if (reader_open_weld(&maps->arena, &maps->m, READER_WRITE,
+			     &maps->region, e)) {
+		e->file = e->file ? e->file : t->welded;
+		return -1;
+	}
+	if (t->nring && !reader_ring_lock(&maps->region))
+		return fail(e, path, NOWHERE,
+			    "somebody else reads its rings already");
+	if (!t->nring && !reader_prints(&maps->region))
+		return fail(e, t->welded, NOWHERE,
+			    "has no ring buffer, and no program that prints");
+	return 0;
+}
+
+static int trace(struct tracing *t, char **map, int nmap, struct err *e)
+{
+	struct sigaction sa = { .sa_handler = stop };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	if (maps_open(&t->maps, t->welded, false, e) ||
+	    rings_find(t, map, nmap, e) || region_open(t, e))
+		return -1;
+	return follow(t, e);
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "once", no_argument, NULL, 'o' },
+		{ "type", required_argument, NULL, 't' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct tracing t = { 0 };
+	bool help = false;
+	struct err e;
+	int c, ret = 0;
+
+	optind = 0;
+	while (!ret && (c = cli_option(argc, argv, ":jh", longs, &e)) != -1) {
+		t.json |= c == 'j';
+		help |= c == 'h';
+		t.once |= c == 'o';
+		t.type = c == 't' ? optarg : t.type;
+		ret = c == '?' ? -1 : 0;
+	}
+	if (!ret && help) {
+		fputs(usage, stdout);
+	} else if (!ret && optind == argc) {
+		ret = misuse(&e, "trace: the welded file is missing");
+	} else if (!ret) {
+		t.welded = argv[optind];
+		ret = trace(&t, argv + optind + 1, argc - optind - 1, &e);
+	}
+	maps_close(&t.maps);
+	return ret ? cli_fail(&e, t.json) : 0;
+}

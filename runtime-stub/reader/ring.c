@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* ring.c - take records out of a RINGBUF map, while others write (layout.h).
+ *
+ * A record is ours to read when its slot says that it is committed.  One that
+ * is only reserved belongs to a process; when that is dead, nobody will end it,
+ * and it is passed over.  Whether it is dead its pid tells only in the same pid
+ * namespace; in another one the reader waits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime-stub/reader/reader.h"
+#include "runtime-stub/ring.h"
+
+struct ring {
+	struct ring_head *head;
+	struct ring_pair *slot;
+	const uint8_t *data;
+	uint64_t size;
+	uint32_t slots;
+};
+
+static struct ring ring_of(const struct reader *r, uint32_t map)
+{
+	const struct region_map *m = &r->map[map];
+	uint8_t *base = r->base + m->data;
+
+	return (struct ring){
+		.head = (struct ring_head *)base,
+		.slot = (struct ring_pair *)(base + sizeof(struct ring_head)),
+		.data = base + ring_data(m->buckets),
+		.size = m->max_entries,
+		.slots = m->buckets,
+	};
+}
+
+static int damaged(const struct reader *r, uint32_t map, struct err *e)
+{
+	return fail(e, r->path, NOWHERE, "damaged region: ring %s",
+		    r->map[map].name);
+}
+
+/* The namespace that pids in the region are of, as far as it is known. */
+static bool same_namespace(const struct reader *r)
+{
+	const struct region_header *h = (const void *)r->base;
+	uint64_t owner = __atomic_load_n(&h->owner, __ATOMIC_ACQUIRE);
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 &&
+	       owner >> 32 == (uint32_t)st.st_ino;
+}
+
+static bool is_dead(const struct reader *r, uint32_t pid)
+{
+	return pid && same_namespace(r) && kill((pid_t)pid, 0) &&
+	       errno == ESRCH;
+}
+
+/* The next record's slot; where it has none yet, what will be there. */
+static bool slot_of(const struct ring *g, uint64_t number, struct ring_pair *s)
+{
+	struct ring_pair tail = ring_load(&g->head->tail);
+
+	*s = ring_load(&g->slot[number % g->slots]);
+	if (ring_number(s->a) == number + 1)
+		return true;
+	/* It was added after we looked, and more behind it? */
+	if (ring_number(tail.b) != number + 1)
+		return false;
+	*s = (struct ring_pair){ tail.b, tail.a | RING_RESERVED };
+	return true;
+}
+
+int reader_ring_next(const struct reader *r, uint32_t map,
+		     struct reader_record *out, enum reader_ring *what,
+		     struct err *e)
+{
+	struct ring g = ring_of(r, map);
+	struct ring_pair head = ring_load(&g.head->head), s;
+	struct ring_pair tail = ring_load(&g.head->tail);
+	uint64_t at = head.a % g.size, room;
+	const uint8_t *record = g.data + at;
+
+	*what = RING_EMPTY;
+	if (ring_number(tail.b) == head.b)
+		return 0;
+	*what = RING_WAIT;
+	if (!slot_of(&g, head.b, &s))
+		return 0; /* and look again */
+	room = (s.b & ~(uint64_t)RING_STATES) - head.a;
+	*out = (struct reader_record){ .number = head.b, .end = head.a + room };
+	if (at % 8 || room < RING_HEADER || room > g.size || room % 8)
+		return damaged(r, map, e);
+	switch (s.b & RING_STATES) {
+	case RING_RESERVED:
+		if (is_dead(r, ring_owner(s.a)))
+			*what = RING_SKIPPED;
+		return 0;
+	case RING_DISCARDED:
+		*what = RING_SKIPPED;
+		return 0;
+	}
+	out->len = __atomic_load_n((const uint32_t *)record, __ATOMIC_RELAXED);
+	if (ring_takes(out->len) != room)
+		return damaged(r, map, e);
+	out->data = record + RING_HEADER;
+	*what = RING_RECORD;
+	return 0;
+}
+
+void reader_ring_done(const struct reader *r, uint32_t map,
+		      const struct reader_record *record)
+{
+	struct ring g = ring_of(r, map);
+	struct ring_pair was = ring_load(&g.head->head);
+
+	ring_swap(&g.head->head, was,
+		  (struct ring_pair){ record->end, record->number + 1 });
+}
+
+void reader_ring_sleep(const struct reader *r, uint32_t map, unsigned ms)
+{
+	struct ring g = ring_of(r, map);
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+	struct reader_record record;
+	enum reader_ring what;
+	struct err e;
+
+	__atomic_store_n(&g.head->waiting, 1, __ATOMIC_SEQ_CST);
+	if (reader_ring_next(r, map, &record, &what, &e) ||
+	    what == RING_RECORD || what == RING_SKIPPED)
+		return;
+	syscall(SYS_futex, &g.head->waiting, FUTEX_WAIT, 1, &t);
+}
+
+uint64_t reader_ring_lost(const struct reader *r, uint32_t map)
+{
+	struct ring_head *h = ring_of(r, map).head;
+	uint64_t all = __atomic_load_n(&h->dropped, __ATOMIC_RELAXED);
+	uint64_t told = h->told;
+
+	h->told = all;
+	return all - told;
+}
+
+bool reader_ring_lock(struct reader *r)
+{
+	int fd = open(r->path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return false;
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		close(fd);
+		return false;
+	}
+	r->fd = fd;
+	return true;
+}
+
+/* --- trace_printk ------------------------------------------------------------ */
+
+/* Where its records are and how many; NULL: they do not fit. */
+static const struct region_trace *lines_of(const struct reader *r,
+					   uint64_t *slots)
+{
+	const struct region_header *h = &r->head;
+	const struct region_trace *t = (const void *)(r->base + h->trace);
+	uint64_t size = h->trace_size;
+
+	if (h->trace % 8 || size < sizeof(*t) || h->trace > h->size ||
+	    size > h->size - h->trace)
+		return NULL;
+	*slots = __atomic_load_n(&t->slots, __ATOMIC_RELAXED);
+	return *slots && *slots <= (size - sizeof(*t)) / sizeof(t->record[0])
+		       ? t
+		       : NULL;
+}
+
+bool reader_prints(const struct reader *r)
+{
+	uint64_t slots;
+
+	return lines_of(r, &slots) != NULL;
+}
+
+bool reader_line(const struct reader *r, uint64_t *next,
+		 struct region_trace_record *out, uint64_t *missed)
+{
+	const struct region_trace_record *rec;
+	const struct region_trace *t;
+	uint64_t slots, end;
+
+	t = lines_of(r, &slots);
+	if (!t)
+		return false;
+	for (;; ++*next, ++*missed) {
+		end = __atomic_load_n(&t->next, __ATOMIC_ACQUIRE);
+		if (*next >= end)
+			return false;
+		if (end - *next > slots) {
+			*missed += end - slots - *next;
+			*next = end - slots;
+		}
+		rec = &t->record[*next % slots];
+		if (__atomic_load_n(&rec->seq, __ATOMIC_ACQUIRE) < *next + 1)
+			return false; /* being written */
+		memcpy(out, rec, sizeof(*out));
+		if (out->seq == *next + 1 &&
+		    __atomic_load_n(&rec->seq, __ATOMIC_ACQUIRE) == out->seq)
+			break; /* else it was overwritten */
+	}
+	out->len = out->len < TRACE_TEXT ? out->len : TRACE_TEXT;
+	++*next;
+	return true;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* ring.c - bpf_ringbuf_*: RINGBUF maps without a lock (layout.h has the
+ * format, and why nobody waits for a process that died).
+ *
+ * The order of a record's life:
+ *     the tail's last record has its slot      help()
+ *     the tail counts one record more, ours    here others may find it
+ *     it has its slot                          help(): by us, or by whoever
+ *                                              comes next
+ *     header, content
+ *     the slot's state                         committed or discarded
+ * Results are the kernel's (kernel/bpf/ringbuf.c): no room is NULL or -EAGAIN;
+ * so are records larger than the ring, and flags that there are not.
+ */
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <linux/futex.h>
+#include <linux/mman.h>
+
+#include "runtime-stub/ring.h"
+#include "runtime-stub/stub.h"
+#include "runtime-stub/sys.h"
+
+#define RECORD_MAX (UINT32_MAX / 4)
+enum { OWN_PID = 1 }; /* word of weld_own */
+
+struct ring {
+	struct ring_head *head;
+	struct ring_pair *slot;
+	uint8_t *data;
+	uint64_t size;
+	uint32_t slots;
+};
+
+static struct ring ring_of(const struct region_map *m)
+{
+	uint8_t *base = weld_region + m->data;
+
+	return (struct ring){
+		.head = (struct ring_head *)base,
+		.slot = (struct ring_pair *)(base + sizeof(struct ring_head)),
+		.data = base + ring_data(m->buckets),
+		.size = m->max_entries,
+		.slots = m->buckets,
+	};
+}
+
+/* Whose a record is: our process, as it ends when the process does.  Kept where
+ * the kernel wipes it in a forked child. */
+static uint32_t owner(void)
+{
+	uint32_t pid = (uint32_t)__atomic_load_n(&weld_own[OWN_PID],
+						 __ATOMIC_RELAXED);
+
+	if (pid)
+		return pid;
+	pid = (uint32_t)sys0(__NR_getpid);
+	if (sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
+		 MADV_WIPEONFORK) == 0)
+		__atomic_store_n(&weld_own[OWN_PID], pid, __ATOMIC_RELAXED);
+	return pid;
+}
+
+/* The last record of `tail` has its slot.  A slot that has been given to a later
+ * one is left alone. */
+static void help(const struct ring *r, struct ring_pair tail)
+{
+	uint64_t n = ring_number(tail.b);
+	struct ring_pair *s = &r->slot[(n - 1) % r->slots], was;
+
+	if (!n)
+		return;
+	was = ring_load(s);
+	if (ring_number(was.a) < n)
+		ring_swap(s, was, (struct ring_pair){
+					  tail.b, tail.a | RING_RESERVED });
+}
+
+/* Room behind this tail?  `stale`: it was not the tail any more, so that the
+ * reader may be beyond it. */
+static bool has_room(const struct ring *r, struct ring_pair tail,
+		     uint64_t takes, bool *stale)
+{
+	struct ring_pair head = ring_load(&r->head->head);
+
+	*stale = __atomic_load_n(&r->head->tail.b, __ATOMIC_ACQUIRE) != tail.b;
+	return tail.a + takes - head.a < r->size &&
+	       ring_number(tail.b) - head.b < r->slots;
+}
+
+static uint8_t *reserve(const struct ring *r, uint64_t len)
+{
+	uint64_t takes = ring_takes(len), n;
+	struct ring_pair tail, next;
+	uint32_t pid = owner();
+	uint8_t *record;
+	bool room, stale;
+
+	if (len > RECORD_MAX || takes > r->size)
+		return NULL;
+	do {
+		tail = ring_load(&r->head->tail);
+		help(r, tail);
+		room = has_room(r, tail, takes, &stale);
+		if (!room && !stale) {
+			__atomic_fetch_add(&r->head->dropped, 1,
+					   __ATOMIC_RELAXED);
+			return NULL;
+		}
+		n = ring_number(tail.b);
+		next = (struct ring_pair){ tail.a + takes,
+					   ring_owned(n + 1, pid) };
+	} while (!room || !ring_swap(&r->head->tail, tail, next));
+	help(r, next);
+	record = r->data + tail.a % r->size;
+	*(uint32_t *)record = (uint32_t)len | (uint32_t)RING_BUSY;
+	*(uint32_t *)(record + 4) = (uint32_t)n;
+	return record + RING_HEADER;
+}
+
+static void wake(struct ring_head *h, uint64_t flags)
+{
+	if (flags & BPF_RB_NO_WAKEUP)
+		return;
+	if (!__atomic_load_n(&h->waiting, __ATOMIC_SEQ_CST))
+		return;
+	__atomic_store_n(&h->waiting, 0, __ATOMIC_SEQ_CST);
+	sys3(__NR_futex, (long)&h->waiting, FUTEX_WAKE, 1);
+}
+
+static void commit(const struct ring *r, uint8_t *sample, uint64_t flags,
+		   enum ring_state state)
+{
+	uint8_t *record = sample - RING_HEADER;
+	struct ring_pair *s = &r->slot[load32(record + 4) % r->slots];
+	uint64_t end = __atomic_load_n(&s->b, __ATOMIC_RELAXED);
+	uint32_t len = load32(record) & ~(uint32_t)RING_BUSY;
+
+	if (end & RING_STATES)
+		return; /* not ours to end */
+	*(uint32_t *)record =
+		len | (state == RING_DISCARDED ? (uint32_t)RING_DISCARD : 0);
+	__atomic_store_n(&s->b, end | state, __ATOMIC_SEQ_CST);
+	wake(r->head, flags);
+}
+
+/* The ring that a sample is in. */
+static bool ring_around(const uint8_t *sample, struct ring *out)
+{
+	const uint8_t *info = (const uint8_t *)&weld_info;
+	const struct region_map *map = (const void *)(info + weld_info.map);
+
+	for (uint32_t i = 0; i < weld_info.map_count; i++) {
+		if (map[i].type != BPF_MAP_TYPE_RINGBUF)
+			continue;
+		*out = ring_of(&map[i]);
+		if (sample - RING_HEADER >= out->data &&
+		    sample - RING_HEADER < out->data + out->size)
+			return true;
+	}
+	return false;
+}
+
+static void end(uint64_t sample, uint64_t flags, enum ring_state state)
+{
+	struct ring r;
+
+	if (ring_around((uint8_t *)sample, &r))
+		commit(&r, (uint8_t *)sample, flags, state);
+}
+
+DEFINE_HELPER(ringbuf_output)
+{
+	struct ring r = ring_of((const void *)r1);
+	uint8_t *to;
+
+	if (r4 & ~(uint64_t)(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP))
+		return -EINVAL;
+	to = reserve(&r, r3);
+	if (!to)
+		return -EAGAIN;
+	mem_copy(to, (const void *)r2, r3);
+	commit(&r, to, r4, RING_COMMITTED);
+	return 0;
+}
+
+DEFINE_HELPER(ringbuf_reserve)
+{
+	struct ring r = ring_of((const void *)r1);
+
+	return r3 ? 0 : (uint64_t)reserve(&r, r2);
+}
+
+DEFINE_HELPER(ringbuf_submit)
+{
+	end(r1, r2, RING_COMMITTED);
+	return 0;
+}
+
+DEFINE_HELPER(ringbuf_discard)
+{
+	end(r1, r2, RING_DISCARDED);
+	return 0;
+}
+
+DEFINE_HELPER(ringbuf_query)
+{
+	struct ring r = ring_of((const void *)r1);
+	struct ring_pair head = ring_load(&r.head->head);
+	struct ring_pair tail = ring_load(&r.head->tail);
+
+	switch (r2) {
+	case BPF_RB_AVAIL_DATA:
+		return tail.a - head.a;
+	case BPF_RB_RING_SIZE:
+		return r.size;
+	case BPF_RB_CONS_POS:
+		return head.a;
+	case BPF_RB_PROD_POS:
+		return tail.a;
+	}
+	return 0;
+}

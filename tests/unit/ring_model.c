@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+/* RINGBUF maps under every schedule with few preemptions.
+ *
+ * The stub's ring.c and the reader's are compiled here with a hook in front of
+ * each access to shared memory.  Two processes write and a reader reads, as
+ * coroutines; a run follows a plan that says before which accesses who goes on
+ * instead, and who is killed there.  All plans are tried, up to a number of
+ * preemptions.  In the end, when the reader has taken all that is left:
+ *
+ *   records   every one that was committed was read, once and whole, each
+ *             writer's in its order; nothing else was
+ *   room      only a full ring refuses, and an empty one is empty: nobody who
+ *             died keeps any of it
+ *
+ * RING_MODEL_DEPTH=4 tries one preemption more (3 is usual): for soak runs.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <ucontext.h>
+
+#include "runtime-stub/reader/reader.h"
+#include "runtime-stub/stub.h"
+
+static void step(void);
+static int model_kill(int pid);
+
+// clang-format off
+#define __atomic_load_n(p, order)      (step(), *(volatile __typeof__(*(p)) *)(p))
+#define __atomic_store_n(p, v, order)  (step(), (void)(*(p) = (v)))
+#define __atomic_fetch_add(p, v, order) (step(), (*(p) += (v)) - (v))
+#define ring_swap ring_swap
+static bool ring_swap(struct ring_pair *p, struct ring_pair was,
+		      struct ring_pair v)
+{
+	step();
+	if (p->a != was.a || p->b != was.b)
+		return false;
+	*p = v;
+	return true;
+}
+#define kill(pid, sig) model_kill(pid)
+#include "runtime-stub/ring.c"
+#define ring reader_ring_of
+#define ring_of reader_ring_of_
+#include "runtime-stub/reader/ring.c"
+#undef kill
+#undef ring
+#undef ring_of
+// clang-format on
+
+#include <cmocka.h>
+
+enum {
+	WRITERS = 2,
+	THREADS = WRITERS + 1, /* the reader is the last */
+	RECORDS = 3,           /* of each writer, at most */
+	PLAN = 4,
+	PID = 100,
+	SIZE = 64, /* of the ring, with 4 slots */
+	STACK = 32 << 10,
+};
+uint8_t weld_region[8192] __attribute__((aligned(4096)));
+uint64_t weld_own[512];
+const struct weld_info weld_info;
+static struct region_map map = {
+	.name = "ring", .type = BPF_MAP_TYPE_RINGBUF, .max_entries = SIZE,
+	.buckets = SIZE / 16, .data = 4096,
+};
+static struct reader reader = { .base = weld_region, .map = &map };
+
+static struct {
+	struct preempt {
+		uint64_t at;
+		uint32_t to;
+		bool kill;
+	} plan[PLAN];
+	uint32_t nplan, next, now;
+	uint64_t steps;
+	bool running, finished[THREADS], dead[THREADS];
+	uint32_t want[WRITERS];      /* records to write */
+	uint32_t lens[WRITERS];      /* and their content */
+	uint32_t committed[WRITERS], refused[WRITERS];
+	bool open[WRITERS];          /* one is being committed */
+	uint32_t read[WRITERS];
+	const char *bad;
+	ucontext_t thread[THREADS], back;
+} m;
+
+/* --- coroutines ------------------------------------------------------------ */
+
+static uint32_t others(uint32_t *v)
+{
+	uint32_t n = 0;
+
+	for (uint32_t t = 0; t < THREADS; t++)
+		if (t != m.now && !m.finished[t])
+			v[n++] = t;
+	return n;
+}
+
+static void go(uint32_t to)
+{
+	uint32_t from = m.now;
+
+	m.now = to;
+	weld_own[OWN_PID] = PID + to;
+	swapcontext(&m.thread[from], &m.thread[to]);
+}
+
+static void leave(uint32_t to)
+{
+	uint32_t v[THREADS], n = others(v);
+
+	m.finished[m.now] = true;
+	if (!n)
+		setcontext(&m.back);
+	go(v[to < n ? to : 0]);
+}
+
+static void step(void)
+{
+	uint32_t v[THREADS], n;
+
+	if (!m.running || ++m.steps != m.plan[m.next].at)
+		return;
+	n = others(v);
+	/* (A reader that dies has read its record; the next one reads it again.) */
+	if (m.plan[m.next].kill && m.now < WRITERS) {
+		m.dead[m.now] = true;
+		leave(m.plan[m.next++].to);
+	}
+	if (n && m.plan[m.next].to < n)
+		go(v[m.plan[m.next++].to]);
+	else
+		m.next++;
+}
+
+static int model_kill(int pid)
+{
+	errno = ESRCH;
+	return m.dead[pid - PID] ? -1 : 0;
+}
+
+/* --- who does what ----------------------------------------------------------- */
+
+/* A record says whose it is and which, over and over. */
+static void write_one(uint32_t w)
+{
+	struct ring r = ring_of(&map);
+	uint32_t len = m.lens[w];
+	uint8_t *to = reserve(&r, len);
+
+	if (!to) {
+		m.refused[w]++;
+		return;
+	}
+	memset(to, (int)(w << 4 | (m.committed[w] + 1)), len);
+	m.open[w] = true;
+	commit(&r, to, BPF_RB_NO_WAKEUP, RING_COMMITTED);
+	m.open[w] = false;
+	m.committed[w]++;
+}
+
+static void record_read(const struct reader_record *r)
+{
+	uint32_t w = r->data[0] >> 4, n = r->data[0] & 15;
+
+	if (w >= WRITERS || r->len != m.lens[w] || n != m.read[w] + 1)
+		m.bad = "a record is not the next of its writer";
+	for (uint32_t i = 1; i < r->len; i++)
+		if (r->data[i] != r->data[0])
+			m.bad = "a record is not whole";
+	if (w < WRITERS)
+		m.read[w]++;
+}
+
+/* Until there is nothing, or `tries` times. */
+static void read_some(uint32_t tries)
+{
+	struct reader_record r;
+	enum reader_ring what;
+	struct err e;
+
+	while (tries--) {
+		if (reader_ring_next(&reader, 0, &r, &what, &e)) {
+			m.bad = "the ring is damaged";
+			return;
+		}
+		if (what == RING_RECORD)
+			record_read(&r);
+		if (what == RING_RECORD || what == RING_SKIPPED)
+			reader_ring_done(&reader, 0, &r);
+		else if (what == RING_EMPTY && !m.running)
+			return;
+	}
+}
+
+static void run_thread(void)
+{
+	uint32_t t = m.now;
+
+	if (t == WRITERS)
+		read_some(4);
+	for (uint32_t i = 0; t < WRITERS && i < m.want[t]; i++)
+		write_one(t);
+	leave(0);
+}
+
+/* --- one run ------------------------------------------------------------------ */
+
+/* So many records have come and gone: the ring has turned, slots are old. */
+static void start(uint32_t before)
+{
+	struct region_header *h = (struct region_header *)weld_region;
+	struct stat st;
+
+	memset(weld_region, 0, sizeof(weld_region));
+	stat("/proc/self/ns/pid", &st);
+	h->owner = (uint64_t)st.st_ino << 32;
+	m.running = false;
+	m.bad = NULL;
+	memset(m.dead, 0, sizeof(m.dead));
+	memset(m.open, 0, sizeof(m.open));
+	weld_own[OWN_PID] = PID;
+	for (uint32_t i = 0; i < before; i++) {
+		memset(m.committed, 0, sizeof(m.committed));
+		memset(m.read, 0, sizeof(m.read));
+		write_one(0);
+		read_some(9);
+	}
+	memset(m.committed, 0, sizeof(m.committed));
+	memset(m.refused, 0, sizeof(m.refused));
+	memset(m.read, 0, sizeof(m.read));
+	m.steps = 0;
+}
+
+static void run(uint32_t before)
+{
+	static uint8_t stack[THREADS][STACK] __attribute__((aligned(16)));
+
+	start(before);
+	m.next = 0;
+	for (uint32_t t = 0; t < THREADS; t++) {
+		m.finished[t] = false;
+		getcontext(&m.thread[t]);
+		m.thread[t].uc_stack.ss_sp = stack[t];
+		m.thread[t].uc_stack.ss_size = STACK;
+		m.thread[t].uc_link = NULL;
+		makecontext(&m.thread[t], run_thread, 0);
+	}
+	m.now = 0;
+	m.running = true;
+	swapcontext(&m.back, &m.thread[0]);
+	m.running = false;
+}
+
+static uint64_t runs, refusals, skipped;
+
+static void tell(const char *what)
+{
+	for (uint32_t i = 0; i < m.nplan; i++)
+		printf("before step %d: %s to other %u\n", (int)m.plan[i].at,
+		       m.plan[i].kill ? "killed;" : "switch", m.plan[i].to);
+	for (uint32_t w = 0; w < WRITERS; w++)
+		printf("writer %u: %u committed, %u refused, %u read%s\n", w,
+		       m.committed[w], m.refused[w], m.read[w],
+		       m.dead[w] ? ", killed" : "");
+	fail_msg("%s", what);
+}
+
+static void check(bool must_fit)
+{
+	struct ring r = ring_of(&map);
+
+	runs++;
+	if (m.bad)
+		tell(m.bad);
+	read_some(20);
+	if (m.bad)
+		tell(m.bad);
+	for (uint32_t w = 0; w < WRITERS; w++) {
+		bool perhaps = m.dead[w] && m.open[w];
+
+		if (m.read[w] != m.committed[w] &&
+		    !(perhaps && m.read[w] == m.committed[w] + 1))
+			tell("records are lost or too many");
+		refusals += m.refused[w];
+		skipped += m.dead[w];
+		if (must_fit && m.refused[w])
+			tell("a ring with room refuses");
+	}
+	if (r.head->head.a != r.head->tail.a ||
+	    r.head->head.b != ring_number(r.head->tail.b))
+		tell("the empty ring is not empty");
+}
+
+static void explore(uint32_t before, uint32_t depth, bool kill, bool must_fit)
+{
+	uint64_t from = m.nplan ? m.plan[m.nplan - 1].at : 0, end;
+
+	run(before);
+	end = m.steps;
+	check(must_fit);
+	if (!depth)
+		return;
+	for (uint64_t at = from + 1; at <= end; at++)
+		for (uint32_t to = 0; to < THREADS - 1; to++)
+			for (int k = 0; k <= kill; k++) {
+				m.plan[m.nplan++] =
+					(struct preempt){ at, to, k };
+				explore(before, depth - 1, kill && !k,
+					must_fit);
+				m.plan[--m.nplan] = (struct preempt){ 0 };
+			}
+}
+
+static uint32_t more(void)
+{
+	const char *s = getenv("RING_MODEL_DEPTH");
+
+	return s ? (uint32_t)atoi(s) - 3 : 0;
+}
+
+/* One record each, in a ring that has room for both: a new one, and one that
+ * was used, where slots and bytes have something in them. */
+static void roomy(void **state)
+{
+	(void)state;
+	m.want[0] = m.want[1] = 1;
+	m.lens[0] = 8;
+	m.lens[1] = 20;
+	for (uint32_t before = 0; before < 5; before++)
+		explore(before, 2 + more(), true, true);
+	explore(5, 3 + more(), true, true);
+}
+
+/* Not all find room, and records go over the end. */
+static void crowded(void **state)
+{
+	(void)state;
+	m.want[0] = 2;
+	m.want[1] = 1;
+	m.lens[0] = 16;
+	m.lens[1] = 40;
+	explore(0, 2 + more(), true, false);
+	explore(3, 2 + more(), true, false);
+	assert_true(refusals > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(roomy),
+		cmocka_unit_test(crowded),
+	};
+	int bad = cmocka_run_group_tests(tests, NULL, NULL);
+
+	printf("%llu schedules, %llu refusals, %llu deaths\n",
+	       (unsigned long long)runs, (unsigned long long)refusals,
+	       (unsigned long long)skipped);
+	return bad;
+}
