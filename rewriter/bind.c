@@ -150,6 +150,8 @@ static const char *no_function_hint(struct bind *b, const struct spec *sp,
 {
 	size_t i;
 
+	if (!strncmp(sp->func, "0x", 2))
+		return ", nor is it an address";
 	for (i = 0; i < b->img->nsym; i++)
 		if (b->img->sym[i].from != SYM_DYNSYM)
 			return names_closest(b->a, sp->func, name, n);

@@ -33,7 +33,8 @@ static const char *const helpers[] = {
 #include "runtime-stub/helpers.def"
 };
 enum {
-	NHELPERS = sizeof(helpers) / sizeof(helpers[0])
+	/* The last one is not for programs. */
+	NHELPERS = sizeof(helpers) / sizeof(helpers[0]) - 1
 };
 
 static void helpers_print(FILE *to)

@@ -2,6 +2,8 @@
 /* map.c - bpfweld map list|dump|lookup: read the maps of a welded program,
  * while it runs or afterwards.
  */
+#include <unistd.h>
+
 #include "rewriter/cli/maps.h"
 
 static const char usage_head[] =
@@ -33,6 +35,10 @@ static int map_list(struct request *r, struct err *e)
 	if (reader_open_weld(&maps->arena, &maps->m, READER_READ, &maps->region,
 			     &why) == 0)
 		region = &maps->region;
+	else if (access(reader_path(&maps->arena, maps->m.weld_id), F_OK) == 0) {
+		*e = why;
+		return -1;
+	}
 	if (r->cli.json) {
 		struct json j = json_to(stdout, false);
 

@@ -171,7 +171,7 @@ static _Noreturn void child(const struct sandbox *s, const char *file,
 		start_failed(pipe, "cannot take the target's place");
 	if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 ||
 	    dup2(output, 2) < 0)
-		start_failed(pipe, "cannot redirect");
+		start_failed(pipe, "cannot have its output, or /dev/null");
 	snprintf(region, sizeof(region), "%s/region", s->dir);
 	setenv("BPFWELD_REGION", region, 1);
 	personality(ADDR_NO_RANDOMIZE);

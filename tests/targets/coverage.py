@@ -11,6 +11,7 @@ row CHECK SYSCALLS LIST RETS FLOORS
 sample CHECK MAPS N WHAT   -p options for N functions that were hit: few enough
                            for the kernel; for their returns, too, or for
                            "entries" only.  MAPS is `map dump -j` of both maps
+broken DIFF                did the program die under the kernel's probes only?
 lost DIFF MAPS             what is left of `diff -j` without returns that the
                            kernel loses behind 64 pending ones
 """
@@ -149,4 +150,10 @@ def lost(diff, maps):
     sys.exit(left > 0)
 
 
-{"row": row, "sample": sample, "lost": lost}[sys.argv[1]](*sys.argv[2:])
+def broken(diff):
+    sys.exit(not any(d.get("command") == "status" and
+                     (d["kernel"] or 0) >= 128 > (d["welded"] or 0)
+                     for d in load(diff)["differences"]))
+
+
+{"row": row, "sample": sample, "lost": lost, "broken": broken}[sys.argv[1]](*sys.argv[2:])
