@@ -37,4 +37,4 @@ done
 KERNEL_COUNT=100000 bash tests/bpf/kernel.sh || [ $? = 77 ]
 RANDOM_COUNT=150000 bash tests/bpf/random.sh
 HASH_MODEL_DEPTH=3 "$BUILD/tests/unit-hash_model"
-RING_MODEL_DEPTH=4 "$BUILD/tests/unit-ring_model"
+RING_MODEL_DEPTH=3 "$BUILD/tests/unit-ring_model"

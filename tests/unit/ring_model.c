@@ -12,7 +12,8 @@
  *   room      only a full ring refuses, and an empty one is empty: nobody who
  *             died keeps any of it
  *
- * RING_MODEL_DEPTH=4 tries one preemption more (3 is usual): for soak runs.
+ * RING_MODEL_DEPTH=3 tries three everywhere, not only in one case: for soak
+ * runs.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -326,7 +327,7 @@ static uint32_t more(void)
 {
 	const char *s = getenv("RING_MODEL_DEPTH");
 
-	return s ? (uint32_t)atoi(s) - 3 : 0;
+	return s ? (uint32_t)atoi(s) - 2 : 0;
 }
 
 /* One record each, in a ring that has room for both: a new one, and one that
@@ -339,7 +340,7 @@ static void roomy(void **state)
 	m.lens[1] = 20;
 	for (uint32_t before = 0; before < 5; before++)
 		explore(before, 2 + more(), true, true);
-	explore(5, 3 + more(), true, true);
+	explore(5, 3, true, true);
 }
 
 /* Not all find room, and records go over the end. */
