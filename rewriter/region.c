@@ -18,7 +18,7 @@
 #include "runtime-stub/hash.h"
 #include "runtime-stub/ring.h"
 
-enum { LINE = 64, PAGE = 4096 };
+enum { LINE = 64, PAGE = 4096, PERF_RING = 256 << 10 };
 #define REGION_MAX (UINT64_C(1) << 30)
 
 static bool prints(const struct bpf_set *set)
@@ -44,6 +44,13 @@ static uint32_t power_of_two(uint32_t n)
 	return p;
 }
 
+static void ring_size(struct region_map *m, uint32_t bytes)
+{
+	m->stride = bytes;
+	m->buckets = ring_slots(bytes);
+	m->size = ring_data(m->buckets) + 2 * (uint64_t)bytes;
+}
+
 /* kernel/bpf/ringbuf.c, ringbuf_map_alloc() */
 static int ring_shape(const struct bpf_map_def *def, struct region_map *m,
 		      struct err *e)
@@ -61,8 +68,19 @@ static int ring_shape(const struct bpf_map_def *def, struct region_map *m,
 		return refuse(e, def->name, NOWHERE,
 			      "the ring is larger than a region may have "
 			      "(256 MiB)");
-	m->buckets = ring_slots(n);
-	m->size = ring_data(m->buckets) + 2 * (uint64_t)n;
+	ring_size(m, n);
+	return 0;
+}
+
+/* One ring for all CPUs; its size is the consumer's choice in the kernel. */
+static int perf_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	if (def->key_size != 4 || def->value_size != 4)
+		return fail(e, def->name, NOWHERE,
+			    "keys and values of a perf event array have 4 "
+			    "bytes");
+	ring_size(m, PERF_RING);
 	return 0;
 }
 
@@ -80,6 +98,8 @@ static int shape(const struct bpf_map_def *def, struct region_map *m,
 	m->flags = def->flags;
 	if (def->type == BPF_MAP_TYPE_RINGBUF)
 		return ring_shape(def, m, e);
+	if (def->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+		return perf_shape(def, m, e);
 	if (!n || !def->key_size || !def->value_size)
 		return fail(e, def->name, NOWHERE,
 			    "a map with no entries, keys or values");

@@ -52,10 +52,10 @@ struct region_map {
 	uint32_t key_size, value_size, max_entries, flags;
 	uint32_t stride;    /* ARRAY: bytes from value to value (value_size
 			       rounded up to 8, as the kernel); HASH: bytes from
-			       element to element */
+			       element to element; rings: bytes of the ring */
 	uint64_t data;      /* offset of the map's data */
 	uint64_t size;      /* of the data */
-	uint32_t buckets;   /* HASH, and RINGBUF's slots: a power of two */
+	uint32_t buckets;   /* HASH, and a ring's slots: a power of two */
 	uint32_t reserved[5];
 };
 
@@ -118,15 +118,15 @@ struct hash_elem {
 };
 
 /* --- RINGBUF: records one behind the other, and a table that says whose each
- * of them is.
+ * of them is.  PERF_EVENT_ARRAY: one such ring for all CPUs.
  *
  *   data: struct ring_head, struct ring_pair slot[buckets], then records:
- *         twice max_entries bytes, as a record may begin anywhere in the first
+ *         twice `stride` bytes, as a record may begin anywhere in the first
  *         half and is in one piece
  *   record: uint32_t len and flags, uint32_t number, len bytes, up to 8
  *
  * Positions are bytes, numbers are records, both since the beginning; the
- * record at position p begins at p % max_entries, record n has slot n % buckets.
+ * record at position p begins at p % stride, record n has slot n % buckets.
  * (The record itself is as in the kernel's ring, kernel/bpf/ringbuf.c.)
  *
  * A pair is read as b, a, b and changed by cmpxchg16b.  What is pointed at by

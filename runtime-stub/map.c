@@ -15,12 +15,13 @@
  *   delete             -EINVAL                  -ENOENT if not there
  *
  * Maps that programs may not write (.rodata) give -EPERM, others that are no
- * key and value (RINGBUF) NULL and -EINVAL; the kernel refuses such programs
+ * key and value (rings) NULL and -EINVAL; the kernel refuses such programs
  * when they are loaded.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
+#include "runtime-stub/ring.h"
 #include "runtime-stub/stub.h"
 
 static void *array_lookup(const struct region_map *m, uint32_t index)
@@ -64,7 +65,7 @@ DEFINE_HELPER(map_update_elem)
 
 	if (m->flags & BPF_F_RDONLY_PROG)
 		return -EPERM;
-	if (m->type == BPF_MAP_TYPE_RINGBUF)
+	if (ring_is(m->type))
 		return -EINVAL;
 	if (m->type != BPF_MAP_TYPE_HASH)
 		return (uint64_t)array_update(m, load32((const void *)r2),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ring.c - bpf_ringbuf_*: RINGBUF maps without a lock (layout.h has the
- * format, and why nobody waits for a process that died).
+/* ring.c - bpf_ringbuf_*, bpf_perf_event_output: rings of events without a lock
+ * (layout.h has the format, and why nobody waits for a process that died).
  *
  * The order of a record's life:
  *     the tail's last record has its slot      help()
@@ -10,7 +10,8 @@
  *     header, content
  *     the slot's state                         committed or discarded
  * Results are the kernel's (kernel/bpf/ringbuf.c): no room is NULL or -EAGAIN;
- * so are records larger than the ring, and flags that there are not.
+ * so are records larger than the ring, and flags that there are not.  A perf
+ * event array behaves as with a consumer on every CPU (kernel/trace/bpf_trace.c).
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
@@ -40,7 +41,7 @@ static struct ring ring_of(const struct region_map *m)
 		.head = (struct ring_head *)base,
 		.slot = (struct ring_pair *)(base + sizeof(struct ring_head)),
 		.data = base + ring_data(m->buckets),
-		.size = m->max_entries,
+		.size = m->stride,
 		.slots = m->buckets,
 	};
 }
@@ -219,5 +220,29 @@ DEFINE_HELPER(ringbuf_query)
 	case BPF_RB_PROD_POS:
 		return tail.a;
 	}
+	return 0;
+}
+
+/* The index is of a CPU, and there is no other's event to write to. */
+DEFINE_HELPER(perf_event_output)
+{
+	const struct region_map *m = (const void *)r2;
+	struct ring r = ring_of(m);
+	uint32_t index = (uint32_t)r3;
+	uint8_t *to;
+
+	if (r3 & ~(uint64_t)BPF_F_INDEX_MASK)
+		return -EINVAL;
+	if (index != (uint32_t)BPF_F_CURRENT_CPU) {
+		if (m->max_entries && index >= m->max_entries)
+			return -E2BIG;
+		if (index != helper_get_smp_processor_id(0, 0, 0, 0, 0))
+			return -EOPNOTSUPP;
+	}
+	to = reserve(&r, r5);
+	if (!to)
+		return -ENOSPC;
+	mem_copy(to, (const void *)r4, r5);
+	commit(&r, to, 0, RING_COMMITTED);
 	return 0;
 }

@@ -5,9 +5,16 @@
 #ifndef BPFWELD_RING_H
 #define BPFWELD_RING_H
 
+#include <linux/bpf.h>
 #include <stdbool.h>
 
 #include "runtime-stub/layout.h"
+
+static inline bool ring_is(uint32_t map_type)
+{
+	return map_type == BPF_MAP_TYPE_RINGBUF ||
+	       map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY;
+}
 
 /* The least record has 16 bytes, if it has any in it. */
 static inline uint32_t ring_slots(uint32_t size)

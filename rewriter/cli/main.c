@@ -101,7 +101,7 @@ static int cmd_help(int argc, char **argv)
 
 	if (argc < 2 || argv[1][0] == '-') {
 		usage(stdout);
-		fputs("\nPrograms may use array and hash maps, ring buffers, and these "
+		fputs("\nPrograms may use array and hash maps, ring and perf buffers, and these "
 		      "helpers:",
 		      stdout);
 		helpers_print(stdout);

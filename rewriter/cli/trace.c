@@ -8,7 +8,6 @@
  */
 #include <bpf/btf.h>
 #include <inttypes.h>
-#include <linux/bpf.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +15,11 @@
 #include <unistd.h>
 
 #include "rewriter/cli/maps.h"
+#include "runtime-stub/ring.h"
 
 static const char usage[] =
 	"usage: bpfweld trace WELDED [MAP]... [options]\n"
-	"Prints the records of ring buffers as they come, from the first that\n"
+	"Prints the records of ring and perf buffers as they come, from the first that\n"
 	"nobody has read; without MAP of all of them, and what bpf_trace_printk()\n"
 	"prints.  A program that has not run yet is waited for; interrupt to end.\n"
 	"      --once          what is there now, and no more\n"
@@ -268,14 +268,14 @@ static int rings_find(struct tracing *t, char **name, int n, struct err *e)
 	uint32_t map;
 
 	for (uint32_t i = 0; !n && i < m->nmap; i++)
-		if (m->map[i].map.type == BPF_MAP_TYPE_RINGBUF)
+		if (ring_is(m->map[i].map.type))
 			ring_add(t, i);
 	for (int i = 0; i < n; i++) {
 		if (maps_find(&t->maps, name[i], &map, e))
 			return -1;
-		if (m->map[map].map.type != BPF_MAP_TYPE_RINGBUF)
+		if (!ring_is(m->map[map].map.type))
 			return fail(e, NULL, NOWHERE,
-				    "map %s is no ring buffer (map dump shows "
+				    "map %s is no ring or perf buffer (map dump shows "
 				    "it)", name[i]);
 		ring_add(t, map);
 	}
@@ -302,7 +302,7 @@ static int region_open(struct tracing *t, struct err *e)
 			    "somebody else reads its rings already");
 	if (!t->nring && !reader_prints(&maps->region))
 		return fail(e, t->welded, NOWHERE,
-			    "has no ring buffer, and no program that prints");
+			    "has no ring or perf buffer, and no program that prints");
 	return 0;
 }
 

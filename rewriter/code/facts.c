@@ -73,7 +73,8 @@ static uint16_t reads_call(const struct known *f, const struct bpf_insn *i,
 	if (i->src_reg || !h)
 		return ARGS;
 	for (unsigned r = 1; r <= 5 && h->arg[r - 1] != ARG_NONE; r++)
-		m |= bit(r);
+		if (h->arg[r - 1] != ARG_UNUSED)
+			m |= bit(r);
 	return m;
 }
 

@@ -119,6 +119,7 @@ static inline bool val_imm(const struct val *v)
 enum helper_arg {
 	ARG_NONE, ARG_MAP, ARG_KEY, ARG_VALUE, ARG_SCALAR, ARG_MEM_IN,
 	ARG_MEM_OUT, ARG_SIZE, ARG_CTX, ARG_RING,
+	ARG_UNUSED, /* by our helper */
 };
 struct helper {
 	const char *name;

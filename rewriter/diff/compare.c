@@ -357,7 +357,7 @@ static void map_fields(struct compare *c, const struct bpf_map_def *d)
 	size_t nvalue;
 
 	key = fields_of(c->a, btf, d->btf_key, snap_key_size(d), &c->nkey);
-	value = d->type == BPF_MAP_TYPE_RINGBUF
+	value = ring_is(d->type)
 			? ring_fields(c->a, &nvalue)
 			: fields_of(c->a, btf, d->btf_value, d->value_size,
 				    &nvalue);

@@ -21,17 +21,18 @@
 #include <stdio.h>
 
 #include "rewriter/weld.h"
+#include "runtime-stub/ring.h"
 
 /* A ring's records are elements, too: the key is a record's number, the value its
  * length (4 bytes) and the first of its bytes, then zeroes. */
 enum { RING_KEY = 4, RING_BYTES = 256, RING_VALUE = 4 + RING_BYTES };
 static inline uint32_t snap_key_size(const struct bpf_map_def *d)
 {
-	return d->type == BPF_MAP_TYPE_RINGBUF ? RING_KEY : d->key_size;
+	return ring_is(d->type) ? RING_KEY : d->key_size;
 }
 static inline uint32_t snap_value_size(const struct bpf_map_def *d)
 {
-	return d->type == BPF_MAP_TYPE_RINGBUF ? RING_VALUE : d->value_size;
+	return ring_is(d->type) ? RING_VALUE : d->value_size;
 }
 
 /* All elements of one map at the end of a run. */

@@ -37,6 +37,14 @@ struct kernel {
 	int *multi_fd; /* up to KINDS for each program */
 	size_t nmulti;
 	size_t multi_from; /* programs with so many links use uprobe_multi */
+	struct perf { /* per map; buffer NULL: it is none */
+		struct perf_buffer *buffer;
+		struct records {
+			struct arena *a;
+			struct snap_map *out;
+		} to;
+	} *perf;
+	size_t nperf;
 };
 
 /* libbpf gives its print function no context.  What it prints when a program
@@ -362,6 +370,40 @@ static bool has_multi(void)
 	return fd == -EBADF;
 }
 
+static void sample_take(void *to, int cpu, void *data, uint32_t len)
+{
+	struct records *r = to;
+
+	(void)cpu;
+	if (r->out)
+		ring_record_add(r->a, r->out, data, len);
+}
+
+enum { PERF_PAGES = 64 };
+
+/* A perf event array takes nothing before somebody listens. */
+static int perf_open(struct arena *a, const struct weld *w, struct kernel *k,
+		     struct err *e)
+{
+	k->perf = arena_alloc(a, (w->set.nmap + 1) * sizeof(*k->perf));
+	for (k->nperf = 0; k->nperf < w->set.nmap; k->nperf++) {
+		const struct bpf_map_def *d = &w->set.map[k->nperf];
+		struct perf *p = &k->perf[k->nperf];
+
+		if (d->type != BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+			continue;
+		p->buffer = perf_buffer__new(
+			bpf_object__find_map_fd_by_name(k->object[d->object],
+							d->name),
+			PERF_PAGES, sample_take, NULL, &p->to, NULL);
+		if (!p->buffer)
+			return fail(e, w->set.object[d->object].path, NOWHERE,
+				    "perf buffer %s cannot be opened: %s",
+				    d->name, strerror(errno));
+	}
+	return 0;
+}
+
 static int attach(struct arena *a, const struct weld *w, const char *file,
 		  size_t multi_from, struct kernel **out, struct err *e)
 {
@@ -376,7 +418,7 @@ static int attach(struct arena *a, const struct weld *w, const char *file,
 	for (uint32_t i = 0; i < w->set.nobject; i++)
 		if (object_load(w, k, i, e))
 			goto fail;
-	if (attach_all(a, w, k, file, e))
+	if (perf_open(a, w, k, e) || attach_all(a, w, k, file, e))
 		goto fail;
 	return 0;
 fail:
@@ -402,15 +444,12 @@ void kernel_detach(struct kernel *k)
 		bpf_link__destroy(k->link[i]);
 	for (size_t i = 0; i < k->nmulti; i++)
 		close(k->multi_fd[i]);
+	for (size_t i = 0; i < k->nperf; i++)
+		perf_buffer__free(k->perf[i].buffer);
 	for (size_t i = 0; i < k->nobject; i++)
 		bpf_object__close(k->object[i]);
-	k->nlink = k->nmulti = k->nobject = 0;
+	k->nlink = k->nperf = k->nmulti = k->nobject = 0;
 }
-
-struct records {
-	struct arena *a;
-	struct snap_map *out;
-};
 
 static int record_take(void *to, void *data, size_t len)
 {
@@ -435,7 +474,7 @@ static int ring_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 
 /* Elements may go while a process that the command left is still running. */
 static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
-			struct snap_map *out, struct err *e)
+			struct perf *perf, struct snap_map *out, struct err *e)
 {
 	size_t size = d->key_size + d->value_size;
 	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size), *at;
@@ -444,6 +483,11 @@ static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 	out->value_size = snap_value_size(d);
 	if (d->type == BPF_MAP_TYPE_RINGBUF)
 		return ring_snapshot(a, fd, d, out, e);
+	if (d->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY) {
+		perf->to = (struct records){ a, out };
+		perf_buffer__consume(perf->buffer);
+		return 0;
+	}
 	while (bpf_map_get_next_key(fd, key, next) == 0) {
 		out->elem = arena_push(a, out->elem, out->nelem, size);
 		at = out->elem + out->nelem * size;
@@ -471,7 +515,8 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		if (!m)
 			return fail(e, w->set.object[d->object].path, NOWHERE,
 				    "libbpf has no map %s", d->name);
-		if (map_snapshot(a, bpf_map__fd(m), d, &out->map[i], e))
+		if (map_snapshot(a, bpf_map__fd(m), d, &k->perf[i],
+				 &out->map[i], e))
 			return -1;
 	}
 	return 0;

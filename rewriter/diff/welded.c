@@ -22,8 +22,24 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 	}
 }
 
+/* perf's records are padded: with the word of their length before them, they
+ * are whole words (kernel/events/core.c, perf_prepare_sample()). */
+static void record_add(struct arena *a, const struct bpf_map_def *d,
+		       const struct reader_record *record, struct snap_map *out)
+{
+	size_t n = record->len;
+	uint8_t *padded;
+
+	if (d->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+		n = align_up(n + 4, 8) - 4;
+	padded = arena_alloc(a, n + 1);
+	memcpy(padded, record->data, record->len);
+	ring_record_add(a, out, padded, n);
+}
+
 static int read_ring(struct arena *a, const struct reader *r, uint32_t i,
-		     struct snap_map *out, struct err *e)
+		     const struct bpf_map_def *d, struct snap_map *out,
+		     struct err *e)
 {
 	struct reader_record record;
 	enum reader_ring what;
@@ -34,7 +50,7 @@ static int read_ring(struct arena *a, const struct reader *r, uint32_t i,
 		if (what == RING_EMPTY || what == RING_WAIT)
 			return 0;
 		if (what == RING_RECORD)
-			ring_record_add(a, out, record.data, record.len);
+			record_add(a, d, &record, out);
 		reader_ring_done(r, i, &record);
 	}
 }
@@ -46,8 +62,8 @@ static int read_map(struct arena *a, const struct reader *r, uint32_t i,
 	size_t size = d->key_size + d->value_size, n;
 	struct reader_elem *elem;
 
-	if (d->type == BPF_MAP_TYPE_RINGBUF)
-		return read_ring(a, r, i, out, e);
+	if (ring_is(d->type))
+		return read_ring(a, r, i, d, out, e);
 	if (reader_elems(a, r, i, &elem, &n, e))
 		return -1;
 	out->nelem = n;

@@ -108,12 +108,11 @@ static bool map_fits(const struct region_header *h, const struct region_map *m)
 		return m->key_size == 4 && m->stride && m->stride % 8 == 0 &&
 		       m->stride >= m->value_size &&
 		       (uint64_t)m->max_entries * m->stride <= m->size;
-	if (m->type == BPF_MAP_TYPE_RINGBUF)
-		return m->data % 64 == 0 && m->max_entries &&
-		       (m->max_entries & (m->max_entries - 1)) == 0 &&
-		       m->buckets &&
+	if (ring_is(m->type))
+		return m->data % 64 == 0 && m->stride &&
+		       (m->stride & (m->stride - 1)) == 0 && m->buckets &&
 		       (m->buckets & (m->buckets - 1)) == 0 &&
-		       ring_data(m->buckets) + 2 * (uint64_t)m->max_entries <=
+		       ring_data(m->buckets) + 2 * (uint64_t)m->stride <=
 			       m->size;
 	if (m->type == BPF_MAP_TYPE_HASH)
 		return m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
@@ -399,7 +398,7 @@ uint64_t reader_count(const struct reader *r, uint32_t map)
 	const struct hash_head *h;
 	uint64_t n;
 
-	if (m->type == BPF_MAP_TYPE_RINGBUF)
+	if (ring_is(m->type))
 		return ring_pending(r, m);
 	if (m->type != BPF_MAP_TYPE_HASH)
 		return m->max_entries;

@@ -37,7 +37,7 @@ static struct ring ring_of(const struct reader *r, uint32_t map)
 		.head = (struct ring_head *)base,
 		.slot = (struct ring_pair *)(base + sizeof(struct ring_head)),
 		.data = base + ring_data(m->buckets),
-		.size = m->max_entries,
+		.size = m->stride,
 		.slots = m->buckets,
 	};
 }

@@ -173,7 +173,7 @@ exits 1 $W trace w event --once 2> err
 grep -q "no map is called 'event'.*events" err ||
 	die "$(cat err)"
 exits 1 $W trace w .bss --once 2> err
-grep -q 'is no ring buffer' err || die "$(cat err)"
+grep -q 'is no ring or perf buffer' err || die "$(cat err)"
 exits 1 $W trace w --type evnt --once 2> err
 grep -q 'there is no struct evnt' err || die "$(cat err)"
 exits 2 $W trace 2> err
@@ -181,4 +181,4 @@ $W weld ring "$O/count.bpf.o" -p count=uprobe:odd -o none > log
 rm -f region
 ./none 1 0 0
 exits 1 $W trace none --once 2> err
-grep -q 'has no ring buffer' err || die "$(cat err)"
+grep -q 'has no ring or perf buffer' err || die "$(cat err)"

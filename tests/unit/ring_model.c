@@ -71,8 +71,12 @@ enum {
 uint8_t weld_region[8192] __attribute__((aligned(4096)));
 uint64_t weld_own[512];
 const struct weld_info weld_info;
+DEFINE_HELPER(get_smp_processor_id)
+{
+	return 0;
+}
 static struct region_map map = {
-	.name = "ring", .type = BPF_MAP_TYPE_RINGBUF, .max_entries = SIZE,
+	.name = "ring", .type = BPF_MAP_TYPE_RINGBUF, .stride = SIZE,
 	.buckets = SIZE / 16, .data = 4096,
 };
 static struct reader reader = { .base = weld_region, .map = &map };
