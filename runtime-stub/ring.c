@@ -119,13 +119,16 @@ static uint8_t *reserve(const struct ring *r, uint64_t len)
 	return record + RING_HEADER;
 }
 
+/* (A reader that falls asleep just now may be overlooked: there is no barrier
+ * between the record and this, which would cost as much as the record.  It does
+ * not sleep for long.) */
 static void wake(struct ring_head *h, uint64_t flags)
 {
 	if (flags & BPF_RB_NO_WAKEUP)
 		return;
-	if (!__atomic_load_n(&h->waiting, __ATOMIC_SEQ_CST))
+	if (!__atomic_load_n(&h->waiting, __ATOMIC_RELAXED))
 		return;
-	__atomic_store_n(&h->waiting, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&h->waiting, 0, __ATOMIC_RELAXED);
 	sys3(__NR_futex, (long)&h->waiting, FUTEX_WAKE, 1);
 }
 
@@ -141,7 +144,7 @@ static void commit(const struct ring *r, uint8_t *sample, uint64_t flags,
 		return; /* not ours to end */
 	*(uint32_t *)record =
 		len | (state == RING_DISCARDED ? (uint32_t)RING_DISCARD : 0);
-	__atomic_store_n(&s->b, end | state, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&s->b, end | state, __ATOMIC_RELEASE);
 	wake(r->head, flags);
 }
 
