@@ -348,6 +348,8 @@ int cmd_trace(int argc, char **argv)
 		t.welded = argv[optind];
 		ret = trace(&t, argv + optind + 1, argc - optind - 1, &e);
 	}
+	if (ret)
+		ret = cli_fail(&e, t.json);
 	maps_close(&t.maps);
-	return ret ? cli_fail(&e, t.json) : 0;
+	return ret;
 }
