@@ -33,10 +33,10 @@ syscalls() {
 			<"$t/syscalls" >"$t/calls.json" 2>"$t/errors" &&
 			{ echo "$t/calls.json"; return; }
 		# Data that looks like one, or nobody knows the function.
-		bad=$(sed -n 's/^bpfweld: [^:]*:\(0x[0-9a-f]*\): .*/\1/p' \
-			"$t/errors")
-		[ -n "$bad" ] || die "$name: $(cat "$t/errors")"
-		echo "$name: $(cut -d: -f2- "$t/errors")" >&2
+		bad=$(sed -n 's/.*"error": *"[^:]*:\(0x[0-9a-f]*\): .*/\1/p' \
+			"$t/calls.json")
+		[ -n "$bad" ] || die "$name: $(cat "$t/calls.json" "$t/errors")"
+		echo "$name: $(cut -d: -f3- "$t/calls.json")" >&2
 		sed -i "N; /uprobe:$bad\$/d" "$t/syscalls"
 	done
 	echo -

@@ -18,7 +18,8 @@ libssl       openssl  /usr/lib/x86_64-linux-gnu/libssl.so.3
 libcrypto    openssl  /usr/lib/x86_64-linux-gnu/libcrypto.so.3
 "
 
-# More programs, of other kinds; all in soak, the small ones in the suite.
+# More programs, of other kinds, and the same again with their returns; all in
+# soak, the small ones in the suite.
 # SUITE is what the suite has of them: short, or no.  So many in a hundred of the
 # entries and of the rets have a probe at least; where functions have no padding
 # between them (python3, as, ld, busybox, rust) many a ret has no room.  What
@@ -51,6 +52,17 @@ libruby      ruby     no    99.9/98 /usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1
 ssh-keygen   keygen   no    99.9/99 /usr/bin/ssh-keygen
 postgres     postgres no    99.9/98 /usr/lib/postgresql/15/bin/postgres
 rust         rust     no    99.9/95 DIRECTORY/rust
+bash         bash     no    99.9/98 /bin/bash
+git          git      no    99.9/98 /usr/bin/git
+sqlite3      sqlite3  no    99.9/98 /usr/bin/sqlite3
+libsqlite3   sqlite3  no    99.9/98 /usr/lib/x86_64-linux-gnu/libsqlite3.so.0
+curl         curl     no    99.9/98 /usr/bin/curl
+libcurl      curl     no    99.9/98 /usr/lib/x86_64-linux-gnu/libcurl.so.4
+nginx        nginx    no    99.9/98 /usr/sbin/nginx
+redis-server redis    no    99.8/98 /usr/bin/redis-server
+openssl      openssl  no    99.9/98 /usr/bin/openssl
+libssl       openssl  no    99.9/98 /usr/lib/x86_64-linux-gnu/libssl.so.3
+libcrypto    openssl  no    99.9/98 /usr/lib/x86_64-linux-gnu/libcrypto.so.3
 "
 
 targets() { awk 'NF { print $1 }' <<<"$table"; }
