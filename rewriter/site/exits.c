@@ -354,13 +354,15 @@ static bool part_begins(const struct body *b, uint64_t at)
 static const char *exits_in(const struct sites *s, struct body *b, uint64_t lo,
 			    uint64_t hi)
 {
-	bool on = true;
+	bool on = true, open = true, go = is_compiled_go(b->func);
 	uint64_t at = lo;
 	struct insn in;
 
 	for (; at < hi; at += in.len) {
 		if (!decode(s, at, hi, &in))
 			return "it does not decode to its end";
+		if (!go && !step_holds(s, &in, &open))
+			return "data may stand among its code";
 		if (!in.nop && in.flow != FLOW_TRAP)
 			on = goes_on(&in);
 		exit_note(s, b, &in);
@@ -413,6 +415,8 @@ void body_find(const struct sites *s, const struct func *f, struct body *out)
 
 	if (!t->crossings)
 		t->crossings = crossings_find(s);
+	targets_sweep(s);
+	targets_settle(s);
 	*out = (struct body){ .func = f };
 	part_add(s, out, f);
 	for (uint32_t i = t->crossings->first[self]; i;

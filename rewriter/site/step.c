@@ -72,6 +72,19 @@ static bool alone(const struct sites *s, const struct func *f)
 	       (i + 1 == s->nfunc || s->func[i + 1].addr >= end);
 }
 
+bool step_holds(const struct sites *s, const struct insn *x, bool *open)
+{
+	const struct span *in = span_of(s->targets, x->at);
+
+	if (!in || x->at + x->len > in->hi || entered(s->img, in, x))
+		return false;
+	*open = *open || begins(s->img, in, x->at);
+	if (!*open && !x->nop && x->flow != FLOW_TRAP)
+		return false;
+	*open = *open && !ends(x);
+	return true;
+}
+
 static bool decodes(const struct sites *s, const struct func *f,
 		    const struct span *in)
 {
@@ -79,17 +92,12 @@ static bool decodes(const struct sites *s, const struct func *f,
 	bool open = true; /* may the next instruction be one? */
 	struct insn x;
 
-	for (; at < end; at += x.len) {
+	for (; at < end; at += x.len)
 		if (!insn_decode(in->p + (at - in->lo),
 				 end - at < LONGEST ? end - at : LONGEST, at,
 				 &x) ||
-		    entered(s->img, in, &x))
+		    !step_holds(s, &x, &open))
 			return false;
-		open = open || begins(s->img, in, at);
-		if (!open && !x.nop && x.flow != FLOW_TRAP)
-			return false;
-		open = open && !ends(&x);
-	}
 	return at == end;
 }
 

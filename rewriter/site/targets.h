@@ -91,6 +91,11 @@ bool code_walk(const struct sites *s, const struct func *f, uint64_t at,
  * branches are marked. */
 bool target_unmeant(const struct sites *s, uint64_t addr);
 
+/* step.c: does decoding seem to be in step at x, the next instruction?  *open:
+ * something leads here, or falls in; true where code begins.  Known once all
+ * decoded branches are marked. */
+bool step_holds(const struct sites *s, const struct insn *x, bool *open);
+
 /* height.c: unwind_height() at a place in f, where f has no frame description,
  * or UNWIND_UNKNOWN. */
 int32_t stack_height(const struct sites *s, const struct func *f, uint64_t at);

@@ -67,6 +67,17 @@ F named				# a word of data names its second instruction
 	inc	%ecx
 	ret
 E named
+F tabled			# a table that reads as a ret, and more
+	call	room
+	and	$1, %edi
+	lea	.Ltable(%rip), %rdx
+	movslq	(%rdx,%rdi,4), %rdi
+	add	%rdx, %rdi
+	jmp	*%rdi
+.Ltable: .long	.Lcase - .Ltable, .Lcase - .Ltable, 0xc3c3c3c3
+.Lcase:	mov	$5, %eax
+	ret
+E tabled
 F tail				# left by a jump
 	mov	$5, %eax
 	jmp	room
@@ -109,11 +120,14 @@ for p in probes:
         same(x["trampoline"], p["places"][0]["trampoline"], name)
         same(x["trampoline_bytes"], p["places"][0]["trampoline_bytes"], name)
         same(x["saves"], p["places"][0]["saves"], name)
-same(len(probes), 8, "functions")
+same(len(probes), 9, "functions")
 x = explain("led_along")
 same(x["tactic"], "edge", "led_along")
 same([j["to"] for j in x["jumps"]], [f"{int(x['address'], 16) + 2:#x}"],
      "jumps into led_along")
+x = explain("tabled")["returns"]
+same((x["told_by"], x["reason"]),
+     ("return address", "data may stand among its code"), "tabled")
 x = explain("tail")["returns"]
 same([e["kind"] for e in x["exits"]], ["jump"], "tail's exits")
 same(x["told_by"], "exits", "tail")
@@ -216,7 +230,7 @@ start=$(nm fixture | awk '$3 == "room" { print $1 }')
 bad 1 "the nearest are 0x$(printf %x $((0x$start + 1)))" \
 	check fixture --explain room+2
 bad 1 "did you mean room" check fixture --explain rom
-bad 2 "8 functions match" check fixture --explain '*'
+bad 2 "9 functions match" check fixture --explain '*'
 bad 1 "no function is known" check fixture --explain 0x10
 bad 2 "check's" weld fixture --explain room -o out
 bad 2 "no BPF object" check fixture

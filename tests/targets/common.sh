@@ -27,7 +27,7 @@ libcrypto    openssl  /usr/lib/x86_64-linux-gnu/libcrypto.so.3
 # NAME WORKLOAD SUITE ENTRIES/RETS FILE
 corpus="
 libc         libc     short 99.9/95 /lib/x86_64-linux-gnu/libc.so.6
-ld.so        libc     short 99.6/96 /lib64/ld-linux-x86-64.so.2
+ld.so        libc     short 99.6/95 /lib64/ld-linux-x86-64.so.2
 libstdc++    cxx      short 99.9/99 /usr/lib/x86_64-linux-gnu/libstdc++.so.6
 perl         perl     short 99.9/99 /usr/bin/perl
 python3      python3  short 99.7/96 /usr/bin/python3.11
