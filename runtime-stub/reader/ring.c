@@ -85,7 +85,7 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		     struct err *e)
 {
 	struct ring g = ring_of(r, map);
-	struct ring_pair head = ring_load(&g.head->head), s;
+	struct ring_pair head = ring_load(&g.head->head), s, now;
 	struct ring_pair tail = ring_load(&g.head->tail);
 	uint64_t at = head.a % g.size, room;
 	const uint8_t *record = g.data + at;
@@ -102,8 +102,12 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		return damaged(r, map, e);
 	switch (s.b & RING_STATES) {
 	case RING_RESERVED:
-		if (is_dead(r, ring_owner(s.a)))
-			*what = RING_SKIPPED;
+		if (!is_dead(r, ring_owner(s.a)))
+			return 0;
+		/* What it did between our look and its death counts. */
+		if (!slot_of(&g, head.b, &now) || now.b != s.b)
+			return reader_ring_next(r, map, out, what, e);
+		*what = RING_SKIPPED;
 		return 0;
 	case RING_DISCARDED:
 		*what = RING_SKIPPED;
