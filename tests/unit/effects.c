@@ -185,7 +185,11 @@ static bool fickle(const uint8_t *p, unsigned len)
 					     "rdpid",  "cpuid",   "rdpmc",
 					     "xgetbv", "pushf",   "popf",
 					     "clzero", "vmmcall", "vmcall",
-					     "%fs:",   "%gs:" };
+					     "%fs:",   "%gs:",
+					     /* With UMIP the kernel does these,
+						in its own way. */
+					     "str ",   "sldt ",  "smsw ",
+					     "sgdt ",  "sidt " };
 	char text[96];
 
 	insn_print(p, len, CODE, text, sizeof(text));
