@@ -184,13 +184,25 @@ static bool unmeant(const struct made *m, const struct sites *s, uint64_t to)
 	return inside && at == end;
 }
 
-/* The same of what only may be a branch. */
+static uint64_t opcode_at(const struct made *m, const struct insn *in)
+{
+	uint64_t at = in->at + in->rel_off - 1;
+
+	return m->code[at - 1 - TEXT] == 0x0f && in->rel_size == 4 &&
+			       at > in->at
+		       ? at - 1
+		       : at;
+}
+
+/* The same of what only may be a branch.  Where only its prefixes are in the
+ * function, the bytes behind it decide. */
 static void seen_or_unmeant(const struct made *m, const struct sites *s,
-			    uint64_t at)
+			    uint64_t at, uint64_t end)
 {
 	struct insn in;
 
-	if (branch(m, at, &in) && !one(s, in.target))
+	if (branch(m, at, &in) && opcode_at(m, &in) < end &&
+	    !one(s, in.target))
 		CHECK(unmeant(m, s, in.target));
 }
 
@@ -275,7 +287,7 @@ static void gaps(const struct made *m, const struct sites *s,
 			if (gap == STARTS)
 				seen(m, s, lo);
 			else
-				seen_or_unmeant(m, s, lo);
+				seen_or_unmeant(m, s, lo, UINT64_MAX);
 	}
 }
 
@@ -334,7 +346,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		CHECK(func_limit(&s, f) >= f->addr + f->size);
 		if (!clean && !nests(&s, i))
 			for (uint64_t at = 0; at < f->size; at++)
-				seen_or_unmeant(&m, &s, f->addr + at);
+				seen_or_unmeant(&m, &s, f->addr + at,
+						f->addr + f->size);
 	}
 	pointers(&m, &s);
 	gaps(&m, &s, &other);
