@@ -60,7 +60,7 @@ static int put_edits(struct output *o, struct err *e)
 	return 0;
 }
 
-/* --- program headers ----------------------------------------------------- */
+/* --- program headers ---------------------------------------------------- */
 
 static bool repeats_property(const struct image *img, const Elf64_Phdr *h)
 {
@@ -176,7 +176,7 @@ static size_t make_phdrs(const struct output *o, Elf64_Phdr *out)
 	return n;
 }
 
-/* --- the dynamic section and its symbols --------------------------------- */
+/* --- the dynamic section and its symbols -------------------------------- */
 
 /* DT_* that point to what may have been evicted. */
 static const int64_t follows[] = {
@@ -252,7 +252,7 @@ static void put_dynsym(struct output *o)
 	}
 }
 
-/* --- all of it ----------------------------------------------------------- */
+/* --- all of it ---------------------------------------------------------- */
 
 /* The original's part; `tail` may be NULL when only asking. */
 static int put_head(struct output *o, const struct tail *tail, struct err *e)

@@ -14,7 +14,7 @@
 enum {
 	PAGE = 4096,
 	WELD_HEADER_SIZE = 64,
-	NEW_SEGMENTS = 2, /* RX and RW; and PT_GNU_EH_FRAME where there was none */
+	NEW_SEGMENTS = 2, /* RX and RW; a table of frames may come to them */
 };
 
 /* A run of the original that moved to RX because the program-header table

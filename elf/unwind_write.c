@@ -7,7 +7,7 @@
 #include "elf/buf.h"
 #include "elf/unwind_parts.h"
 
-/* --- records -------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------ */
 
 /* One of the two sections that we write. */
 struct frames {

@@ -49,7 +49,7 @@ static void stop(int sig)
 	stopped = 1;
 }
 
-/* --- types ------------------------------------------------------------------ */
+/* --- types -------------------------------------------------------------- */
 
 /* The struct of that name; or the only one of that size, without a name. */
 static uint32_t struct_find(const struct btf *btf, const char *name,
@@ -86,7 +86,7 @@ static int type_check(struct tracing *t, struct err *e)
 		       : 0;
 }
 
-/* --- printing ---------------------------------------------------------------- */
+/* --- printing ----------------------------------------------------------- */
 
 static void record_json(struct tracing *t, uint32_t map,
 			const struct reader_record *r)
@@ -174,7 +174,7 @@ static void line_print(const struct tracing *t,
 	json_done(&j);
 }
 
-/* --- reading ----------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------ */
 
 /* What one ring has now. */
 static int ring_drain(struct tracing *t, size_t i, bool *more, struct err *e)
@@ -252,7 +252,7 @@ static int follow(struct tracing *t, struct err *e)
 	return 0;
 }
 
-/* --- what is followed ---------------------------------------------------------- */
+/* --- what is followed --------------------------------------------------- */
 
 static void ring_add(struct tracing *t, uint32_t map)
 {

@@ -56,7 +56,7 @@ struct attempted {
 	size_t nedge;
 };
 
-/* --- what is asked about ---------------------------------------------------- */
+/* --- what is asked about ------------------------------------------------ */
 
 static void ask(const struct planner *pl, uint64_t lo, uint64_t hi,
 		uint64_t **v, size_t *n)
@@ -117,7 +117,7 @@ static size_t branch_from(const struct edging *g, uint64_t to)
 	return lo;
 }
 
-/* --- the proof --------------------------------------------------------------- */
+/* --- the proof ---------------------------------------------------------- */
 
 static const struct reason *cannot(const struct planner *pl,
 				   const struct branch *b)
@@ -203,7 +203,7 @@ static const struct reason *edges_prove(const struct edging *g,
 	return no;
 }
 
-/* --- five bytes for those of 8 bits ------------------------------------------ */
+/* --- five bytes for those of 8 bits ------------------------------------- */
 
 static bool is_slot(const struct attempted *t, uint64_t at)
 {
@@ -306,7 +306,7 @@ static const struct reason *hops_find(struct edging *g, struct attempted *t)
 	return NULL;
 }
 
-/* --- the window -------------------------------------------------------------- */
+/* --- the window --------------------------------------------------------- */
 
 /* Whole instructions from t->p.at on with the one at `site` in them. */
 static const struct reason *read(const struct edging *g, struct attempted *t,

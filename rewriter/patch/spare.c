@@ -11,7 +11,7 @@ enum {
 	ROOMY = 2 * JUMP_SIZE,
 };
 
-/* --- what is taken ---------------------------------------------------------- */
+/* --- what is taken ------------------------------------------------------ */
 
 static struct taken *taken_at(const struct spare *r, uint64_t lo)
 {
@@ -171,7 +171,7 @@ bool spare_joins(const struct spare *r, const struct stuck *v)
 	return true;
 }
 
-/* --- five bytes ------------------------------------------------------------- */
+/* --- five bytes --------------------------------------------------------- */
 
 bool short_jump_reaches(const struct short_jump *j, uint64_t hop)
 {

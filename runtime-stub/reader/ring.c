@@ -170,7 +170,7 @@ bool reader_ring_lock(struct reader *r)
 	return true;
 }
 
-/* --- trace_printk ------------------------------------------------------------ */
+/* --- trace_printk ------------------------------------------------------- */
 
 /* Where its records are and how many; NULL: they do not fit. */
 static const struct region_trace *lines_of(const struct reader *r,

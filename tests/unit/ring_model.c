@@ -99,7 +99,7 @@ static struct {
 	ucontext_t thread[THREADS], back;
 } m;
 
-/* --- coroutines ------------------------------------------------------------ */
+/* --- coroutines --------------------------------------------------------- */
 
 static uint32_t others(uint32_t *v)
 {
@@ -154,7 +154,7 @@ static int model_kill(int pid)
 	return m.dead[pid - PID] ? -1 : 0;
 }
 
-/* --- who does what ----------------------------------------------------------- */
+/* --- who does what ------------------------------------------------------ */
 
 /* A record says whose it is and which, over and over. */
 static void write_one(uint32_t w)
@@ -219,7 +219,7 @@ static void run_thread(void)
 	leave(0);
 }
 
-/* --- one run ------------------------------------------------------------------ */
+/* --- one run ------------------------------------------------------------ */
 
 /* So many records have come and gone: the ring has turned, slots are old. */
 static void start(uint32_t before)

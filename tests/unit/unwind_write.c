@@ -342,7 +342,7 @@ static void no_table(void **state)
 	arena_free(&f.a);
 }
 
-/* --- a trampoline that calls back into its program ------------------------ */
+/* --- a trampoline that calls back into its program ---------------------- */
 
 static const char program[] =
 	"#include <execinfo.h>\n"
