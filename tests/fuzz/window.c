@@ -188,8 +188,8 @@ static uint64_t opcode_at(const struct made *m, const struct insn *in)
 {
 	uint64_t at = in->at + in->rel_off - 1;
 
-	return m->code[at - 1 - TEXT] == 0x0f && in->rel_size == 4 &&
-			       at > in->at
+	return at > in->at && in->rel_size == 4 &&
+			       m->code[at - 1 - TEXT] == 0x0f
 		       ? at - 1
 		       : at;
 }
