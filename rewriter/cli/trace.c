@@ -39,6 +39,9 @@ struct tracing {
 	size_t nring;
 	bool lines;     /* of trace_printk, too */
 	uint64_t next;  /* the next of them */
+	struct {
+		uint32_t object, len, type;
+	} last;         /* most records are as the one before */
 };
 
 static volatile sig_atomic_t stopped;
@@ -73,6 +76,16 @@ static uint32_t struct_find(const struct btf *btf, const char *name,
 	return found;
 }
 
+static uint32_t type_of(struct tracing *t, uint32_t object, uint32_t len)
+{
+	if (t->last.len != len || t->last.object != object) {
+		t->last.object = object;
+		t->last.len = len;
+		t->last.type = struct_find(t->maps.btf[object], t->type, len);
+	}
+	return t->last.type;
+}
+
 static int type_check(struct tracing *t, struct err *e)
 {
 	for (size_t i = 0; t->type && i < t->nring; i++) {
@@ -94,7 +107,7 @@ static void record_json(struct tracing *t, uint32_t map,
 	const struct manifest_map *k = &t->maps.m.map[map];
 	const struct btf *btf = t->maps.btf[k->object];
 	struct bytes b = { r->data, r->len };
-	uint32_t type = struct_find(btf, t->type, r->len);
+	uint32_t type = type_of(t, k->object, r->len);
 	struct json j = json_to(stdout, false);
 
 	json_object(&j);
@@ -116,7 +129,7 @@ static void record_text(struct tracing *t, uint32_t map,
 	const struct manifest_map *k = &t->maps.m.map[map];
 	const struct btf *btf = t->maps.btf[k->object];
 	struct bytes b = { r->data, r->len };
-	uint32_t type = struct_find(btf, t->type, r->len);
+	uint32_t type = type_of(t, k->object, r->len);
 	struct json j = json_to(stdout, false);
 
 	printf("%s: ", k->name);
