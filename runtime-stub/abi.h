@@ -41,7 +41,7 @@
  *     weld_session_*    session.c: what an entry leaves to its return
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
  *     helper_NAME       one for each row of helpers.def:
- *                       uint64_t (uint64_t r1, .. uint64_t r5)
+ *                       uint64_t (uint64_t r1, .. uint64_t r5, struct run *)
  * Stack alignment on entry to any of them is unknown (8): none may use SSE.
  */
 #ifndef BPFWELD_ABI_H
@@ -69,6 +69,21 @@ enum {
 	PT_REGS_SIZE = 168, HIT_SIZE = 192, HIT_SESSION = 184,
 	USER_CS = 0x33, USER_SS = 0x2b,
 };
+
+/* What lives as long as one run of a program, in its frame.  The welder makes
+ * one, zeroed, where a helper that is called wants it (helper_runs() in
+ * rewriter/code/helpers.c); other helpers are called with anything in its place.
+ * Callbacks get it as their sixth argument, as helpers do. */
+struct run {
+	uint64_t *cpu;  /* the word that makes a CPU's values ours, or NULL */
+	uint64_t area;  /* from the first CPU's values to that one's */
+};
+/* What the code of a program does at its end. */
+static inline void run_end(struct run *r)
+{
+	if (r->cpu)
+		__atomic_store_n(r->cpu, 0, __ATOMIC_RELEASE);
+}
 
 struct init_record { /* bytes that are not zero in a fresh region */
 	uint64_t to;      /* region offset */
@@ -116,7 +131,7 @@ extern uint64_t weld_own[512];
 extern uint8_t weld_returns[];
 #define HELPER(id, name, ...)                                                  \
 	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
-			       uint64_t r4, uint64_t r5);
+			       uint64_t r4, uint64_t r5, struct run *run);
 #include "runtime-stub/helpers.def"
 #pragma GCC visibility pop
 

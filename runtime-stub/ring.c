@@ -239,7 +239,7 @@ DEFINE_HELPER(perf_event_output)
 	if (index != (uint32_t)BPF_F_CURRENT_CPU) {
 		if (m->max_entries && index >= m->max_entries)
 			return -E2BIG;
-		if (index != helper_get_smp_processor_id(0, 0, 0, 0, 0))
+		if (index != helper_get_smp_processor_id(0, 0, 0, 0, 0, NULL))
 			return -EOPNOTSUPP;
 	}
 	to = reserve(&r, r5);

@@ -274,11 +274,11 @@ DEFINE_HELPER(trace_printk)
 	r = &ring->record[n % slots];
 	__atomic_store_n(&r->seq, 0, __ATOMIC_RELEASE);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	who = helper_get_current_pid_tgid(0, 0, 0, 0, 0);
+	who = helper_get_current_pid_tgid(0, 0, 0, 0, 0, NULL);
 	r->ns = clock_ns(MONOTONIC);
 	r->tgid = (uint32_t)(who >> 32);
 	r->tid = (uint32_t)who;
-	r->cpu = (uint32_t)helper_get_smp_processor_id(0, 0, 0, 0, 0);
+	r->cpu = (uint32_t)helper_get_smp_processor_id(0, 0, 0, 0, 0, NULL);
 	t.to = r->text;
 	format(&t, fmt, arg);
 	r->len = t.len < TRACE_TEXT ? t.len : TRACE_TEXT;

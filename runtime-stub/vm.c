@@ -27,12 +27,12 @@ struct vm {
 	uint64_t r[11];
 };
 
-static uint64_t helper(int32_t id, const uint64_t *r)
+static uint64_t helper(int32_t id, const uint64_t *r, struct run *run)
 {
 	switch (id) {
 #define HELPER(id, name, ...)                                                  \
 	case id:                                                               \
-		return helper_##name(r[1], r[2], r[3], r[4], r[5]);
+		return helper_##name(r[1], r[2], r[3], r[4], r[5], run);
 #include "runtime-stub/helpers.def"
 	}
 	return 0;
@@ -232,7 +232,7 @@ static bool ordered(struct vm *vm, const struct bpf_insn *i)
 		break;
 
 static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
-		    const uint64_t *args, int depth)
+		    const uint64_t *args, int depth, struct run *state)
 {
 	uint64_t stack[STACK / 8];
 	struct vm vm;
@@ -301,9 +301,9 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 		case BPF_JMP | BPF_CALL:
 			if (i->src_reg == BPF_PSEUDO_CALL)
 				vm.r[0] = run(first, i + 1 + i->imm, vm.r + 1,
-					      depth + 1);
+					      depth + 1, state);
 			else
-				vm.r[0] = helper(i->imm, vm.r);
+				vm.r[0] = helper(i->imm, vm.r, state);
 			break;
 		case BPF_JMP | BPF_EXIT:
 			return vm.r[0];
@@ -316,8 +316,11 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 uint64_t vm_run(const struct bpf_insn *insn, uint64_t r1, uint64_t r2)
 {
 	const uint64_t args[5] = { r1, r2 };
+	struct run state = { 0 };
+	uint64_t r0 = run(insn, insn, args, 0, &state);
 
-	return run(insn, insn, args, 0);
+	run_end(&state);
+	return r0;
 }
 
 uint64_t weld_vm(const struct bpf_insn *insn, struct hit *hit)

@@ -22,6 +22,7 @@ static int subprogram(struct gen *g, uint32_t at)
 	for (uint32_t k = 0; k < p->nsub; k++) {
 		if (p->sub[k] != to || !g->env->sub || !g->env->sub[g->prog][k])
 			continue;
+		gen_run_pass(g);
 		code_call(g->c, g->env->sub[g->prog][k]);
 		return 0;
 	}
@@ -35,6 +36,7 @@ int gen_helper(struct gen *g, uint32_t at)
 	char symbol[64];
 	uint64_t to;
 
+	gen_run_pass(g);
 	if (!g->env->stub) {
 		to = g->env->helper ? g->env->helper(id) : 0;
 		if (!to)

@@ -141,12 +141,17 @@ int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
 		.prog = prog,
 		.stack = fr->stack,
 		.hit = fr->hit,
+		.run = fr->stack - (int32_t)f->known->stack,
 	};
 	struct mem ctx = { .base = RSP, .disp = fr->hit };
 
 	assert(f->known->p == p && (fr->hit >= 0 || !f->ctx_escapes));
 	gen_init(&g, m);
+	gen_run_begin(&g);
 	if (f->known->entry_live & 1 << 1)
 		x86_lea(c, g.of[1], &ctx);
-	return gen_function(&g);
+	if (gen_function(&g))
+		return -1;
+	gen_run_end(&g);
+	return 0;
 }

@@ -382,6 +382,46 @@ static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
 	return 16;
 }
 
+static bool is_helper(const struct bpf_insn *i)
+{
+	return i->code == (BPF_JMP | BPF_CALL) && !i->src_reg;
+}
+
+/* Does a subprogram want a struct run?  Asked of all of them, as each can be
+ * called from everywhere. */
+static bool subs_run(const struct bpf_prog *p)
+{
+	for (uint32_t at = p->nsub > 1 ? p->sub[1] : p->ninsn; at < p->ninsn;
+	     at += 1 + insn_is_lddw(&p->insn[at]))
+		if (is_helper(&p->insn[at]) &&
+		    helper_runs((uint32_t)p->insn[at].imm, MAP_UNKNOWN))
+			return true;
+	return false;
+}
+
+static bool wants_run(const struct known *f, const struct bpf_insn *i,
+		      const struct insn_fact *k)
+{
+	if (!call_remains(k->call))
+		return false;
+	if (i->src_reg == BPF_PSEUDO_CALL)
+		return f->subs_run;
+	return helper_runs((uint32_t)i->imm,
+			   k->map_known ? (int)f->set->map[k->map].type
+					: MAP_UNKNOWN);
+}
+
+/* Where the frame ends, the struct run stands, or in a subprogram its place. */
+static void make_room(struct known *f, bool sub)
+{
+	/* Addresses that are not followed may lead deeper than those that are. */
+	if (f->fp_computed || f->fp_escapes)
+		f->stack = BPF_STACK;
+	f->stack = (uint32_t)align_up(f->stack, 8);
+	if (f->run)
+		f->stack += sub ? sizeof(uint64_t) : sizeof(struct run);
+}
+
 static int collect(struct known *f, struct err *e)
 {
 	for (uint32_t j = 0; j < f->to - f->from; j++) {
@@ -402,6 +442,7 @@ static int collect(struct known *f, struct err *e)
 		    BPF_CLASS(i->code) == BPF_JMP) {
 			f->used |= bit(0);
 			f->calls |= call_remains(k->call);
+			f->run |= wants_run(f, i, k);
 		} else {
 			f->used |= writes(i, k);
 		}
@@ -419,10 +460,6 @@ static int collect(struct known *f, struct err *e)
 		needs(f, i, k);
 		f->size += estimate(i, k);
 	}
-	/* Addresses that are not followed may lead deeper than those that are. */
-	if (f->fp_computed || f->fp_escapes)
-		f->stack = BPF_STACK;
-	f->stack = (uint32_t)align_up(f->stack, 8);
 	if (f->ctx && f->entry_live & bit(1))
 		f->used |= bit(1);
 	f->used &= 0x3ff;
@@ -470,6 +507,7 @@ int known_make(struct arena *a, const struct bpf_set *set,
 		.to = sub + 1 < p->nsub ? p->sub[sub + 1] : p->ninsn,
 		.ctx = as != FORM_FUNCTION,
 		.result = as != FORM_INLINE,
+		.subs_run = subs_run(p),
 	};
 	if (sane(out, e))
 		return -1;
@@ -479,7 +517,10 @@ int known_make(struct arena *a, const struct bpf_set *set,
 		find_live(out, in);
 	while (drop_stores(out));
 	arena_free(&own);
-	return collect(out, e);
+	if (collect(out, e))
+		return -1;
+	make_room(out, sub);
+	return 0;
 }
 
 void known_facts(struct known *f, struct facts *out)

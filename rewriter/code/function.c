@@ -74,8 +74,10 @@ static int function_body(struct gen *g, const struct regmap *m, size_t start)
 	shape.enter = (uint32_t)(c->n - start);
 	saved_registers(c, s, false);
 	shape.kept = (uint32_t)(c->n - start);
+	gen_run_begin(g);
 	if (gen_function(g))
 		return -1;
+	gen_run_end(g);
 	saved_registers(c, s, true);
 	if (s.size)
 		x86_alu_imm(c, 8, ALU_ADD, RSP, (int32_t)s.size);
@@ -107,6 +109,8 @@ int code_function(struct code *c, const struct code_env *env, uint32_t prog,
 		gen_init(&g, &map);
 		g.f = &known;
 		g.stack = (int32_t)known.stack;
+		g.run = 0;
+		g.sub = sub;
 		bad = function_body(&g, &map, c->n);
 	}
 	arena_free(&own);

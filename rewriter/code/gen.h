@@ -27,6 +27,8 @@ struct gen {
 	int8_t scratch[3];  /* the third one only with calls */
 	uint32_t mapped;    /* REG_BITs that hold a BPF register */
 	int32_t stack, hit; /* r10 and ctx as offsets from rsp */
+	int32_t run;        /* struct run, or of a subprogram where it is */
+	bool sub;           /* this is one: it came in r9 */
 
 	/* Offsets of each instruction's code in the previous round, then the
 	 * end; what decides which jumps are short. */
@@ -65,6 +67,12 @@ int gen_jump(struct gen *g, uint32_t at);
 /* A call; *done is how many instructions it covered (a NULL test right behind
  * a lookup is part of it). */
 int gen_call(struct gen *g, uint32_t at, uint32_t *done);
+
+/* run.c: what is done about a struct run at the beginning, before a call (r9
+ * is where it is then) and at the end, which keeps rax. */
+void gen_run_begin(struct gen *g);
+void gen_run_pass(struct gen *g);
+void gen_run_end(struct gen *g);
 
 /* call.c: the call of the helper that the instruction names. */
 int gen_helper(struct gen *g, uint32_t at);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* helpers.c - helpers.def as the compiler reads it. */
 #include "rewriter/code/known.h"
+#include "runtime-stub/cpu.h"
 
 static const struct helper helpers[256] = {
 #define HELPER(id, name, ret, a1, a2, a3, a4, a5)                              \
@@ -18,6 +19,16 @@ const char *helper_name(uint32_t id)
 	const struct helper *h = helper_find(id);
 
 	return h ? h->name : NULL;
+}
+
+bool helper_runs(uint32_t id, int map_type)
+{
+	switch (id) {
+	case BPF_FUNC_map_lookup_elem:
+	case BPF_FUNC_map_update_elem:
+		return map_type == MAP_UNKNOWN || map_is_percpu(map_type);
+	}
+	return false;
 }
 
 static void add(uint64_t ids[4], int32_t id)

@@ -51,7 +51,8 @@ struct insn_fact {
 	struct val src;    /* ... and of src_reg */
 	struct val result; /* of the register written, after */
 	struct val key;    /* CALL_LOOKUP*: where the key is (V_FP or V_ANY) */
-	uint32_t map;      /* CALL_LOOKUP*: which map */
+	uint32_t map;      /* of a call: which map, if map_known */
+	bool map_known;
 	uint16_t live;     /* registers read later; bit 10 is r10 */
 	uint16_t before;   /* the same in front of it */
 	uint16_t ctx_regs; /* registers that hold ctx, or may */
@@ -76,6 +77,10 @@ struct known {
 	uint16_t entry_live;
 	bool ctx_escapes, calls;
 	uint16_t used;          /* BPF registers that code touches */
+	bool subs_run;          /* a subprogram calls what wants a struct run */
+	bool run;               /* so does this function: it stands, or where it
+				   is (in a subprogram), at the lower end of
+				   `stack` */
 	uint32_t ctx_reads, fixed, stack, size;
 	uint8_t scratch;        /* how many scratch registers are needed */
 };
@@ -126,6 +131,9 @@ struct helper {
 	uint8_t arg[5];
 };
 const struct helper *helper_find(uint32_t id); /* NULL: unknown */
+/* Does it want a struct run (abi.h), given a map of this type? */
+enum { MAP_UNKNOWN = -1 };
+bool helper_runs(uint32_t id, int map_type);
 enum { HELPER_LOOKUP = 1, HELPER_FUNC_IP = 173, HELPER_COOKIE = 174 };
 
 /* The second operand of an ALU or jump instruction, or what a store stores,

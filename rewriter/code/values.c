@@ -298,10 +298,9 @@ static void step_lookup(struct walk *w, struct state *s, struct insn_fact *fact)
 	const struct bpf_map_def *m;
 	const uint32_t *k = NULL;
 
-	if (map->kind != V_MAP || !w->f->set)
+	if (!fact->map_known)
 		return;
 	m = &w->f->set->map[map->map];
-	fact->map = map->map;
 	fact->key = *key;
 	if (m->type == BPF_MAP_TYPE_HASH &&
 	    (m->key_size == 4 || m->key_size == 8 || m->key_size == 16))
@@ -333,6 +332,10 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 	const struct helper *h = helper_find((uint32_t)i->imm);
 	bool writes = false;
 
+	fact->map_known = h && h->arg[0] == ARG_MAP && w->f->set &&
+			  s->r[1].kind == V_MAP;
+	if (fact->map_known)
+		fact->map = s->r[1].map;
 	if (i->imm == HELPER_LOOKUP)
 		step_lookup(w, s, fact);
 	else if (i->imm == HELPER_FUNC_IP || i->imm == HELPER_COOKIE)

@@ -87,7 +87,7 @@ static int make_runnable(struct code *c, uint8_t **at, struct err *e)
 	return 0;
 }
 
-static int run_native(struct code *c, const struct code_env *env, struct run *r,
+static int run_native(struct code *c, const struct code_env *env, struct trial *r,
 		      struct err *e)
 {
 	uint64_t main_at;
@@ -155,7 +155,7 @@ static struct frame frame_for(const struct regmap *m, uint64_t site)
 static const uint8_t order[15] = { R15, R14, R13, R12, RBP, RBX, R11, R10,
 				   R9,  R8,  RAX, RCX, RDX, RSI, RDI };
 
-static void fill_block(struct block *b, struct run *r, uint64_t site)
+static void fill_block(struct block *b, struct trial *r, uint64_t site)
 {
 	struct hit *hit = (struct hit *)r->mem;
 
@@ -182,7 +182,7 @@ static int check_block(const struct block *b, uint32_t clobbers, struct err *e)
 }
 
 static int run_inline(struct arena *a, struct code *c,
-		      const struct code_env *env, struct run *r, struct err *e)
+		      const struct code_env *env, struct trial *r, struct err *e)
 {
 	static struct block block __attribute__((aligned(16)));
 	struct known known;
@@ -218,7 +218,7 @@ static int run_inline(struct arena *a, struct code *c,
 	return check_block(&block, map.clobbers, e);
 }
 
-int run_engine(struct arena *a, enum engine_kind kind, struct run *r,
+int run_engine(struct arena *a, enum engine_kind kind, struct trial *r,
 	       struct err *e)
 {
 	uint64_t *sub = arena_alloc(a, (r->prog.nsub + 1) * sizeof(*sub));

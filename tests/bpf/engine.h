@@ -18,7 +18,7 @@
 enum engine_kind { RUN_NATIVE, RUN_INLINE, RUN_VM, RUN_KINDS };
 extern const char *const engine_names[RUN_KINDS];
 
-struct run {
+struct trial {
 	struct bpf_prog prog;
 	const struct bpf_set *set; /* NULL: no maps */
 	uint8_t *mem;              /* r1 */
@@ -33,7 +33,7 @@ struct run {
 void run_find_subs(struct arena *a, struct bpf_prog *p);
 /* 0, or -1 when the program is refused; also when the inline form changed a
  * register that it should not have. */
-int run_engine(struct arena *a, enum engine_kind kind, struct run *r,
+int run_engine(struct arena *a, enum engine_kind kind, struct trial *r,
 	       struct err *e);
 
 /* hosted.c */

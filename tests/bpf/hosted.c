@@ -129,10 +129,11 @@ static uint64_t looked_up(const uint64_t *r)
 
 #define HELPER(id, name, ...)                                                  \
 	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
-			       uint64_t r4, uint64_t r5)                       \
+			       uint64_t r4, uint64_t r5, struct run *run)      \
 	{                                                                      \
 		uint64_t r[] = { r1, r2, r3, r4, r5 };                         \
                                                                                \
+		(void)run;                                                     \
 		return id == HELPER_LOOKUP ? looked_up(r) : mixed(id, r);      \
 	}
 #include "runtime-stub/helpers.def"

@@ -52,7 +52,7 @@ static char *read_all(struct arena *a, FILE *f)
 
 /* In the inline form r1 is ctx and nothing else is passed: r2 gets its value
  * from an instruction in front. */
-static void set_r2(struct arena *a, struct run *r)
+static void set_r2(struct arena *a, struct trial *r)
 {
 	struct bpf_prog *p = &r->prog;
 	struct bpf_insn *with = arena_alloc(a, (p->ninsn + 1) * sizeof(*with));
@@ -71,7 +71,7 @@ static int plugin(const char *mem, enum engine_kind kind)
 {
 	struct arena a = { 0 };
 	struct bytes m = unhex(&a, mem), code;
-	struct run r = { .mem = (uint8_t *)m.p, .len = m.n };
+	struct trial r = { .mem = (uint8_t *)m.p, .len = m.n };
 	struct err e;
 	int bad;
 

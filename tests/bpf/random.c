@@ -457,7 +457,7 @@ static int run_one(struct maker *m, enum engine_kind kind, uint8_t *mem,
 		   struct outcome *out, struct err *e)
 {
 	struct arena a = { 0 };
-	struct run r = {
+	struct trial r = {
 		.prog = { .name = "random", .insn = m->insn, .ninsn = m->n },
 		.set = hosted_set(),
 		.mem = mem,

@@ -57,7 +57,7 @@ long hash_delete(const struct region_map *m, const void *key)
 
 #define CALL3(name, a, b, c)                                                   \
 	((int64_t)helper_##name((uint64_t)(a), (uint64_t)(b), (uint64_t)(c),   \
-				0, 0))
+				0, 0, NULL))
 
 /* Two pages, of which the second cannot be read.  Returns the boundary. */
 static uint8_t *edge(void)
@@ -202,9 +202,9 @@ static void arrays_answer_as_the_kernels(void **state)
 	(void)state;
 #define UPDATE(k, flags)                                                       \
 	((int64_t)helper_map_update_elem(map, (uint64_t)&k, (uint64_t)&v,      \
-					 flags, 0))
+					 flags, 0, NULL))
 	assert_int_equal(UPDATE(k, BPF_ANY), 0);
-	got = (void *)helper_map_lookup_elem(map, (uint64_t)&k, 0, 0, 0);
+	got = (void *)helper_map_lookup_elem(map, (uint64_t)&k, 0, 0, 0, NULL);
 	assert_ptr_equal(got, weld_region + 520);
 	assert_int_equal(*got, 5);
 	assert_int_equal(UPDATE(k, BPF_EXIST), 0);
@@ -217,7 +217,7 @@ static void arrays_answer_as_the_kernels(void **state)
 	assert_int_equal(UPDATE(k, BPF_F_LOCK | BPF_NOEXIST), -EEXIST);
 	assert_int_equal(UPDATE(out, BPF_F_LOCK | 3), -EINVAL);
 	assert_int_equal(UPDATE(k, 3), -EINVAL);
-	assert_int_equal(helper_map_lookup_elem(map, (uint64_t)&out, 0, 0, 0),
+	assert_int_equal(helper_map_lookup_elem(map, (uint64_t)&out, 0, 0, 0, NULL),
 			 0);
 	assert_int_equal(CALL3(map_delete_elem, map, &k, 0), -EINVAL);
 	m.flags = BPF_F_RDONLY_PROG;
@@ -323,7 +323,7 @@ static void printing(void **state)
 		struct region_trace_record *r = &ring->record[n % SLOTS];
 		int64_t ret = (int64_t)helper_trace_printk(
 			(uint64_t)t[i].fmt, strlen(t[i].fmt) + 1, t[i].arg[0],
-			t[i].arg[1], t[i].arg[2]);
+			t[i].arg[1], t[i].arg[2], NULL);
 
 		if (!t[i].text) {
 			assert_int_equal(ret, -EINVAL);
@@ -340,10 +340,10 @@ static void printing(void **state)
 	}
 	/* The NUL must be inside the size given. */
 	assert_int_equal((int64_t)helper_trace_printk((uint64_t) "abc", 3, 0, 0,
-						      0),
+						      0, NULL),
 			 -EINVAL);
 	/* Longer than a record: the whole length is returned. */
-	assert_int_equal(helper_trace_printk((uint64_t) "%300d", 6, 1, 0, 0),
+	assert_int_equal(helper_trace_printk((uint64_t) "%300d", 6, 1, 0, 0, NULL),
 			 300);
 	assert_int_equal(ring->record[n % SLOTS].len, TRACE_TEXT);
 }

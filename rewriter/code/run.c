@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* run.c - the state of one run of a program (struct run in abi.h).
+ *
+ * It stands at the lower end of the program's stack.  Subprograms and helpers
+ * are told where in r9, C's sixth argument.
+ *
+ *         movq  $0, cpu(%rsp)         beginning; `area` has a meaning only
+ *         ...                         where cpu is not NULL
+ *         lea   run(%rsp), %r9        before a call; in a subprogram
+ *         mov   run(%rsp), %r9
+ *         ...
+ *         mov   cpu(%rsp), %r10       end
+ *         test  %r10, %r10
+ *         je    over
+ *         movq  $0, (%r10)
+ *   over:
+ */
+#include "rewriter/code/gen.h"
+
+static struct mem state(const struct gen *g)
+{
+	return (struct mem){ .base = RSP, .disp = g->run };
+}
+
+void gen_run_begin(struct gen *g)
+{
+	struct mem m = state(g);
+
+	if (!g->f->run)
+		return;
+	if (g->sub)
+		x86_store(g->c, 8, &m, R9);
+	else
+		x86_store_imm(g->c, 8, &m, 0);
+}
+
+void gen_run_pass(struct gen *g)
+{
+	struct mem m = state(g);
+
+	if (!g->f->run)
+		return;
+	if (g->sub)
+		x86_load(g->c, 8, false, R9, &m);
+	else
+		x86_lea(g->c, R9, &m);
+}
+
+void gen_run_end(struct gen *g)
+{
+	struct mem m = state(g), cpu = { .base = R10 };
+	size_t over;
+
+	if (!g->f->run || g->sub)
+		return;
+	x86_load(g->c, 8, false, R10, &m);
+	x86_rr(g->c, 8, 0x85, R10, R10); /* test */
+	over = x86_skip(g->c, COND_E);
+	x86_store_imm(g->c, 8, &cpu, 0);
+	x86_land(g->c, over);
+}
