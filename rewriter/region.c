@@ -8,6 +8,8 @@
  *     counts, a line a probe     the bytes the records name
  *     trace ring
  *     map data
+ *     owners of CPUs, a line each
+ *     each CPU's values, all maps'
  *
  * Parts are aligned to a cache line, map data larger than a page to a page.
  * The ring has slots only if some program prints.  Initial bytes are kept
@@ -15,11 +17,7 @@
  */
 #include "rewriter/region.h"
 
-#include "runtime-stub/hash.h"
-#include "runtime-stub/ring.h"
-
-enum { LINE = 64, PAGE = 4096, PERF_RING = 256 << 10 };
-#define REGION_MAX (UINT64_C(1) << 30)
+enum { LINE = 64, PAGE = 4096 };
 
 static bool prints(const struct bpf_set *set)
 {
@@ -35,102 +33,6 @@ static bool prints(const struct bpf_set *set)
 	return false;
 }
 
-static uint32_t power_of_two(uint32_t n)
-{
-	uint32_t p = 1;
-
-	while (p < n)
-		p <<= 1;
-	return p;
-}
-
-static void ring_size(struct region_map *m, uint32_t bytes)
-{
-	m->stride = bytes;
-	m->buckets = ring_slots(bytes);
-	m->size = ring_data(m->buckets) + 2 * (uint64_t)bytes;
-}
-
-/* kernel/bpf/ringbuf.c, ringbuf_map_alloc() */
-static int ring_shape(const struct bpf_map_def *def, struct region_map *m,
-		      struct err *e)
-{
-	uint32_t n = def->max_entries;
-
-	if (def->key_size || def->value_size)
-		return fail(e, def->name, NOWHERE,
-			    "a ring buffer has no keys and values");
-	if (!n || n % PAGE || (n & (n - 1)))
-		return fail(e, def->name, NOWHERE,
-			    "a ring buffer's size is a power of two of whole "
-			    "pages, not %u", n);
-	if (n > REGION_MAX / 4)
-		return refuse(e, def->name, NOWHERE,
-			      "the ring is larger than a region may have "
-			      "(256 MiB)");
-	ring_size(m, n);
-	return 0;
-}
-
-/* One ring for all CPUs; its size is the consumer's choice in the kernel. */
-static int perf_shape(const struct bpf_map_def *def, struct region_map *m,
-		      struct err *e)
-{
-	if (def->key_size != 4 || def->value_size != 4)
-		return fail(e, def->name, NOWHERE,
-			    "keys and values of a perf event array have 4 "
-			    "bytes");
-	ring_size(m, PERF_RING);
-	return 0;
-}
-
-/* Everything of a map but where its data lies. */
-static int shape(const struct bpf_map_def *def, struct region_map *m,
-		 struct err *e)
-{
-	uint64_t n = def->max_entries;
-
-	snprintf(m->name, sizeof(m->name), "%s", def->name);
-	m->type = def->type;
-	m->key_size = def->key_size;
-	m->value_size = def->value_size;
-	m->max_entries = def->max_entries;
-	m->flags = def->flags;
-	if (def->type == BPF_MAP_TYPE_RINGBUF)
-		return ring_shape(def, m, e);
-	if (def->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
-		return perf_shape(def, m, e);
-	if (!n || !def->key_size || !def->value_size)
-		return fail(e, def->name, NOWHERE,
-			    "a map with no entries, keys or values");
-	if (n > REGION_MAX || def->key_size > REGION_MAX ||
-	    def->value_size > REGION_MAX)
-		goto too_large;
-	switch (def->type) {
-	case BPF_MAP_TYPE_ARRAY:
-		if (def->key_size != 4)
-			return fail(e, def->name, NOWHERE,
-				    "an array's key has 4 bytes, not %u",
-				    def->key_size);
-		m->stride = (uint32_t)align_up(def->value_size, 8);
-		m->size = n * m->stride;
-		break;
-	case BPF_MAP_TYPE_HASH:
-		m->stride = hash_stride(def->key_size, def->value_size);
-		m->buckets = power_of_two(def->max_entries);
-		m->size = hash_pool(m->buckets) + (n + HASH_SPARE) * m->stride;
-		break;
-	default:
-		return refuse(e, def->name, NOWHERE,
-			      "map type %u is not supported", def->type);
-	}
-	if (m->size <= REGION_MAX)
-		return 0;
-too_large:
-	return refuse(e, def->name, NOWHERE,
-		      "the map is larger than a region may be (1 GiB)");
-}
-
 /* Take `size` bytes of the region. */
 static uint64_t take(struct region *r, uint64_t size)
 {
@@ -140,8 +42,44 @@ static uint64_t take(struct region *r, uint64_t size)
 	return at;
 }
 
+static int too_large(struct err *e, const char *map)
+{
+	return refuse(e, map, NOWHERE,
+		      "all maps together are larger than a region may be "
+		      "(1 GiB)");
+}
+
+/* The values that maps have for each CPU: of all maps for the first, then for
+ * the second, ... */
+static int place_cpus(const struct bpf_set *set, struct region *r,
+		      uint32_t cpus, struct err *e)
+{
+	uint64_t area = 0;
+
+	for (uint32_t i = 0; i < r->nmap; i++) {
+		struct region_map *m = &r->map[i];
+
+		if (!map_is_percpu(m->type))
+			continue;
+		m->values = area;
+		area += align_up(map_values(m) * m->value_stride, LINE);
+		if (area * cpus > REGION_MAX)
+			return too_large(e, set->map[i].name);
+	}
+	if (!area)
+		return 0;
+	r->cpu_count = cpus;
+	r->cpu_stride = area;
+	r->cpus = take(r, (uint64_t)cpus * sizeof(struct region_cpu));
+	area = take(r, cpus * r->cpu_stride);
+	for (uint32_t i = 0; i < r->nmap; i++)
+		if (map_is_percpu(r->map[i].type))
+			r->map[i].values += area;
+	return r->size > REGION_MAX ? too_large(e, "per-CPU maps") : 0;
+}
+
 static int place(struct arena *a, const struct bpf_set *set, struct region *r,
-		 uint64_t trace_size, struct err *e)
+		 uint64_t trace_size, uint32_t cpus, struct err *e)
 {
 	r->size = sizeof(struct region_header);
 	r->gates = take(r, r->nprobe);
@@ -151,14 +89,14 @@ static int place(struct arena *a, const struct bpf_set *set, struct region *r,
 	r->nmap = set->nmap;
 	r->map = arena_alloc(a, set->nmap * sizeof(*r->map));
 	for (uint32_t i = 0; i < set->nmap; i++) {
-		if (shape(&set->map[i], &r->map[i], e))
+		if (map_shape(&set->map[i], &r->map[i], e))
 			return -1;
 		r->map[i].data = take(r, r->map[i].size);
 		if (r->size > REGION_MAX)
-			return refuse(e, set->map[i].name, NOWHERE,
-				      "all maps together are larger than a "
-				      "region may be (1 GiB)");
+			return too_large(e, set->map[i].name);
 	}
+	if (place_cpus(set, r, cpus, e))
+		return -1;
 	r->size = align_up(r->size, PAGE);
 	return 0;
 }
@@ -212,7 +150,8 @@ static void write_info(struct arena *a, const struct bpf_set *set,
 }
 
 int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
-		const uint8_t weld_id[16], struct region *out, struct err *e)
+		uint32_t cpus, const uint8_t weld_id[16], struct region *out,
+		struct err *e)
 {
 	uint64_t trace = sizeof(struct region_trace);
 	struct weld_info w = { 0 };
@@ -221,7 +160,7 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 		trace += TRACE_SLOTS * sizeof(struct region_trace_record);
 	memset(out, 0, sizeof(*out));
 	out->nprobe = nprobe;
-	if (place(a, set, out, trace, e))
+	if (place(a, set, out, trace, cpus, e))
 		return -1;
 	memcpy(w.weld_id, weld_id, sizeof(w.weld_id));
 	for (int i = 0; i < 16; i++)
@@ -234,6 +173,9 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 	w.counts = out->counts;
 	w.trace = out->trace;
 	w.trace_size = trace;
+	w.cpus = out->cpus;
+	w.cpu_count = out->cpu_count;
+	w.cpu_stride = out->cpu_stride;
 	write_info(a, set, out, &w);
 	return 0;
 }

@@ -11,10 +11,13 @@
 
 #include "rewriter/bpf/bpf.h"
 #include "runtime-stub/abi.h"
+#include "runtime-stub/cpu.h"
 
 struct region {
 	uint64_t size;
-	uint64_t gates, maps, counts, trace; /* region offsets */
+	uint64_t gates, maps, counts, trace, cpus; /* region offsets */
+	uint64_t cpu_stride;
+	uint32_t cpu_count;     /* 0: no map has values for each CPU */
 	uint32_t nprobe;
 	struct region_map *map; /* nmap of them, same order as bpf_set.map */
 	uint32_t nmap;
@@ -23,8 +26,17 @@ struct region {
 	uint64_t info_maps;     /* offset of struct region_map[] in info */
 };
 
-/* Refuses map types that are not supported, and a region over 1 GiB. */
+/* `cpus`: for how many CPUs values are kept, where maps have them for each.
+ * Refuses map types that are not supported, and a region over 1 GiB. */
+#define REGION_MAX (UINT64_C(1) << 30)
+enum { REGION_CPUS = 32 };
 int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
-		const uint8_t weld_id[16], struct region *out, struct err *e);
+		uint32_t cpus, const uint8_t weld_id[16], struct region *out,
+		struct err *e);
+
+/* --- shape.c: how a map lies in the region, but for where.  Sizes, flags and
+ * numbers of entries are held against what the kernel takes. */
+int map_shape(const struct bpf_map_def *def, struct region_map *m,
+	      struct err *e);
 
 #endif

@@ -127,6 +127,7 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 		identity_add(&id, opt->set[i], strlen(opt->set[i]));
 	if (opt->go_once)
 		identity_add(&id, "go-once", strlen("go-once"));
+	identity_add(&id, &opt->cpus, sizeof(opt->cpus));
 	identity_add(&id, &opt->engine, sizeof(opt->engine));
 	identity_add(&id, &opt->usdt_nop5, sizeof(opt->usdt_nop5));
 	identity_add(&id, BPFWELD_VERSION, sizeof(BPFWELD_VERSION));
@@ -169,7 +170,9 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	if (!bad)
 		weld_name(w, opt);
 	bad = bad ||
-	      region_plan(a, &w->set, w->nprobe, w->weld_id, &w->region, e) ||
+	      region_plan(a, &w->set, w->nprobe,
+			  opt->cpus ? opt->cpus : REGION_CPUS, w->weld_id,
+			  &w->region, e) ||
 	      generate(w, opt, e);
 	bad = bad || output_edits(w, opt, e);
 	/* Beyond this point every address is fixed. */

@@ -24,6 +24,8 @@ struct weld_options {
 	bool strict;               /* one probe not placed fails the run */
 	bool allow_setuid;
 	bool usdt_nop5;            /* no programs: USDT sites become nop5 */
+	uint32_t cpus;             /* that PERCPU maps have values for; 0: the
+				      usual number */
 	bool go_once;              /* entry probes of Go count calls */
 	const char *dump;          /* stage whose product is printed, or NULL */
 	/* NULL, or which links to keep (diff: those the kernel can probe). */

@@ -96,12 +96,13 @@ struct weld_info {
 	uint64_t region_size;
 	uint32_t probe_count, map_count;
 	uint64_t gates, maps, counts, trace, trace_size; /* region offsets */
+	uint64_t cpus, cpu_stride;
+	uint32_t cpu_count;
 	uint32_t init_count;
 	uint32_t init;        /* offset of struct init_record[] from here */
 	uint32_t map;         /* offset of struct region_map[] from here */
 	int32_t pads;         /* from here to pad 0, when there are any */
 	uint32_t pad_count;   /* a power of two */
-	uint32_t reserved;
 };
 
 /* --- Return probes at the return address (rewriter/patch/late.c). */

@@ -365,6 +365,8 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 	enum found f;
 	long ret = -EBUSY;
 
+	if (flags > BPF_EXIST)
+		return -EINVAL;
 	for (; t.steps; t.steps--) {
 		f = find(&t, &p, key);
 		if (f == GONE_ASTRAY)

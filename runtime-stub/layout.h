@@ -7,6 +7,8 @@
  *   maps         struct region_map[map_count]: the region describes itself
  *   counts       struct region_count[probe_count]
  *   trace        struct region_trace and its records
+ *   cpus         struct region_cpu[cpu_count]
+ *   the values for each CPU: cpu_count times cpu_stride bytes
  *   each map's data, page aligned when it is larger than a page
  *
  * All numbers little-endian, all offsets from the region's first byte.  The
@@ -36,7 +38,17 @@ struct region_header {
 	uint64_t lost;          /* hits that came while there was no region */
 	uint64_t owner;         /* pid, and above it 32 bits of its pid
 				   namespace: who may count into `own` */
-	uint64_t reserved[3];
+	uint64_t cpus;          /* offset of struct region_cpu[cpu_count] */
+	uint32_t cpu_count;     /* 0: no map has values for each CPU */
+	uint32_t reserved;
+	uint64_t cpu_stride;    /* from the first CPU's values to the second's */
+};
+
+/* Who owns a CPU's values at the moment: 0, or the pid of a run's process, and
+ * above it 32 bits of its pid namespace. */
+struct region_cpu {
+	uint64_t owner;
+	uint64_t reserved[7];
 };
 
 struct region_count { /* one cache line a probe: no false sharing */
@@ -56,7 +68,9 @@ struct region_map {
 	uint64_t data;      /* offset of the map's data */
 	uint64_t size;      /* of the data */
 	uint32_t buckets;   /* HASH, and a ring's slots: a power of two */
-	uint32_t reserved[5];
+	uint32_t value_stride; /* PERCPU_*: bytes from value to value ... */
+	uint64_t values;       /* ... of the first CPU, whose values are here */
+	uint32_t reserved[2];
 };
 
 /* --- trace_printk: a ring of fixed records, the newest overwrite the oldest.

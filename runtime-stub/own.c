@@ -51,13 +51,33 @@ static uint64_t self(void)
 	return (uint64_t)st.st_ino << 32 | (uint32_t)sys0(__NR_getpid);
 }
 
+uint64_t own_self(void)
+{
+	uint64_t us = __atomic_load_n(&weld_own[OWN_SELF], __ATOMIC_RELAXED);
+
+	if (us)
+		return us;
+	us = self();
+	if (!us)
+		us = (uint32_t)sys0(__NR_getpid);
+	if (sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
+		 MADV_WIPEONFORK) == 0)
+		__atomic_store_n(&weld_own[OWN_SELF], us, __ATOMIC_RELAXED);
+	return us;
+}
+
+bool own_is_dead(uint64_t owner, uint64_t us)
+{
+	return owner >> 32 && owner >> 32 == us >> 32 &&
+	       sys3(__NR_kill, (uint32_t)owner, 0, 0) == -ESRCH;
+}
+
 /* Will this owner count no more?  Our own pid is what we were before exec. */
 static bool is_gone(uint64_t owner, uint64_t us)
 {
 	if (owner == 0 || owner == us)
 		return true;
-	return owner >> 32 == us >> 32 &&
-	       sys3(__NR_kill, (uint32_t)owner, 0, 0) == -ESRCH;
+	return own_is_dead(owner, us);
 }
 
 void own_take(const void *stack)

@@ -23,7 +23,6 @@
 #include "runtime-stub/sys.h"
 
 #define RECORD_MAX (UINT32_MAX / 4)
-enum { OWN_PID = 1 }; /* word of weld_own */
 
 struct ring {
 	struct ring_head *head;

@@ -74,6 +74,9 @@ void region_fill(uint8_t *base)
 	h->counts = w->counts;
 	h->trace = w->trace;
 	h->trace_size = w->trace_size;
+	h->cpus = w->cpus;
+	h->cpu_count = w->cpu_count;
+	h->cpu_stride = w->cpu_stride;
 	h->magic = REGION_MAGIC;
 	t->slots = (w->trace_size - sizeof(*t)) / sizeof(t->record[0]);
 	mem_copy(base + w->maps, info + w->map,

@@ -8,7 +8,8 @@
  *   returns.c   return addresses that are exchanged for pads
  *   session.c   what an entry leaves to its return
  *   process.c   environment and auxiliary vector, however the stub came to run
- *   map.c       bpf_map_* on ARRAY; hash.c: on HASH
+ *   map.c       bpf_map_*, by the rows of maps.def: array.c, hash.c, ...
+ *   cpu.c       values for each CPU
  *   ring.c      bpf_ringbuf_*
  *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
  *   clock.c     ktime through the vDSO; task.c: who and where we are
@@ -36,11 +37,24 @@
 
 #pragma GCC visibility push(hidden)
 
-/* map.c, hash.c: results are 0 or the kernel's -errno. */
+/* One file for each kind of map (maps.def): results are 0 or the kernel's
+ * -errno, and addresses of values. */
+void *array_lookup(const struct region_map *m, const void *key);
+long array_update(const struct region_map *m, const void *key,
+		  const void *value, uint64_t flags);
+void *percpu_array_lookup(const struct region_map *m, const void *key,
+			  struct run *run);
+long percpu_array_update(const struct region_map *m, const void *key,
+			 const void *value, uint64_t flags, struct run *run);
 void *hash_lookup(const struct region_map *m, const void *key);
 long hash_update(const struct region_map *m, const void *key, const void *value,
 		 uint64_t flags);
 long hash_delete(const struct region_map *m, const void *key);
+
+/* cpu.c: the value at `index` of the CPU that this run owns; NULL: there is
+ * none to be had. */
+void *cpu_value(const struct region_map *m, uint64_t index, struct run *run);
+uint32_t cpu_here(void);
 
 /* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
 bool can_read(uint64_t addr, uint64_t n);
@@ -75,9 +89,15 @@ bool region_is_off(void); /* for good: BPFWELD_REGION=off */
  * the other one. */
 enum region_way { BY_FILE = 1, BY_FILLING = 2 };
 bool region_claim(enum region_way way);
+/* Words of weld_own behind the first, wiped in a forked child. */
+enum { OWN_PID = 1, OWN_SELF };
 /* own.c: become the region's owner, if there is none; `stack` is an address
  * near the top of the main thread's stack. */
 void own_take(const void *stack);
+/* Us: the pid, and above it the pid namespace; never 0.  Kept. */
+uint64_t own_self(void);
+/* Does this other one live no more?  False where nobody can tell. */
+bool own_is_dead(uint64_t owner, uint64_t us);
 
 #pragma GCC visibility pop
 

@@ -6,7 +6,7 @@
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
-enum { COMM = 16, CPU_SELECTOR = 0x7b, CPU_MASK = 0xfff };
+enum { COMM = 16 };
 
 DEFINE_HELPER(get_current_pid_tgid)
 {
@@ -38,16 +38,9 @@ DEFINE_HELPER(get_current_comm)
 	return 0;
 }
 
-/* The kernel keeps cpu | node << 12 in this segment's limit, for vgetcpu. */
 DEFINE_HELPER(get_smp_processor_id)
 {
-	uint32_t limit = 0;
-
-	__asm__ volatile("lsl %1, %0"
-			 : "+r"(limit)
-			 : "r"((uint32_t)CPU_SELECTOR)
-			 : "cc");
-	return limit & CPU_MASK;
+	return cpu_here();
 }
 
 /* A counter, mixed (splitmix64); the time stamp keeps the children of a fork

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* args.c - `TARGET OBJ... [-o OUT] [-p PROG=SPEC] [--set VAR=VALUE] ...`. */
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
-       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5 };
+       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS };
+
+enum { CPUS_MAX = 4096 };
 
 static const struct option options[] = {
 	{ "output", required_argument, NULL, 'o' },
 	{ "probe", required_argument, NULL, 'p' },
 	{ "set", required_argument, NULL, OPT_SET },
 	{ "dry-run", no_argument, NULL, 'n' },
+	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "dump", required_argument, NULL, OPT_DUMP },
@@ -48,6 +52,18 @@ static int engine_parse(const char *name, enum engine *out, struct err *e)
 	return 0;
 }
 
+static int cpus_parse(const char *s, uint32_t *out, struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(s, &end, 10);
+
+	if (*s < '0' || *s > '9' || *end || n < 1 || n > CPUS_MAX)
+		return misuse(e, "--cpus=%s: a number from 1 to %d", s,
+			      CPUS_MAX);
+	*out = (uint32_t)n;
+	return 0;
+}
+
 static int option_take(struct args *a, int c, struct err *e)
 {
 	struct weld_options *w = &a->weld;
@@ -70,6 +86,8 @@ static int option_take(struct args *a, int c, struct err *e)
 		return 0;
 	case OPT_ENGINE:
 		return engine_parse(optarg, &w->engine, e);
+	case OPT_CPUS:
+		return cpus_parse(optarg, &w->cpus, e);
 	case OPT_DUMP:
 		w->dump = optarg;
 		return 0;

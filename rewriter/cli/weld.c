@@ -17,6 +17,7 @@ static const char usage[] =
 	"                          \",cookie=N\" may follow\n"
 	"      --set VAR=VALUE     value of a global variable of the objects\n"
 	"      --engine=native|vm  compile the programs (default) or interpret\n"
+	"      --cpus=N            PERCPU maps have values for N CPUs (default 32)\n"
 	"      --strict            fail if any probe cannot be placed\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
 	"      --usdt-nop5         no programs: make one-byte USDT sites nops of five\n"

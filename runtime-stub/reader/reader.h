@@ -57,9 +57,12 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 void reader_close(struct reader *r); /* unmap; the arena stays */
 
 struct reader_elem {
-	const uint8_t *key, *value; /* key_size and value_size bytes */
+	const uint8_t *key, *value; /* key_size and reader_value_size() bytes */
 };
-/* Can this map be walked?  (Arrays and hashes can.) */
+/* value_size; in a map with values for each CPU that, rounded up to 8, as often
+ * as the header says CPUs, one behind the other. */
+size_t reader_value_size(const struct reader *r, const struct region_map *m);
+/* Can this map be walked?  (Rings cannot.) */
 bool reader_can_walk(const struct region_map *map);
 /* Elements in the map now; an array is always full.  Of a ring, the records
  * that have not been read. */

@@ -40,7 +40,7 @@ static void parts_are_apart(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(region_plan(&a, &set, 5, id, &r, &e), 0);
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), 0);
 	assert_true(r.gates >= sizeof(struct region_header));
 	assert_true(r.maps >= r.gates + 5);
 	assert_true(r.counts >= r.maps + 3 * sizeof(struct region_map));
@@ -72,7 +72,7 @@ static void info_tells_the_stub(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(region_plan(&a, &set, 5, id, &r, &e), 0);
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), 0);
 	w = info_of(&r);
 	assert_string_equal(w->weld_name, "ab0102030405060708090102030405cd");
 	assert_memory_equal(w->weld_id, id, 16);
@@ -98,12 +98,12 @@ static void the_ring_is_there_when_printed_to(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(region_plan(&a, &set, 1, id, &r, &e), 0);
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), 0);
 	assert_int_equal(info_of(&r)->trace_size, sizeof(struct region_trace));
 	assert_true(r.size <= 128 << 10);
 	set.prog = &prog;
 	set.nprog = 1;
-	assert_int_equal(region_plan(&a, &set, 1, id, &r, &e), 0);
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), 0);
 	assert_int_equal(info_of(&r)->trace_size,
 			 sizeof(struct region_trace) +
 				 TRACE_SLOTS *
@@ -151,7 +151,7 @@ static void bad_maps_are_refused(void **state)
 		struct err e;
 
 		m.name = "bad";
-		assert_int_equal(region_plan(&a, &set, 1, id, &r, &e), -1);
+		assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), -1);
 		assert_int_equal(e.kind, bad[i].kind);
 		assert_string_equal(e.file, "bad");
 	}

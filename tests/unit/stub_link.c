@@ -46,7 +46,7 @@ static int link_at(struct linked *l, uint64_t at, const char *const *root,
 	memset(l, 0, sizeof(*l));
 	l->rx.a = &l->a;
 	l->rx.vaddr = at;
-	assert_int_equal(region_plan(&l->a, &set, 3, id, &l->region, &l->e), 0);
+	assert_int_equal(region_plan(&l->a, &set, 3, 4, id, &l->region, &l->e), 0);
 	code_bytes(&l->rx, "weld header stands here........", 32);
 	code_align(&l->rx, 16, 0);
 	ext[0].vaddr = l->info = code_here(&l->rx);

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* shape.c - how each type of map lies in the region (layout.h), a row a type.
+ *
+ * What a definition may say is what the kernel lets through: the type's
+ * *_map_alloc_check() in kernel/bpf/.
+ */
+#include "rewriter/region.h"
+#include "runtime-stub/hash.h"
+#include "runtime-stub/ring.h"
+
+enum {
+	PAGE = 4096,
+	PERF_RING = 256 << 10,
+	PERCPU_VALUE_MAX = 32 << 10, /* PCPU_MIN_UNIT_SIZE */
+	/* BPF_F_* that say something about access or memory only. */
+	ACCESS = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG |
+		 BPF_F_WRONLY_PROG,
+	MEMORY = BPF_F_NUMA_NODE,
+};
+
+static int wrong(const struct bpf_map_def *def, struct err *e, const char *what)
+{
+	return fail(e, def->name, NOWHERE, "%s", what);
+}
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t p = 1;
+
+	while (p < n)
+		p <<= 1;
+	return p;
+}
+
+static void ring_size(struct region_map *m, uint32_t bytes)
+{
+	m->stride = bytes;
+	m->buckets = ring_slots(bytes);
+	m->size = ring_data(m->buckets) + 2 * (uint64_t)bytes;
+}
+
+/* kernel/bpf/ringbuf.c, ringbuf_map_alloc() */
+static int ring_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	uint32_t n = def->max_entries;
+
+	if (def->key_size || def->value_size)
+		return wrong(def, e, "a ring buffer has no keys and values");
+	if (!n || n % PAGE || (n & (n - 1)))
+		return fail(e, def->name, NOWHERE,
+			    "a ring buffer's size is a power of two of whole "
+			    "pages, not %u", n);
+	if (n > REGION_MAX / 4)
+		return refuse(e, def->name, NOWHERE,
+			      "the ring is larger than a region may have "
+			      "(256 MiB)");
+	ring_size(m, n);
+	return 0;
+}
+
+/* One ring for all CPUs; its size is the consumer's choice in the kernel. */
+static int perf_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	if (def->key_size != 4 || def->value_size != 4)
+		return wrong(def, e,
+			     "keys and values of a perf event array have 4 "
+			     "bytes");
+	ring_size(m, PERF_RING);
+	return 0;
+}
+
+/* What holds for all maps that have keys and values. */
+static int has_elements(const struct bpf_map_def *def, struct err *e)
+{
+	if (!def->max_entries || !def->key_size || !def->value_size)
+		return wrong(def, e, "a map with no entries, keys or values");
+	if (def->max_entries > REGION_MAX || def->key_size > REGION_MAX ||
+	    def->value_size > REGION_MAX)
+		return refuse(e, def->name, NOWHERE,
+			      "the map is larger than a region may be (1 GiB)");
+	return 0;
+}
+
+static int has_index(const struct bpf_map_def *def, struct err *e)
+{
+	if (has_elements(def, e))
+		return -1;
+	if (def->key_size != 4)
+		return fail(e, def->name, NOWHERE,
+			    "an array's key has 4 bytes, not %u",
+			    def->key_size);
+	return 0;
+}
+
+static int array_shape(const struct bpf_map_def *def, struct region_map *m,
+		       struct err *e)
+{
+	if (has_index(def, e))
+		return -1;
+	m->stride = (uint32_t)align_up(def->value_size, 8);
+	m->size = (uint64_t)def->max_entries * m->stride;
+	return 0;
+}
+
+static int percpu_values(const struct bpf_map_def *def, struct region_map *m,
+			 struct err *e)
+{
+	if (def->value_size > PERCPU_VALUE_MAX)
+		return wrong(def, e,
+			     "a value for each CPU has 32 KiB at most");
+	m->value_stride = (uint32_t)align_up(def->value_size, 8);
+	return 0;
+}
+
+static int percpu_array_shape(const struct bpf_map_def *def,
+			      struct region_map *m, struct err *e)
+{
+	return has_index(def, e) || percpu_values(def, m, e) ? -1 : 0;
+}
+
+static int hash_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	uint64_t n = def->max_entries;
+
+	if (has_elements(def, e))
+		return -1;
+	m->stride = hash_stride(def->key_size, def->value_size);
+	m->buckets = power_of_two(def->max_entries);
+	m->size = hash_pool(m->buckets) + (n + HASH_SPARE) * m->stride;
+	return 0;
+}
+
+static const struct shape {
+	uint32_t type, flags; /* that it may have */
+	int (*of)(const struct bpf_map_def *def, struct region_map *m,
+		  struct err *e);
+} shapes[] = {
+	{ BPF_MAP_TYPE_ARRAY,
+	  ACCESS | MEMORY | BPF_F_MMAPABLE | BPF_F_INNER_MAP, array_shape },
+	{ BPF_MAP_TYPE_PERCPU_ARRAY, ACCESS | MEMORY, percpu_array_shape },
+	{ BPF_MAP_TYPE_HASH,
+	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },
+	{ BPF_MAP_TYPE_RINGBUF, MEMORY, ring_shape },
+	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY,
+	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },
+};
+
+int map_shape(const struct bpf_map_def *def, struct region_map *m,
+	      struct err *e)
+{
+	const struct shape *s = shapes, *end = s + sizeof(shapes) / sizeof(*s);
+
+	snprintf(m->name, sizeof(m->name), "%s", def->name);
+	m->type = def->type;
+	m->key_size = def->key_size;
+	m->value_size = def->value_size;
+	m->max_entries = def->max_entries;
+	m->flags = def->flags;
+	while (s < end && s->type != def->type)
+		s++;
+	if (s == end)
+		return refuse(e, def->name, NOWHERE,
+			      "map type %u is not supported", def->type);
+	if (def->flags & ~s->flags)
+		return fail(e, def->name, NOWHERE,
+			    "a map of this type has no flags 0x%x",
+			    def->flags & ~s->flags);
+	if (s->of(def, m, e))
+		return -1;
+	if (m->size > REGION_MAX)
+		return refuse(e, def->name, NOWHERE,
+			      "the map is larger than a region may be (1 GiB)");
+	return 0;
+}

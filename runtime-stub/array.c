@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* array.c - ARRAY and PERCPU_ARRAY (kernel/bpf/arraymap.c): values one behind
+ * the other, of PERCPU_ARRAY once for each CPU. */
+#include <linux/bpf.h>
+#include <linux/errno.h>
+
+#include "runtime-stub/stub.h"
+
+/* What all arrays say of an update; 0: go on. */
+static long refused(const struct region_map *m, uint32_t index, uint64_t flags)
+{
+	if (flags > BPF_EXIST)
+		return -EINVAL;
+	if (index >= m->max_entries)
+		return -E2BIG;
+	return flags == BPF_NOEXIST ? -EEXIST : 0;
+}
+
+void *array_lookup(const struct region_map *m, const void *key)
+{
+	uint32_t index = load32(key);
+
+	if (index >= m->max_entries)
+		return NULL;
+	return weld_region + m->data + (uint64_t)index * m->stride;
+}
+
+/* BPF_F_LOCK is a flag here, which comes last: there is no lock in the value. */
+long array_update(const struct region_map *m, const void *key,
+		  const void *value, uint64_t flags)
+{
+	long bad = refused(m, load32(key), flags & ~(uint64_t)BPF_F_LOCK);
+
+	if (bad)
+		return bad;
+	if (flags & BPF_F_LOCK)
+		return -EINVAL;
+	mem_copy(array_lookup(m, key), value, m->value_size);
+	return 0;
+}
+
+void *percpu_array_lookup(const struct region_map *m, const void *key,
+			  struct run *run)
+{
+	uint32_t index = load32(key);
+
+	if (index >= m->max_entries)
+		return NULL;
+	return cpu_value(m, index, run);
+}
+
+long percpu_array_update(const struct region_map *m, const void *key,
+			 const void *value, uint64_t flags, struct run *run)
+{
+	uint32_t index = load32(key);
+	long bad = refused(m, index, flags);
+	void *to;
+
+	if (bad)
+		return bad;
+	to = cpu_value(m, index, run);
+	if (!to)
+		return -EBUSY;
+	mem_copy(to, value, m->value_size);
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* elems.h - the elements of each type of map, for reader.c; private to the
+ * reader. */
+#ifndef BPFWELD_ELEMS_H
+#define BPFWELD_ELEMS_H
+
+#include "runtime-stub/reader/reader.h"
+
+/* Does [off, off+len) lie in the region, at this alignment? */
+static inline bool region_has(const struct region_header *h, uint64_t off,
+			      uint64_t len, uint64_t align)
+{
+	return off % align == 0 && off <= h->size && len <= h->size - off;
+}
+
+/* elems.c: is all that a walk will touch inside? */
+bool reader_fits(const struct region_header *h, const struct region_map *m);
+
+static inline uint64_t shared_word(const void *p)
+{
+	return __atomic_load_n((const uint64_t *)p, __ATOMIC_ACQUIRE);
+}
+/* From shared memory, 8-aligned at `from`, in whole words while there are. */
+void shared_copy(uint8_t *to, const uint8_t *from, size_t n);
+
+/* A walk over a map, or to one element of it. */
+struct walk {
+	struct arena *a;
+	const struct reader *r;
+	const struct region_map *map;
+	const uint8_t *want; /* only the element with this key; or NULL */
+	uint8_t *key;        /* of the element that is looked at */
+	struct reader_elem *elem;
+	size_t nelem;
+	uint64_t steps;      /* that it may yet take */
+};
+void walk_add(struct walk *w, const uint8_t *key, const uint8_t *value);
+/* The values at `index` of all CPUs, as reader.h wants them. */
+const uint8_t *walk_percpu(const struct walk *w, uint64_t index);
+
+/* table.c: HASH and its like. */
+bool table_fits(const struct region_header *h, const struct region_map *m);
+uint64_t table_count(const struct reader *r, const struct region_map *m);
+int table_walk(struct walk *w, struct err *e);
+
+#endif

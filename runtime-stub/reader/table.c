@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* table.c - walk a hash table of a region, while others change it.
+ *
+ * Walking a hash that others change (layout.h has the format).  The anchor is
+ * the last link that is not marked and led us here, at first the bucket.  An
+ * element counts when, in this order,
+ *
+ *     its state, next and key were read
+ *     the anchor is as it was         else it may be in another list by now
+ *     next has no mark                else it is deleted: pass over it
+ *     the value was read
+ *     the state is as it was          else it was freed and reused meanwhile
+ *
+ * On "else it may" the walk drops what it has of this bucket and starts it
+ * again.  The steps of all this are paid from one purse, and a list can be no
+ * longer than the pool, so a damaged table ends as an error.
+ */
+#include "runtime-stub/cpu.h"
+#include "runtime-stub/hash.h"
+#include "runtime-stub/reader/elems.h"
+
+enum {
+	RETRIES = 1024, /* of one bucket; then what was found is taken */
+	STEPS = 1 << 24,
+};
+
+/* Offset of a value in an element. */
+static uint64_t value_at(const struct region_map *m)
+{
+	return sizeof(struct hash_elem) + align_up(m->key_size, 8);
+}
+
+/* Elements in the pool. */
+static uint64_t pool_size(const struct region_map *m)
+{
+	return (uint64_t)m->max_entries + HASH_SPARE;
+}
+
+bool table_fits(const struct region_header *h, const struct region_map *m)
+{
+	uint64_t pool = hash_pool(m->buckets);
+	uint64_t value = map_is_percpu(m->type) ? 0 : m->value_size;
+
+	(void)h;
+	return m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
+	       m->stride % 8 == 0 && m->stride >= value_at(m) + value &&
+	       pool <= m->size &&
+	       pool_size(m) * m->stride <= m->size - pool;
+}
+
+uint64_t table_count(const struct reader *r, const struct region_map *m)
+{
+	const struct hash_head *h = (const void *)(r->base + m->data);
+	uint64_t n = shared_word(&h->count);
+
+	/* A process that was killed may leave it off by one: below 0, too. */
+	return (int64_t)n < 0 ? 0 : n;
+}
+
+enum walked {
+	WHOLE,
+	AGAIN,
+	DAMAGED
+};
+
+static const uint8_t *value_of(const struct walk *w, const struct hash_elem *p,
+			       uint64_t index)
+{
+	const struct region_map *m = w->map;
+	uint8_t *to;
+
+	if (map_is_percpu(m->type))
+		return walk_percpu(w, index);
+	to = arena_alloc(w->a, m->value_size);
+	shared_copy(to, (const uint8_t *)p + value_at(m), m->value_size);
+	return to;
+}
+
+/* Add an element whose key is in w->key.  False: it was freed meanwhile. */
+static bool elem_take(struct walk *w, const struct hash_elem *p, uint64_t index,
+		      uint64_t state)
+{
+	const uint8_t *key, *value;
+
+	if (!(state & 1))
+		return false;
+	if (w->want && memcmp(w->key, w->want, w->map->key_size) != 0)
+		return true;
+	key = arena_dup(w->a, w->key, w->map->key_size);
+	value = value_of(w, p, index);
+	if (shared_word(&p->state) != state)
+		return false;
+	walk_add(w, key, value);
+	return true;
+}
+
+static enum walked bucket_once(struct walk *w, uint32_t bucket)
+{
+	const uint8_t *data = w->r->base + w->map->data;
+	const uint8_t *pool = data + hash_pool(w->map->buckets);
+	const uint64_t *link = (const uint64_t *)(data + hash_pool(bucket));
+	uint64_t anchor = shared_word(link), word = anchor, n = 0;
+
+	while (!link_ends(word)) {
+		uint64_t index = (uint32_t)word - 1, state;
+		const struct hash_elem *p;
+
+		if (index >= pool_size(w->map) || n++ > pool_size(w->map) ||
+		    w->steps-- == 0)
+			return DAMAGED;
+		p = (const struct hash_elem *)(pool + index * w->map->stride);
+		state = shared_word(&p->state);
+		word = shared_word(&p->next);
+		shared_copy(w->key, p->key, w->map->key_size);
+		if (shared_word(link) != anchor)
+			return AGAIN;
+		if (word & LINK_MARK)
+			continue;
+		if (!elem_take(w, p, index, state))
+			return AGAIN;
+		link = &p->next;
+		anchor = word;
+	}
+	return shared_word(link) == anchor ? WHOLE : AGAIN;
+}
+
+static bool bucket_walk(struct walk *w, uint32_t bucket)
+{
+	size_t before = w->nelem;
+	enum walked walked;
+
+	for (int i = 0; i < RETRIES; i++) {
+		w->nelem = before;
+		walked = bucket_once(w, bucket);
+		if (walked != AGAIN)
+			return walked == WHOLE;
+	}
+	return true;
+}
+
+int table_walk(struct walk *w, struct err *e)
+{
+	const struct region_map *m = w->map;
+	uint32_t from = 0, to = m->buckets;
+
+	w->key = arena_alloc(w->a, m->key_size);
+	w->steps = STEPS + 64 * (pool_size(m) + m->buckets);
+	if (w->want) {
+		from = hash_key(w->want, m->key_size) & (m->buckets - 1);
+		to = from + 1;
+	}
+	for (uint32_t b = from; b < to; b++)
+		if (!bucket_walk(w, b))
+			return fail(e, w->r->path, NOWHERE,
+				    "damaged region: map %s is not a hash "
+				    "table",
+				    m->name);
+	return 0;
+}
