@@ -120,6 +120,17 @@ static int percpu_array_shape(const struct bpf_map_def *def,
 	return has_index(def, e) || percpu_values(def, m, e) ? -1 : 0;
 }
 
+/* Bytes that an element has for its value: none where each CPU has one; the
+ * word behind it that LRU_* needs. */
+static uint32_t elem_value(const struct bpf_map_def *def)
+{
+	bool lru = def->type == BPF_MAP_TYPE_LRU_HASH ||
+		   def->type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+	uint32_t value = map_is_percpu(def->type) ? 0 : def->value_size;
+
+	return lru ? hash_round8(value) + 8 : value;
+}
+
 static int hash_shape(const struct bpf_map_def *def, struct region_map *m,
 		      struct err *e)
 {
@@ -127,7 +138,9 @@ static int hash_shape(const struct bpf_map_def *def, struct region_map *m,
 
 	if (has_elements(def, e))
 		return -1;
-	m->stride = hash_stride(def->key_size, def->value_size);
+	if (map_is_percpu(def->type) && percpu_values(def, m, e))
+		return -1;
+	m->stride = hash_stride(def->key_size, elem_value(def));
 	m->buckets = power_of_two(def->max_entries);
 	m->size = hash_pool(m->buckets) + (n + HASH_SPARE) * m->stride;
 	return 0;
@@ -143,6 +156,12 @@ static const struct shape {
 	{ BPF_MAP_TYPE_PERCPU_ARRAY, ACCESS | MEMORY, percpu_array_shape },
 	{ BPF_MAP_TYPE_HASH,
 	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },
+	{ BPF_MAP_TYPE_PERCPU_HASH,
+	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },
+	{ BPF_MAP_TYPE_LRU_HASH,
+	  ACCESS | MEMORY | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
+	{ BPF_MAP_TYPE_LRU_PERCPU_HASH,
+	  ACCESS | MEMORY | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
 	{ BPF_MAP_TYPE_RINGBUF, MEMORY, ring_shape },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY,
 	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },

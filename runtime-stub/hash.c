@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* hash.c - HASH maps: lock-free lists in shared memory (layout.h).
+/* hash.c - HASH maps and their kin: lock-free lists in shared memory (layout.h).
  *
  * Processes may be killed between any two instructions here, so there is no
  * lock, and every step leaves a table that is whole:
@@ -32,11 +32,19 @@
  * one gets a word of the value.  So it is in programs that write to what
  * bpf_map_lookup_elem() gave them, under the kernel as well.
  *
+ * PERCPU_HASH: elements have no value; it is at the element's number among each
+ * CPU's values, and an update writes it there.  A new element's are zeroed first.
+ *
+ * LRU_HASH: a full table gives up an element that was not looked up since the
+ * hand of a clock last passed it (a word behind the value).  The kernel's lists
+ * do the same with other words: which element goes is nobody's promise.
+ *
  * tests/unit/hash_model.c tries all schedules of two or three threads.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
+#include "runtime-stub/cpu.h"
 #include "runtime-stub/hash.h"
 #include "runtime-stub/stub.h"
 
@@ -127,8 +135,9 @@ static inline bool key_is(const struct hash_elem *e, const void *key,
 	return mem_equal(e->key, key, size);
 }
 
-static __attribute__((noinline)) void *walk(const struct region_map *m,
-					    const void *key)
+/* The number + 1 of the element with this key, or 0. */
+static __attribute__((noinline)) uint32_t walk(const struct region_map *m,
+					       const void *key)
 {
 	struct table t = table_of(m, key, m->key_size);
 	struct hash_elem *e;
@@ -140,7 +149,7 @@ again:
 	while (!link_ends(word)) {
 		e = elem_of(&t, word);
 		if (!e)
-			return NULL;
+			return 0;
 		state = load(&e->state);
 		next = load(&e->next);
 		if (load(link) != anchor)
@@ -150,7 +159,7 @@ again:
 		if (!(next & LINK_MARK)) {
 			if (key_is(e, key, t.key_size) &&
 			    load(&e->state) == state)
-				return value_of(&t, e);
+				return (uint32_t)word;
 			link = &e->next;
 			anchor = next;
 		}
@@ -158,41 +167,98 @@ again:
 	}
 	if (load(link) != anchor && t.steps--)
 		goto again;
-	return NULL;
+	return 0;
 }
 
 /* Most lookups end at the first element: that much is inlined for each common
  * key size, and needs no register saved.  rewriter/code/hash.c makes programs
  * do the same by themselves. */
-static inline __attribute__((always_inline)) void *
-lookup(const struct region_map *m, const void *key, uint32_t key_size)
+static inline __attribute__((always_inline)) uint32_t
+seek(const struct region_map *m, const void *key, uint32_t key_size)
 {
 	struct table t = table_of(m, key, key_size);
 	uint64_t word = load(t.bucket), state, next;
 	struct hash_elem *e;
 
 	if (link_ends(word))
-		return NULL;
+		return 0;
 	e = elem_of(&t, word);
 	if (!e)
-		return NULL;
+		return 0;
 	state = load(&e->state);
 	next = load(&e->next);
 	if (load(t.bucket) == word && !(next & LINK_MARK) &&
 	    key_is(e, key, key_size) && load(&e->state) == state)
-		return value_of(&t, e);
+		return (uint32_t)word;
 	return walk(m, key);
+}
+
+static inline __attribute__((always_inline)) uint32_t
+seek_any(const struct region_map *m, const void *key)
+{
+	switch (m->key_size) {
+	case 4:
+		return seek(m, key, 4);
+	case 8:
+		return seek(m, key, 8);
+	}
+	return walk(m, key);
+}
+
+static inline uint8_t *elem_at(const struct region_map *m, uint32_t low)
+{
+	return weld_region + m->data + hash_pool(m->buckets) +
+	       (uint64_t)(low - 1) * m->stride;
+}
+
+static inline void *value_at(const struct region_map *m, uint32_t low)
+{
+	if (!low)
+		return NULL;
+	return elem_at(m, low) + sizeof(struct hash_elem) +
+	       hash_round8(m->key_size);
 }
 
 void *hash_lookup(const struct region_map *m, const void *key)
 {
-	switch (m->key_size) {
-	case 4:
-		return lookup(m, key, 4);
-	case 8:
-		return lookup(m, key, 8);
-	}
-	return walk(m, key);
+	return value_at(m, seek_any(m, key));
+}
+
+void *percpu_hash_lookup(const struct region_map *m, const void *key,
+			 struct run *run)
+{
+	uint32_t low = seek_any(m, key);
+
+	return low ? cpu_value(m, low - 1, run) : NULL;
+}
+
+/* --- LRU: the word behind the value says that it was looked up. */
+
+static uint64_t *used(const struct region_map *m, uint32_t low)
+{
+	return (uint64_t *)(elem_at(m, low) + m->stride) - 1;
+}
+
+static uint32_t seek_used(const struct region_map *m, const void *key)
+{
+	uint32_t low = seek_any(m, key);
+
+	if (low && !load(used(m, low)))
+		store(used(m, low), 1);
+	return low;
+}
+
+void *lru_hash_lookup(const struct region_map *m, const void *key)
+{
+	return value_at(m, seek_used(m, key));
+}
+
+void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
+			     struct run *run)
+{
+	uint32_t low = seek_used(m, key);
+
+	return low ? cpu_value(m, low - 1, run) : NULL;
 }
 
 static void give_back(struct table *t, struct hash_elem *e)
@@ -304,15 +370,82 @@ static void release(struct hash_head *h)
 	__atomic_fetch_sub(&h->count, 1, __ATOMIC_RELAXED);
 }
 
-static struct hash_elem *prepare(struct table *t, const void *key,
-				 const void *value, uint32_t value_size)
+/* Give up an element that was not used lately.  It may have been freed, and its
+ * key be another one's, while we look: then it is found elsewhere, or not. */
+static bool evict(const struct region_map *m)
+{
+	struct table t = table_of(m, NULL, 0);
+	uint32_t low;
+
+	for (uint64_t n = 2 * t.elems; n; n--) {
+		struct hash_elem *e;
+		struct place p;
+		uint64_t state;
+
+		low = (uint32_t)(__atomic_fetch_add(&t.head->hand, 1,
+						    __ATOMIC_RELAXED) %
+				 t.elems) + 1;
+		e = (struct hash_elem *)elem_at(m, low);
+		state = load(&e->state);
+		if (!(state & 1) || load(&e->next) & LINK_MARK)
+			continue;
+		if (load(used(m, low))) {
+			store(used(m, low), 0);
+			continue;
+		}
+		t = table_of(m, e->key, m->key_size);
+		if (find(&t, &p, e->key) == FOUND && p.elem == e &&
+		    p.state == state &&
+		    remove_found(&t, &p, (uint32_t)p.next, e->key)) {
+			release(t.head);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_lru(const struct region_map *m)
+{
+	return m->type == BPF_MAP_TYPE_LRU_HASH ||
+	       m->type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+}
+
+/* Room for one more key?  Takes it. */
+static bool reserve_or_evict(struct table *t, const struct region_map *m)
+{
+	do
+		if (reserve(t->head, m->max_entries))
+			return true;
+	while (is_lru(m) && evict(m));
+	return false;
+}
+
+static void prepare_percpu(const struct region_map *m, uint32_t low,
+			   const void *value, struct run *run)
+{
+	uint8_t *first = weld_region + m->values +
+			 (uint64_t)(low - 1) * m->value_stride;
+
+	for (uint32_t i = 0; i < weld_info.cpu_count; i++)
+		mem_zero(first + i * weld_info.cpu_stride, m->value_stride);
+	mem_copy(cpu_value(m, low - 1, run), value, m->value_size);
+}
+
+static struct hash_elem *prepare(struct table *t, const struct region_map *m,
+				 const void *key, const void *value,
+				 struct run *run)
 {
 	struct hash_elem *e = take(t);
 
 	if (!e)
 		return NULL;
 	mem_copy(e->key, key, t->key_size);
-	mem_copy(value_of(t, e), value, value_size);
+	if (map_is_percpu(m->type))
+		prepare_percpu(m, low_of(t, e), value, run);
+	else
+		mem_copy(value_of(t, e), value, m->value_size);
+	if (is_lru(m))
+		store(used(m, low_of(t, e)), 0);
 	store(&e->state, e->state + 1);
 	return e;
 }
@@ -355,9 +488,10 @@ static long forbidden(uint64_t flags, enum found f)
 	return flags == BPF_EXIST ? -ENOENT : 0;
 }
 
-long hash_update(const struct region_map *m, const void *key, const void *value,
-		 uint64_t flags)
+static long update(const struct region_map *m, const void *key,
+		   const void *value, uint64_t flags, struct run *run)
 {
+	bool percpu = map_is_percpu(m->type);
 	struct table t = table_of(m, key, m->key_size);
 	struct hash_elem *e = NULL;
 	bool reserved = false;
@@ -376,14 +510,23 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 			break;
 		ret = f == FOUND ? -EBUSY : -E2BIG;
 		if (f == NOT_FOUND && !reserved) {
-			reserved = reserve(t.head, m->max_entries);
+			reserved = reserve_or_evict(&t, m);
 			if (!reserved)
 				break;
 		}
-		if (!e)
-			e = prepare(&t, key, value, m->value_size);
-		if (!e && f == NOT_FOUND)
+		if (f == FOUND && percpu) {
+			mem_copy(cpu_value(m, (uint32_t)p.word - 1, run),
+				 value, m->value_size);
+			ret = 0;
 			break;
+		}
+		if (!e)
+			e = prepare(&t, m, key, value, run);
+		if (!e && f == NOT_FOUND) {
+			if (is_lru(m) && evict(m))
+				continue;
+			break;
+		}
 		if (!e && !overwrite(&t, &p, value, m->value_size))
 			continue;
 		if (!e) {
@@ -404,6 +547,20 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 	if (reserved)
 		release(t.head);
 	return ret;
+}
+
+long hash_update(const struct region_map *m, const void *key, const void *value,
+		 uint64_t flags)
+{
+	return update(m, key, value, flags, NULL);
+}
+
+long percpu_hash_update(const struct region_map *m, const void *key,
+			const void *value, uint64_t flags, struct run *run)
+{
+	if (!cpu_value(m, 0, run))
+		return -EBUSY;
+	return update(m, key, value, flags, run);
 }
 
 long hash_delete(const struct region_map *m, const void *key)

@@ -92,7 +92,9 @@ struct region_trace {
 	struct region_trace_record record[];
 };
 
-/* --- HASH: lock-free lists over a fixed pool of elements.
+/* --- HASH, PERCPU_HASH, LRU_HASH, LRU_PERCPU_HASH: lock-free lists over a
+ * fixed pool of elements.  PERCPU: without values, they are those of each CPU at
+ * the element's number.  LRU: an element's last word says if it was looked up.
  *
  *   data: struct hash_head, uint64_t bucket[buckets], then the pool:
  *         max_entries + HASH_SPARE elements of `stride` bytes
@@ -123,7 +125,8 @@ struct hash_head {
 	uint64_t free;     /* link word: top of the stack of freed elements */
 	uint64_t taken;    /* elements ever taken from the pool's fresh end */
 	uint64_t count;    /* elements in the map now */
-	uint64_t reserved[5];
+	uint64_t hand;     /* LRU_*: where to look for one to give up */
+	uint64_t reserved[4];
 };
 struct hash_elem {
 	uint64_t next;

@@ -49,6 +49,13 @@ long percpu_array_update(const struct region_map *m, const void *key,
 void *hash_lookup(const struct region_map *m, const void *key);
 long hash_update(const struct region_map *m, const void *key, const void *value,
 		 uint64_t flags);
+void *percpu_hash_lookup(const struct region_map *m, const void *key,
+			 struct run *run);
+long percpu_hash_update(const struct region_map *m, const void *key,
+			const void *value, uint64_t flags, struct run *run);
+void *lru_hash_lookup(const struct region_map *m, const void *key);
+void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
+			     struct run *run);
 long hash_delete(const struct region_map *m, const void *key);
 
 /* cpu.c: the value at `index` of the CPU that this run owns; NULL: there is

@@ -12,13 +12,15 @@
  *     [{"key":["0x00",..],"value":[..],  -j
  *       "formatted":{"key":0,"value":5}}]
  *
- * with three differences: hashes are sorted by key, so that two dumps can be
- * compared; it is always valid JSON; and bit fields are numbers.
+ * with four differences: hashes are sorted by key, so that two dumps can be
+ * compared; it is always valid JSON; bit fields are numbers; and of the values
+ * for each CPU, those are left out that are all zeroes.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "rewriter/cli/maps.h"
+#include "runtime-stub/cpu.h"
 #include "rewriter/names.h"
 
 int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
@@ -199,10 +201,74 @@ static struct bytes key_of(const struct maps *maps, uint32_t map,
 	return (struct bytes){ elem->key, maps->m.map[map].map.key_size };
 }
 
+/* Of a map with values for each CPU, that of one. */
 static struct bytes value_of(const struct maps *maps, uint32_t map,
-			     const struct reader_elem *elem)
+			     const struct reader_elem *elem, uint32_t cpu)
 {
-	return (struct bytes){ elem->value, maps->m.map[map].map.value_size };
+	uint32_t size = maps->m.map[map].map.value_size;
+
+	return (struct bytes){ elem->value + cpu * align_up(size, 8), size };
+}
+
+static bool is_percpu(const struct maps *maps, uint32_t map)
+{
+	return map_is_percpu(maps->m.map[map].map.type);
+}
+
+static uint32_t cpus_of(const struct maps *maps, uint32_t map)
+{
+	return is_percpu(maps, map) ? maps->region.head.cpu_count : 1;
+}
+
+/* The first value is always shown. */
+static bool is_shown(struct bytes value, uint32_t cpu)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (value.p[i])
+			return true;
+	return cpu == 0;
+}
+
+typedef void value_json(struct json *j, const struct maps *maps, uint32_t map,
+			struct bytes value);
+
+static void raw_value(struct json *j, const struct maps *maps, uint32_t map,
+		      struct bytes value)
+{
+	(void)maps, (void)map;
+	json_bytes(j, value);
+}
+
+static void typed_value(struct json *j, const struct maps *maps, uint32_t map,
+			struct bytes value)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+
+	typed_json(j, maps->btf[k->object], k->btf_value, value);
+}
+
+static void values(struct json *j, const struct maps *maps, uint32_t map,
+		   const struct reader_elem *elem, value_json *print)
+{
+	if (!is_percpu(maps, map)) {
+		json_key(j, "value");
+		print(j, maps, map, value_of(maps, map, elem, 0));
+		return;
+	}
+	json_key(j, "values");
+	json_array(j);
+	for (uint32_t c = 0; c < cpus_of(maps, map); c++) {
+		struct bytes value = value_of(maps, map, elem, c);
+
+		if (!is_shown(value, c))
+			continue;
+		json_object(j);
+		json_u64_at(j, "cpu", c);
+		json_key(j, "value");
+		print(j, maps, map, value);
+		json_end(j);
+	}
+	json_end(j);
 }
 
 static void typed_elem(struct json *j, const struct maps *maps, uint32_t map,
@@ -216,8 +282,7 @@ static void typed_elem(struct json *j, const struct maps *maps, uint32_t map,
 		json_key(j, "key");
 		typed_json(j, btf, k->btf_key, key_of(maps, map, elem));
 	}
-	json_key(j, "value");
-	typed_json(j, btf, k->btf_value, value_of(maps, map, elem));
+	values(j, maps, map, elem, typed_value);
 	json_end(j);
 }
 
@@ -231,8 +296,7 @@ void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
 	json_object(j);
 	json_key(j, "key");
 	json_bytes(j, key_of(maps, map, elem));
-	json_key(j, "value");
-	json_bytes(j, value_of(maps, map, elem));
+	values(j, maps, map, elem, raw_value);
 	if (types_of(maps, map)) {
 		json_key(j, "formatted");
 		typed_elem(j, maps, map, elem);
@@ -257,13 +321,23 @@ static void untyped_elem(const struct maps *maps, uint32_t map,
 			 const struct reader_elem *elem)
 {
 	struct bytes key = key_of(maps, map, elem);
-	struct bytes value = value_of(maps, map, elem);
-	bool lines = key.n > 16 || value.n > 16 || key.n + value.n > 24;
+	size_t size = maps->m.map[map].map.value_size;
+	bool percpu = is_percpu(maps, map);
+	bool lines = percpu || key.n > 16 || size > 16 || key.n + size > 24;
 
 	fputs(lines ? "key:\n" : "key: ", stdout);
 	hex_print(key, lines);
-	fputs(lines ? "value:\n" : "  value: ", stdout);
-	hex_print(value, true);
+	for (uint32_t c = 0; c < cpus_of(maps, map); c++) {
+		struct bytes value = value_of(maps, map, elem, c);
+
+		if (!is_shown(value, c))
+			continue;
+		if (percpu)
+			printf("value (CPU %02u):%c", c, size > 16 ? '\n' : ' ');
+		else
+			fputs(lines ? "value:\n" : "  value: ", stdout);
+		hex_print(value, true);
+	}
 }
 
 void maps_elem_text(const struct maps *maps, uint32_t map,

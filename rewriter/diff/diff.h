@@ -72,6 +72,12 @@ struct field {
 struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 			uint32_t size, size_t *n);
 
+/* What all CPUs have of one value: numbers are added up, of all else the last
+ * that is not zero counts.  `all`: n values, `stride` bytes apart. */
+void percpu_fold(struct arena *a, const struct weld *w,
+		 const struct bpf_map_def *d, const uint8_t *all, size_t n,
+		 size_t stride, uint8_t *out);
+
 /* Of a ring's elements: its length, and words of four bytes. */
 struct field *ring_fields(struct arena *a, size_t *n);
 /* One more record of a ring. */

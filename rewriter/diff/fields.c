@@ -182,3 +182,45 @@ struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 	*n = f.n;
 	return f.field;
 }
+
+static uint64_t number(const uint8_t *p, uint32_t size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, p, size);
+	return v;
+}
+
+static void fold(const struct field *f, const uint8_t *from, uint8_t *to)
+{
+	for (uint32_t at = f->off; at < f->off + f->size; at += f->step) {
+		uint64_t v;
+
+		if (f->type && (f->step == 1 || f->step == 2 || f->step == 4 ||
+				f->step == 8)) {
+			v = number(to + at, f->step) +
+			    number(from + at, f->step);
+			memcpy(to + at, &v, f->step);
+			continue;
+		}
+		for (uint32_t i = 0; i < f->step; i++)
+			if (from[at + i]) {
+				memcpy(to + at, from + at, f->step);
+				break;
+			}
+	}
+}
+
+void percpu_fold(struct arena *a, const struct weld *w,
+		 const struct bpf_map_def *d, const uint8_t *all, size_t n,
+		 size_t stride, uint8_t *out)
+{
+	size_t nfield;
+	struct field *f = fields_of(a, w->set.object[d->object].btf,
+				    d->btf_value, d->value_size, &nfield);
+
+	memset(out, 0, d->value_size);
+	for (size_t c = 0; c < n; c++)
+		for (size_t i = 0; i < nfield; i++)
+			fold(&f[i], all + c * stride, out);
+}

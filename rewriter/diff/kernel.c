@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "rewriter/diff/diff.h"
+#include "runtime-stub/cpu.h"
 
 enum {
 	MULTI_FROM = 8,
@@ -472,9 +473,28 @@ static int ring_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 		     : 0;
 }
 
+/* The value of a key; -1 and errno. */
+static int value_read(struct arena *a, const struct weld *w, int fd,
+		      const struct bpf_map_def *d, const uint8_t *key,
+		      uint8_t *value)
+{
+	size_t one = align_up(d->value_size, 8);
+	int n = libbpf_num_possible_cpus();
+	uint8_t *all;
+
+	if (!map_is_percpu(d->type))
+		return bpf_map_lookup_elem(fd, key, value);
+	all = n > 0 ? arena_alloc(a, n * one) : NULL;
+	if (!all || bpf_map_lookup_elem(fd, key, all))
+		return -1;
+	percpu_fold(a, w, d, all, (size_t)n, one, value);
+	return 0;
+}
+
 /* Elements may go while a process that the command left is still running. */
-static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
-			struct perf *perf, struct snap_map *out, struct err *e)
+static int map_snapshot(struct arena *a, const struct weld *w, int fd,
+			const struct bpf_map_def *d, struct perf *perf,
+			struct snap_map *out, struct err *e)
 {
 	size_t size = d->key_size + d->value_size;
 	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size), *at;
@@ -492,7 +512,7 @@ static int map_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 		out->elem = arena_push(a, out->elem, out->nelem, size);
 		at = out->elem + out->nelem * size;
 		key = memcpy(at, next, d->key_size);
-		if (!bpf_map_lookup_elem(fd, key, at + d->key_size))
+		if (!value_read(a, w, fd, d, key, at + d->key_size))
 			out->nelem++;
 		else if (errno != ENOENT)
 			return fail(e, NULL, NOWHERE,
@@ -515,7 +535,7 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		if (!m)
 			return fail(e, w->set.object[d->object].path, NOWHERE,
 				    "libbpf has no map %s", d->name);
-		if (map_snapshot(a, bpf_map__fd(m), d, &k->perf[i],
+		if (map_snapshot(a, w, bpf_map__fd(m), d, &k->perf[i],
 				 &out->map[i], e))
 			return -1;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* welded.c - the maps of a welded run, from its region file. */
 #include "rewriter/diff/diff.h"
+#include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/reader.h"
 
 /* A library that was never loaded has no region: its maps are as they began. */
@@ -10,7 +11,8 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 	size_t size = d->key_size + d->value_size;
 	uint64_t stride = align_up(d->value_size, 8);
 
-	if (d->type != BPF_MAP_TYPE_ARRAY)
+	if (d->type != BPF_MAP_TYPE_ARRAY &&
+	    d->type != BPF_MAP_TYPE_PERCPU_ARRAY)
 		return;
 	out->nelem = d->max_entries;
 	out->elem = arena_alloc(a, out->nelem * size);
@@ -55,10 +57,22 @@ static int read_ring(struct arena *a, const struct reader *r, uint32_t i,
 	}
 }
 
-static int read_map(struct arena *a, const struct reader *r, uint32_t i,
-		    const struct bpf_map_def *d, struct snap_map *out,
+static void value_take(struct arena *a, const struct weld *w,
+		       const struct reader *r, const struct bpf_map_def *d,
+		       const uint8_t *value, uint8_t *to)
+{
+	if (map_is_percpu(d->type))
+		percpu_fold(a, w, d, value, r->head.cpu_count,
+			    align_up(d->value_size, 8), to);
+	else
+		memcpy(to, value, d->value_size);
+}
+
+static int read_map(struct arena *a, const struct weld *w,
+		    const struct reader *r, uint32_t i, struct snap_map *out,
 		    struct err *e)
 {
+	const struct bpf_map_def *d = &w->set.map[i];
 	size_t size = d->key_size + d->value_size, n;
 	struct reader_elem *elem;
 
@@ -70,8 +84,8 @@ static int read_map(struct arena *a, const struct reader *r, uint32_t i,
 	out->elem = arena_alloc(a, n * size);
 	for (size_t k = 0; k < n; k++) {
 		memcpy(out->elem + k * size, elem[k].key, d->key_size);
-		memcpy(out->elem + k * size + d->key_size, elem[k].value,
-		       d->value_size);
+		value_take(a, w, r, d, elem[k].value,
+			   out->elem + k * size + d->key_size);
 	}
 	return 0;
 }
@@ -104,7 +118,7 @@ int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
 		out->map[i].key_size = snap_key_size(d);
 		out->map[i].value_size = snap_value_size(d);
 		if (found)
-			bad = read_map(a, &r, i, d, &out->map[i], e);
+			bad = read_map(a, w, &r, i, &out->map[i], e);
 		else
 			untouched(a, d, &out->map[i]);
 	}

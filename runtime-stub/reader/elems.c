@@ -116,6 +116,9 @@ static const struct kind {
 	{ BPF_MAP_TYPE_ARRAY,        array_fits, full, array_walk },
 	{ BPF_MAP_TYPE_PERCPU_ARRAY, percpu_array_fits, full, array_walk },
 	{ BPF_MAP_TYPE_HASH,         table_fits, table_count, table_walk },
+	{ BPF_MAP_TYPE_PERCPU_HASH,  table_fits, table_count, table_walk },
+	{ BPF_MAP_TYPE_LRU_HASH,     table_fits, table_count, table_walk },
+	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL },
 	// clang-format on

@@ -18,6 +18,15 @@
 #include "runtime-stub/hash.c"
 
 enum { REGION = 1 << 20 };
+const struct weld_info weld_info;
+
+/* (PERCPU_HASH is tested from end to end.) */
+void *cpu_value(const struct region_map *m, uint64_t index, struct run *run)
+{
+	(void)m, (void)index, (void)run;
+	return NULL;
+}
+
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));
 
 struct value {

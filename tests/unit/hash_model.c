@@ -52,6 +52,15 @@ enum {
 	BUCKETS = 2,
 	STACK = 32 << 10,
 };
+const struct weld_info weld_info;
+
+/* (PERCPU_HASH is tested from end to end.) */
+void *cpu_value(const struct region_map *m, uint64_t index, struct run *run)
+{
+	(void)m, (void)index, (void)run;
+	return NULL;
+}
+
 uint8_t weld_region[4096] __attribute__((aligned(4096)));
 static struct region_map map;
 static uint32_t max_entries = 2;
