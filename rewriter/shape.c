@@ -6,6 +6,7 @@
  */
 #include "rewriter/region.h"
 #include "runtime-stub/hash.h"
+#include "runtime-stub/queue.h"
 #include "runtime-stub/ring.h"
 
 enum {
@@ -146,6 +147,44 @@ static int hash_shape(const struct bpf_map_def *def, struct region_map *m,
 	return 0;
 }
 
+/* kernel/bpf/lpm_trie.c, trie_alloc() */
+static int lpm_shape(const struct bpf_map_def *def, struct region_map *m,
+		     struct err *e)
+{
+	enum { BITS = sizeof(uint32_t), DATA_MAX = 256 };
+
+	if (!(def->flags & BPF_F_NO_PREALLOC))
+		return wrong(def, e, "an LPM trie has the flag "
+				     "BPF_F_NO_PREALLOC");
+	if (def->key_size <= BITS || def->key_size > BITS + DATA_MAX)
+		return fail(e, def->name, NOWHERE,
+			    "an LPM trie's key has 5 to 260 bytes, not %u",
+			    def->key_size);
+	if (hash_shape(def, m, e))
+		return -1;
+	m->size += 8 * (8 * (uint64_t)(def->key_size - BITS) + 1);
+	return 0;
+}
+
+/* kernel/bpf/queue_stack_maps.c, queue_stack_map_alloc_check() */
+static int queue_shape(const struct bpf_map_def *def, struct region_map *m,
+		       struct err *e)
+{
+	uint64_t n = def->max_entries;
+
+	if (def->key_size)
+		return wrong(def, e, "a queue or stack has no keys");
+	if (!n || !def->value_size)
+		return wrong(def, e, "a map with no entries or values");
+	if (n > REGION_MAX || def->value_size > REGION_MAX)
+		return refuse(e, def->name, NOWHERE,
+			      "the map is larger than a region may be (1 GiB)");
+	m->stride = 8 + hash_round8(def->value_size);
+	m->buckets = power_of_two(def->max_entries);
+	m->size = queue_pool(m->buckets) + (n + QUEUE_SPARE) * m->stride;
+	return 0;
+}
+
 static const struct shape {
 	uint32_t type, flags; /* that it may have */
 	int (*of)(const struct bpf_map_def *def, struct region_map *m,
@@ -162,6 +201,10 @@ static const struct shape {
 	  ACCESS | MEMORY | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
 	{ BPF_MAP_TYPE_LRU_PERCPU_HASH,
 	  ACCESS | MEMORY | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
+	{ BPF_MAP_TYPE_LPM_TRIE, ACCESS | MEMORY | BPF_F_NO_PREALLOC,
+	  lpm_shape },
+	{ BPF_MAP_TYPE_QUEUE, ACCESS | MEMORY, queue_shape },
+	{ BPF_MAP_TYPE_STACK, ACCESS | MEMORY, queue_shape },
 	{ BPF_MAP_TYPE_RINGBUF, MEMORY, ring_shape },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY,
 	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },

@@ -45,7 +45,7 @@
 #include <linux/errno.h>
 
 #include "runtime-stub/cpu.h"
-#include "runtime-stub/hash.h"
+#include "runtime-stub/pool.h"
 #include "runtime-stub/stub.h"
 
 /* Steps after which a walk gives up: no list that we wrote is so long, but
@@ -68,22 +68,6 @@ struct place {
 	struct hash_elem *elem;
 	uint64_t next, state;  /* of the element, when it was found */
 };
-
-static inline uint64_t load(const uint64_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-static inline void store(uint64_t *p, uint64_t v)
-{
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);
-}
-
-static inline bool swap(uint64_t *p, uint64_t was, uint64_t v)
-{
-	return __atomic_compare_exchange_n(p, &was, v, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_RELAXED);
-}
 
 static inline struct table table_of(const struct region_map *m, const void *key,
 				    uint32_t key_size)
@@ -261,36 +245,26 @@ void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
 	return low ? cpu_value(m, low - 1, run) : NULL;
 }
 
+static struct pool pool_of(struct table *t)
+{
+	return (struct pool){ &t->head->free, &t->head->taken, t->pool,
+			      t->stride, t->elems };
+}
+
 static void give_back(struct table *t, struct hash_elem *e)
 {
-	uint64_t top;
+	struct pool p = pool_of(t);
 
 	store(&e->state, e->state + 1);
-	do {
-		top = load(&t->head->free);
-		store(&e->next, link_to(e->next, (uint32_t)top));
-	} while (!swap(&t->head->free, top, link_to(top, low_of(t, e))));
+	pool_give(&p, low_of(t, e));
 }
 
 static struct hash_elem *take(struct table *t)
 {
-	struct hash_elem *e;
-	uint64_t top, n;
+	struct pool p = pool_of(t);
+	uint32_t low = pool_take(&p);
 
-	while ((uint32_t)(top = load(&t->head->free))) {
-		e = elem_of(t, top);
-		if (!e)
-			return NULL;
-		n = load(&e->next);
-		if (swap(&t->head->free, top, link_to(top, (uint32_t)n)))
-			return e;
-	}
-	if (load(&t->head->taken) >= t->elems)
-		return NULL;
-	n = __atomic_fetch_add(&t->head->taken, 1, __ATOMIC_RELAXED);
-	if (n >= t->elems)
-		return NULL;
-	return (struct hash_elem *)(t->pool + n * t->stride);
+	return low ? (struct hash_elem *)pool_at(&p, low) : NULL;
 }
 
 /* Take a marked element out; then it is ours. */

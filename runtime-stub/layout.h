@@ -134,6 +134,24 @@ struct hash_elem {
 	uint8_t key[];     /* then the value, 8-aligned */
 };
 
+/* --- LPM_TRIE: a HASH whose keys have the bits behind their prefix zeroed, and
+ * at the end of the data a word for each length, 0 to 8 * (key_size - 4): how
+ * many prefixes have it. */
+
+/* --- QUEUE, STACK: elements from `begin` to `end`, the oldest first; whose
+ * numbers + 1 are in the slots of their positions, but for the last's.
+ *
+ *   data: struct queue_head, uint64_t slot[buckets], then the pool:
+ *         max_entries + QUEUE_SPARE elements of `stride` bytes
+ *   now     a: begin (low half) and end, positions of 32 bits that go on for ever
+ *           b: the last element's number + 1 (low half; 0: empty), and a version
+ *   slot    of position p: p % buckets; as now.b was when its element was last
+ *   element: a link word (see HASH) while it is free, then the value
+ *
+ * To read them: now, the slots, the values; they were in the map together if now
+ * is the same afterwards (b never has the same value twice). */
+enum { QUEUE_SPARE = 32 };
+
 /* --- RINGBUF: records one behind the other, and a table that says whose each
  * of them is.  PERF_EVENT_ARRAY: one such ring for all CPUs.
  *
@@ -168,6 +186,11 @@ enum ring_state { RING_RESERVED, RING_COMMITTED, RING_DISCARDED, RING_STATES = 7
 struct ring_pair {
 	_Alignas(16) uint64_t a;
 	uint64_t b;
+};
+struct queue_head {
+	struct ring_pair now;
+	uint64_t free, taken; /* as in struct hash_head */
+	uint64_t reserved[4];
 };
 struct ring_head {
 	struct ring_pair head;

@@ -21,6 +21,7 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
+#include "runtime-stub/cpu.h"
 #include "runtime-stub/stub.h"
 
 DEFINE_HELPER(map_lookup_elem)
@@ -68,4 +69,61 @@ DEFINE_HELPER(map_delete_elem)
 #include "runtime-stub/maps.def"
 	}
 	return -EINVAL;
+}
+
+DEFINE_HELPER(map_push_elem)
+{
+	const struct region_map *m = (const void *)r1;
+	const void *value = (const void *)r2;
+	uint64_t flags = r3;
+
+	switch (m->type) {
+#define QUEUED(type, push, pop, peek)                                          \
+	case BPF_MAP_TYPE_##type:                                              \
+		return (uint64_t)push;
+#include "runtime-stub/maps.def"
+	}
+	return -EINVAL;
+}
+
+DEFINE_HELPER(map_pop_elem)
+{
+	const struct region_map *m = (const void *)r1;
+	void *to = (void *)r2;
+
+	switch (m->type) {
+#define QUEUED(type, push, pop, peek)                                          \
+	case BPF_MAP_TYPE_##type:                                              \
+		return (uint64_t)pop;
+#include "runtime-stub/maps.def"
+	}
+	return -EINVAL;
+}
+
+DEFINE_HELPER(map_peek_elem)
+{
+	const struct region_map *m = (const void *)r1;
+	void *to = (void *)r2;
+
+	switch (m->type) {
+#define QUEUED(type, push, pop, peek)                                          \
+	case BPF_MAP_TYPE_##type:                                              \
+		return (uint64_t)peek;
+#include "runtime-stub/maps.def"
+	}
+	return -EINVAL;
+}
+
+/* Another CPU's value, exact or not (kernel/bpf/arraymap.c, hashtab.c). */
+DEFINE_HELPER(map_lookup_percpu_elem)
+{
+	const struct region_map *m = (const void *)r1;
+	uint64_t mine;
+
+	if (!map_is_percpu(m->type) || r3 >= weld_info.cpu_count)
+		return 0;
+	mine = helper_map_lookup_elem(r1, r2, 0, 0, 0, run);
+	if (!mine)
+		return 0;
+	return mine - run->area + r3 * weld_info.cpu_stride;
 }

@@ -58,6 +58,14 @@ void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
 			     struct run *run);
 long hash_delete(const struct region_map *m, const void *key);
 
+void *lpm_lookup(const struct region_map *m, const void *key);
+long lpm_update(const struct region_map *m, const void *key, const void *value,
+		uint64_t flags);
+long lpm_delete(const struct region_map *m, const void *key);
+long queue_push(const struct region_map *m, const void *value, uint64_t flags);
+long queue_pop(const struct region_map *m, void *value);
+long queue_peek(const struct region_map *m, void *value);
+
 /* cpu.c: the value at `index` of the CPU that this run owns; NULL: there is
  * none to be had. */
 void *cpu_value(const struct region_map *m, uint64_t index, struct run *run);

@@ -175,6 +175,8 @@ int maps_elems(struct maps *maps, uint32_t map, struct reader_elem **elem,
 	if (reader_elems(&maps->arena, &maps->region, map, elem, n, e))
 		return -1;
 	v = *elem;
+	if (!o.size) /* they have an order */
+		return 0;
 	if (*n > 1)
 		qsort_r(v, *n, sizeof(*v), by_key, &o);
 	/* A key that was deleted and came back during the walk is there twice.
@@ -190,9 +192,10 @@ static const struct btf *types_of(const struct maps *maps, uint32_t map)
 {
 	const struct manifest_map *k = &maps->m.map[map];
 
-	/* A data section has no key to speak of. */
-	return k->btf_value && (k->btf_key || k->data) ? maps->btf[k->object]
-						       : NULL;
+	/* A data section has no key to speak of, a queue has none. */
+	return k->btf_value && (k->btf_key || k->data || !k->map.key_size)
+		       ? maps->btf[k->object]
+		       : NULL;
 }
 
 static struct bytes key_of(const struct maps *maps, uint32_t map,
@@ -278,7 +281,7 @@ static void typed_elem(struct json *j, const struct maps *maps, uint32_t map,
 	const struct btf *btf = types_of(maps, map);
 
 	json_object(j);
-	if (!k->data) {
+	if (!k->data && k->map.key_size) {
 		json_key(j, "key");
 		typed_json(j, btf, k->btf_key, key_of(maps, map, elem));
 	}
@@ -294,8 +297,10 @@ void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
 		return;
 	}
 	json_object(j);
-	json_key(j, "key");
-	json_bytes(j, key_of(maps, map, elem));
+	if (maps->m.map[map].map.key_size) {
+		json_key(j, "key");
+		json_bytes(j, key_of(maps, map, elem));
+	}
 	values(j, maps, map, elem, raw_value);
 	if (types_of(maps, map)) {
 		json_key(j, "formatted");
@@ -325,8 +330,10 @@ static void untyped_elem(const struct maps *maps, uint32_t map,
 	bool percpu = is_percpu(maps, map);
 	bool lines = percpu || key.n > 16 || size > 16 || key.n + size > 24;
 
-	fputs(lines ? "key:\n" : "key: ", stdout);
-	hex_print(key, lines);
+	if (key.n) {
+		fputs(lines ? "key:\n" : "key: ", stdout);
+		hex_print(key, lines);
+	}
 	for (uint32_t c = 0; c < cpus_of(maps, map); c++) {
 		struct bytes value = value_of(maps, map, elem, c);
 

@@ -26,6 +26,7 @@ bool helper_runs(uint32_t id, int map_type)
 	switch (id) {
 	case BPF_FUNC_map_lookup_elem:
 	case BPF_FUNC_map_update_elem:
+	case BPF_FUNC_map_lookup_percpu_elem:
 		return map_type == MAP_UNKNOWN || map_is_percpu(map_type);
 	}
 	return false;

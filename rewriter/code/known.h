@@ -123,7 +123,7 @@ static inline bool val_imm(const struct val *v)
 /* Helpers' arguments, as helpers.def names them. */
 enum helper_arg {
 	ARG_NONE, ARG_MAP, ARG_KEY, ARG_VALUE, ARG_SCALAR, ARG_MEM_IN,
-	ARG_MEM_OUT, ARG_SIZE, ARG_CTX, ARG_RING,
+	ARG_MEM_OUT, ARG_VALUE_OUT, ARG_SIZE, ARG_CTX, ARG_RING,
 	ARG_UNUSED, /* by our helper */
 };
 struct helper {

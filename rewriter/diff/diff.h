@@ -24,11 +24,12 @@
 #include "runtime-stub/ring.h"
 
 /* A ring's records are elements, too: the key is a record's number, the value its
- * length (4 bytes) and the first of its bytes, then zeroes. */
+ * length (4 bytes) and the first of its bytes, then zeroes.  So are a queue's: the
+ * key says when it comes out. */
 enum { RING_KEY = 4, RING_BYTES = 256, RING_VALUE = 4 + RING_BYTES };
 static inline uint32_t snap_key_size(const struct bpf_map_def *d)
 {
-	return ring_is(d->type) ? RING_KEY : d->key_size;
+	return ring_is(d->type) || !d->key_size ? RING_KEY : d->key_size;
 }
 static inline uint32_t snap_value_size(const struct bpf_map_def *d)
 {

@@ -491,6 +491,23 @@ static int value_read(struct arena *a, const struct weld *w, int fd,
 	return 0;
 }
 
+/* All that a queue or stack holds, by taking it out. */
+static int queue_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
+			  struct snap_map *out)
+{
+	size_t size = RING_KEY + d->value_size;
+	uint8_t *at;
+
+	for (uint32_t n = 0;; n++) {
+		out->elem = arena_push(a, out->elem, out->nelem, size);
+		at = out->elem + out->nelem * size;
+		memcpy(at, &n, sizeof(n));
+		if (bpf_map_lookup_and_delete_elem(fd, NULL, at + RING_KEY))
+			return 0;
+		out->nelem++;
+	}
+}
+
 /* Elements may go while a process that the command left is still running. */
 static int map_snapshot(struct arena *a, const struct weld *w, int fd,
 			const struct bpf_map_def *d, struct perf *perf,
@@ -508,6 +525,8 @@ static int map_snapshot(struct arena *a, const struct weld *w, int fd,
 		perf_buffer__consume(perf->buffer);
 		return 0;
 	}
+	if (d->type == BPF_MAP_TYPE_QUEUE || d->type == BPF_MAP_TYPE_STACK)
+		return queue_snapshot(a, fd, d, out);
 	while (bpf_map_get_next_key(fd, key, next) == 0) {
 		out->elem = arena_push(a, out->elem, out->nelem, size);
 		at = out->elem + out->nelem * size;

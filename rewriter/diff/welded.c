@@ -73,7 +73,8 @@ static int read_map(struct arena *a, const struct weld *w,
 		    struct err *e)
 {
 	const struct bpf_map_def *d = &w->set.map[i];
-	size_t size = d->key_size + d->value_size, n;
+	uint32_t key_size = snap_key_size(d);
+	size_t size = key_size + d->value_size, n;
 	struct reader_elem *elem;
 
 	if (ring_is(d->type))
@@ -82,10 +83,11 @@ static int read_map(struct arena *a, const struct weld *w,
 		return -1;
 	out->nelem = n;
 	out->elem = arena_alloc(a, n * size);
-	for (size_t k = 0; k < n; k++) {
-		memcpy(out->elem + k * size, elem[k].key, d->key_size);
+	for (uint32_t k = 0; k < n; k++) {
+		memcpy(out->elem + k * size, d->key_size ? elem[k].key : (void *)&k,
+		       key_size);
 		value_take(a, w, r, d, elem[k].value,
-			   out->elem + k * size + d->key_size);
+			   out->elem + k * size + key_size);
 	}
 	return 0;
 }

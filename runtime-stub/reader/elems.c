@@ -119,6 +119,9 @@ static const struct kind {
 	{ BPF_MAP_TYPE_PERCPU_HASH,  table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_LRU_HASH,     table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, table_fits, table_count, table_walk },
+	{ BPF_MAP_TYPE_LPM_TRIE,     table_fits, table_count, table_walk },
+	{ BPF_MAP_TYPE_QUEUE,        queue_fits, queue_count, queue_walk },
+	{ BPF_MAP_TYPE_STACK,        queue_fits, queue_count, queue_walk },
 	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL },
 	// clang-format on

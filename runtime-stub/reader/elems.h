@@ -43,4 +43,10 @@ bool table_fits(const struct region_header *h, const struct region_map *m);
 uint64_t table_count(const struct reader *r, const struct region_map *m);
 int table_walk(struct walk *w, struct err *e);
 
+/* queue.c: QUEUE and STACK, in the order in which they come out.  Their elements
+ * have no key. */
+bool queue_fits(const struct region_header *h, const struct region_map *m);
+uint64_t queue_count(const struct reader *r, const struct region_map *m);
+int queue_walk(struct walk *w, struct err *e);
+
 #endif

@@ -115,4 +115,106 @@ HASHES(lru, LRU_HASH, 4096, 0)
 HASHES(lru_cpu, LRU_PERCPU_HASH, 4096, 0)
 HASHES(lru_own, LRU_HASH, 4096, BPF_F_NO_COMMON_LRU)
 
+/* --- LPM_TRIE */
+struct prefix {
+	__u32 bits;
+	__u8 data[4];
+};
+MAP(lpm, LPM_TRIE, struct prefix, __u64, 20, BPF_F_NO_PREALLOC);
+OUTCOMES(lpm_ops, 12);
+MAP(lpm_found, ARRAY, __u32, __u64, 256, 0);
+
+static __always_inline struct prefix prefix(__u32 bits, __u32 address)
+{
+	return (struct prefix){ bits, { address >> 24, address >> 16,
+					address >> 8, address } };
+}
+
+SEC("uprobe/maps:step")
+int on_lpm(struct pt_regs *ctx)
+{
+	__u32 i = PT_REGS_PARM1(ctx), at = i & 255;
+	__u64 v = i, *p, *found = bpf_map_lookup_elem(&lpm_found, &at);
+	/* Few bits, so that addresses often meet. */
+	__u32 address = (i * 0x9e3779b1) & 0xd2a08000, bits = i % 19;
+	struct prefix get = prefix(32, (i * 0x85ebca6b) & 0xd2a08000);
+	struct prefix part = prefix(i % 33, ((i + 1) * 0x9e3779b1) &
+						    0xd2a08000), put;
+	struct prefix zero = prefix(0, 0), wrong = prefix(33, 0);
+
+	if (!found)
+		return 1;
+	/* (An address with bits behind its prefix would be shown differently.) */
+	put = prefix(bits, bits ? address & -1u << (32 - bits) : 0);
+	note(&lpm_ops, 0, bpf_map_update_elem(&lpm, &put, &v, i % 3));
+	note(&lpm_ops, 1, bpf_map_update_elem(&lpm, &put, &v, BAD));
+	note(&lpm_ops, 2, bpf_map_update_elem(&lpm, &wrong, &v, ANY));
+	note(&lpm_ops, 3, bpf_map_delete_elem(&lpm, &wrong));
+	p = bpf_map_lookup_elem(&lpm, &get);
+	*found = p ? *p : -1;
+	p = bpf_map_lookup_elem(&lpm, &part);
+	*found = *found * 1000 + (p ? *p : 999);
+	note(&lpm_ops, 4, bpf_map_lookup_elem(&lpm, &wrong) ? 0 : -2);
+	note(&lpm_ops, 5, bpf_map_lookup_elem(&lpm, &zero) ? 0 : -2);
+	if (i % 11 == 4)
+		note(&lpm_ops, 6, bpf_map_delete_elem(&lpm, &put));
+	if (i % 17 == 4)
+		note(&lpm_ops, 7, bpf_map_delete_elem(&lpm, &get));
+	return 0;
+}
+
+/* --- QUEUE, STACK */
+#define QUEUE(map, kind, v, n)                                                 \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_##kind);                             \
+		__uint(max_entries, n);                                        \
+		__type(value, v);                                              \
+	} map SEC(".maps");                                                    \
+	OUTCOMES(map##_ops, 12);                                               \
+	MAP(map##_out, ARRAY, __u32, __u64, 256, 0);                           \
+	SEC("uprobe/maps:step")                                                \
+	int on_##map(struct pt_regs *ctx)                                      \
+	{                                                                      \
+		__u32 i = PT_REGS_PARM1(ctx), at = i & 255;                    \
+		v value = { i, i + 1 };                                        \
+		__u64 *out = bpf_map_lookup_elem(&map##_out, &at);             \
+                                                                               \
+		if (!out)                                                      \
+			return 1;                                              \
+		note(&map##_ops, 0, bpf_map_push_elem(&map, &value, ANY));     \
+		note(&map##_ops, 1,                                            \
+		     bpf_map_push_elem(&map, &value, NOEXIST));                \
+		note(&map##_ops, 2, bpf_map_push_elem(&map, &value, BAD));     \
+		if (i % 3 == 0)                                                \
+			note(&map##_ops, 3,                                    \
+			     bpf_map_push_elem(&map, &value, EXIST));          \
+		note(&map##_ops, 4, bpf_map_peek_elem(&map, &value));          \
+		*out = value.a * 1000000 + value.b;                            \
+		for (int k = 0; k < (i / 16) % 4; k++) {                       \
+			note(&map##_ops, 5, bpf_map_pop_elem(&map, &value));   \
+			*out = *out * 31 + value.a;                            \
+		}                                                              \
+		if (i % 64 == 63)                                              \
+			for (int k = 0; k < 9; k++) {                          \
+				note(&map##_ops, 6,                            \
+				     bpf_map_pop_elem(&map, &value));          \
+				*out = *out * 31 + value.b;                    \
+				note(&map##_ops, 7,                            \
+				     bpf_map_peek_elem(&map, &value));         \
+				*out = *out * 31 + value.b;                    \
+			}                                                      \
+		return 0;                                                      \
+	}
+struct item {
+	__u32 a;
+	__u64 b;
+};
+struct bytes {
+	__u8 a, b, more[3];
+};
+QUEUE(queue, QUEUE, struct item, 7)
+QUEUE(queue_one, QUEUE, struct bytes, 1)
+QUEUE(stack, STACK, struct item, 8)
+QUEUE(stack_bytes, STACK, struct bytes, 5)
+
 char LICENSE[] SEC("license") = "GPL";

@@ -117,9 +117,21 @@ static void bad_maps_are_refused(void **state)
 		struct bpf_map_def map;
 		enum err_kind kind;
 	} bad[] = {
-		{ { .type = BPF_MAP_TYPE_QUEUE, .key_size = 4,
+		{ { .type = BPF_MAP_TYPE_SOCKMAP, .key_size = 4,
 		    .value_size = 4, .max_entries = 4096 },
 		  ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_QUEUE, .key_size = 4,
+		    .value_size = 4, .max_entries = 4096 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_LPM_TRIE, .key_size = 8,
+		    .value_size = 4, .max_entries = 16 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_PERCPU_ARRAY, .key_size = 4,
+		    .value_size = 40000, .max_entries = 16 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_PERCPU_HASH, .key_size = 4,
+		    .value_size = 32768, .max_entries = 8192 },
+		  ERR_UNSUPPORTED },
+		{ { .type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 4,
+		    .max_entries = 1, .flags = BPF_F_NO_PREALLOC },
+		  ERR_FAILED },
 		{ { .type = BPF_MAP_TYPE_RINGBUF, .key_size = 4,
 		    .max_entries = 4096 }, ERR_FAILED },
 		{ { .type = BPF_MAP_TYPE_RINGBUF, .max_entries = 0 },
