@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/* mapload - each type of map under load: what a program does must add up. */
+#include <stdbool.h>
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define MAP(map, kind, k, v, n, f)                                             \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_##kind);                             \
+		__uint(max_entries, n);                                        \
+		__uint(map_flags, f);                                          \
+		__type(key, k);                                                \
+		__type(value, v);                                              \
+	} map SEC(".maps")
+#define PROBE(name)                                                            \
+	SEC("uprobe/mapload:op_" #name) int on_##name(struct pt_regs *ctx)
+
+/* Of each type: `bad` is what must not be. */
+struct tally {
+	__u64 calls, put, put_sum, got, got_sum, bad;
+};
+MAP(tally, PERCPU_ARRAY, __u32, struct tally, 16, 0);
+enum { TALLY_QUEUE, TALLY_STACK, TALLY_LRU, TALLY_CHURN, TALLY_HASH, TALLY_LPM };
+
+static __always_inline struct tally *tally_of(__u32 kind)
+{
+	return bpf_map_lookup_elem(&tally, &kind);
+}
+
+MAP(array, ARRAY, __u32, __u64, 4, 0);
+PROBE(array)
+{
+	__u32 key = PT_REGS_PARM1(ctx) & 3;
+	__u64 *n = bpf_map_lookup_elem(&array, &key);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	return 0;
+}
+
+MAP(percpu_array, PERCPU_ARRAY, __u32, __u64, 4, 0);
+PROBE(percpu_array)
+{
+	__u32 key = PT_REGS_PARM1(ctx) & 3;
+	__u64 *n = bpf_map_lookup_elem(&percpu_array, &key);
+
+	if (n)
+		++*n;
+	return 0;
+}
+
+/* Add one to a key's value; the first to come makes it. */
+#define COUNTING(map, kind, size, add)                                         \
+	MAP(map, kind, __u64, __u64, size, 0);                                 \
+	PROBE(map)                                                             \
+	{                                                                      \
+		__u64 key = PT_REGS_PARM1(ctx) & 63, zero = 0, *n;             \
+		struct tally *t = tally_of(TALLY_HASH);                        \
+                                                                               \
+		n = bpf_map_lookup_elem(&map, &key);                           \
+		if (!n) {                                                      \
+			bpf_map_update_elem(&map, &key, &zero, BPF_NOEXIST);   \
+			n = bpf_map_lookup_elem(&map, &key);                   \
+		}                                                              \
+		if (n)                                                         \
+			add;                                                   \
+		else if (t)                                                    \
+			t->bad++;                                              \
+		return 0;                                                      \
+	}
+COUNTING(hash, HASH, 4096, __sync_fetch_and_add(n, 1))
+COUNTING(percpu_hash, PERCPU_HASH, 4096, ++*n)
+COUNTING(lru_hash, LRU_HASH, 4096, __sync_fetch_and_add(n, 1))
+COUNTING(lru_percpu_hash, LRU_PERCPU_HASH, 4096, ++*n)
+
+/* Prefixes that stay and are counted, among others that come and go. */
+struct prefix {
+	__u32 bits, address;
+};
+MAP(lpm, LPM_TRIE, struct prefix, __u64, 256, BPF_F_NO_PREALLOC);
+PROBE(lpm)
+{
+	__u64 i = PT_REGS_PARM1(ctx), zero = 0, *n;
+	struct prefix stays = { 8, i & 15 }, goes = { 16, (i & 127) << 8 | 99 };
+	struct prefix get = { 32, (i & 15) | 0xabcd0000 };
+	struct tally *t = tally_of(TALLY_LPM);
+
+	n = bpf_map_lookup_elem(&lpm, &get);
+	if (!n) {
+		bpf_map_update_elem(&lpm, &stays, &zero, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&lpm, &get);
+	}
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	else if (t)
+		t->bad++;
+	if (i & 1)
+		bpf_map_update_elem(&lpm, &goes, &zero, BPF_ANY);
+	else
+		bpf_map_delete_elem(&lpm, &goes);
+	return 0;
+}
+
+/* A value that tells by itself if it is whole. */
+struct item {
+	__u64 a, b, c;
+};
+static __always_inline bool is_whole(const struct item *v)
+{
+	return v->b == ~v->a && v->c == v->a * 3;
+}
+
+#define QUEUEING(map, kind, counts)                                            \
+	struct {                                                               \
+		__uint(type, BPF_MAP_TYPE_##kind);                             \
+		__uint(max_entries, 100);                                      \
+		__type(value, struct item);                                    \
+	} map SEC(".maps");                                                    \
+	PROBE(map)                                                             \
+	{                                                                      \
+		__u64 i = PT_REGS_PARM1(ctx);                                  \
+		struct item v = { i, ~i, i * 3 };                              \
+		struct tally *t = tally_of(counts);                            \
+                                                                               \
+		if (!t)                                                        \
+			return 1;                                              \
+		if (!bpf_map_push_elem(&map, &v, BPF_ANY)) {                   \
+			t->put++;                                              \
+			t->put_sum += i;                                       \
+		}                                                              \
+		if (i & 1)                                                     \
+			return 0;                                              \
+		if (!bpf_map_peek_elem(&map, &v) && !is_whole(&v))             \
+			t->bad++;                                              \
+		for (int k = 0; k < 2; k++)                                    \
+			if (!bpf_map_pop_elem(&map, &v)) {                     \
+				t->got++;                                      \
+				t->got_sum += v.a;                             \
+				if (!is_whole(&v))                             \
+					t->bad++;                              \
+			}                                                      \
+		return 0;                                                      \
+	}
+QUEUEING(queue, QUEUE, TALLY_QUEUE)
+QUEUEING(stack, STACK, TALLY_STACK)
+
+/* More keys than room: what is there is right, and there is never too much.
+ * (Values are not compared with their keys: an element may be given to another
+ * key while a program has its address, as in the kernel.) */
+MAP(lru, LRU_HASH, __u64, __u64, 64, 0);
+PROBE(lru)
+{
+	__u64 key = (PT_REGS_PARM1(ctx) * 0x9e3779b97f4a7c15) >> 54;
+	__u64 v = key * 3 + 1, *found = bpf_map_lookup_elem(&lru, &key);
+	struct tally *t = tally_of(TALLY_LRU);
+
+	if (!t)
+		return 1;
+	t->calls++;
+	t->got += found != 0;
+	if (bpf_map_update_elem(&lru, &key, &v, BPF_ANY))
+		t->bad++;
+	return 0;
+}
+
+MAP(churn, HASH, __u32, struct item, 128, 0);
+PROBE(churn)
+{
+	__u64 i = PT_REGS_PARM1(ctx);
+	struct item v = { i, ~i, i * 3 };
+	struct tally *t = tally_of(TALLY_CHURN);
+	__u32 key = (i * 0x9e3779b97f4a7c15) >> 57;
+
+	if (!t)
+		return 1;
+	if (i % 3 == 0) {
+		t->put += !bpf_map_update_elem(&churn, &key, &v, BPF_NOEXIST);
+	} else if (i % 3 == 1) {
+		t->got += !bpf_map_delete_elem(&churn, &key);
+	} else {
+		bpf_map_update_elem(&churn, &key, &v, BPF_EXIST);
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* mapload TYPE THREADS N [SIGNALS] - THREADS threads call op_TYPE() N times each;
+ * meanwhile so many timer signals come, whose handler calls it, too.  Prints how
+ * many calls there were. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+typedef void op(unsigned long i);
+#define OP(name)                                                               \
+	__attribute__((noinline, noclone)) void op_##name(unsigned long i)     \
+	{                                                                      \
+		__asm__ volatile("nop" : "+r"(i));                             \
+	}
+#define TYPES(X)                                                               \
+	X(array) X(percpu_array) X(hash) X(percpu_hash) X(lru_hash)            \
+	X(lru_percpu_hash) X(lpm) X(queue) X(stack) X(lru) X(churn)
+TYPES(OP)
+
+static const struct type {
+	const char *name;
+	op *op;
+} types[] = {
+#define ROW(name) { #name, op_##name },
+	TYPES(ROW)
+};
+
+static op *type;
+static long each, signals;
+static _Atomic long seen;
+static pthread_barrier_t begin;
+
+static void *calls(void *arg)
+{
+	unsigned long i = (unsigned long)arg << 40;
+
+	pthread_barrier_wait(&begin);
+	for (long n = 0; n < each; n++)
+		type(i++);
+	return NULL;
+}
+
+static void handler(int sig)
+{
+	struct itimerval stop = { 0 };
+
+	(void)sig;
+	if (seen < signals) {
+		type((unsigned long)seen++);
+	} else {
+		setitimer(ITIMER_REAL, &stop, NULL);
+	}
+}
+
+static void storm(void)
+{
+	struct itimerval often = { { 0, 10 }, { 0, 10 } };
+	struct sigaction sa = { .sa_handler = handler,
+				.sa_flags = SA_RESTART };
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	pthread_t thread[64];
+	long n = argc > 2 ? atol(argv[2]) : 1;
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (argc > 1 && strcmp(types[i].name, argv[1]) == 0)
+			type = types[i].op;
+	if (!type || n < 1 || n > 64)
+		return 2;
+	each = argc > 3 ? atol(argv[3]) : 1;
+	signals = argc > 4 ? atol(argv[4]) : 0;
+	pthread_barrier_init(&begin, NULL, (unsigned)n);
+	if (signals)
+		storm();
+	for (long i = 0; i < n; i++)
+		pthread_create(&thread[i], NULL, calls, (void *)i);
+	for (long i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+	while (signals && seen < signals)
+		pause();
+	printf("%ld\n", n * each + signals);
+	return 0;
+}
