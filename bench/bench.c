@@ -2,7 +2,7 @@
 /* bench - what a hit costs (bare call, welded, kernel uprobe), and what a weld
  * costs (time, file growth, start-up, memory), all in one run.
  *
- *     bench TARGET ROWS.bpf.o BPFWELD BASH BASH.bpf.o [ROUNDS]
+ *     bench TARGET ROWS.bpf.o OPS.bpf.o BPFWELD BASH BASH.bpf.o [ROUNDS]
  *
  * A table goes to standard error, the same as JSON to standard output.
  */
@@ -37,18 +37,18 @@ static void machine_report(struct json *j, size_t rounds)
 
 static int bench(char **argv, size_t rounds, const char *dir, struct err *e)
 {
-	const char *object[] = { argv[2] };
+	const char *object[] = { argv[2], argv[3] };
 	struct weld_options opt = { .target = argv[1],
 				    .object = object,
-				    .nobject = 1,
+				    .nobject = 2,
 				    .dry_run = true,
 				    .strict = true };
 	struct json j = json_to(stdout, true);
 	struct weld w = { 0 };
 	struct costs costs = {
-		.bpfweld = argv[3],
-		.bash = argv[4],
-		.object = argv[5],
+		.bpfweld = argv[4],
+		.bash = argv[5],
+		.object = argv[6],
 		.rounds = rounds,
 	};
 	int bad;
@@ -71,12 +71,12 @@ static int bench(char **argv, size_t rounds, const char *dir, struct err *e)
 int main(int argc, char **argv)
 {
 	char dir[] = "/tmp/bpfweld-bench.XXXXXX", cmd[64];
-	size_t rounds = argc > 6 ? strtoul(argv[6], NULL, 0) : 400;
+	size_t rounds = argc > 7 ? strtoul(argv[7], NULL, 0) : 400;
 	struct err e;
 	int bad;
 
-	if (argc < 6 || rounds == 0 || rounds > ROUNDS_MAX || !mkdtemp(dir)) {
-		fputs("usage: bench TARGET ROWS.bpf.o BPFWELD BASH "
+	if (argc < 7 || rounds == 0 || rounds > ROUNDS_MAX || !mkdtemp(dir)) {
+		fputs("usage: bench TARGET ROWS.bpf.o OPS.bpf.o BPFWELD BASH "
 		      "BASH.bpf.o [ROUNDS]\n",
 		      stderr);
 		return 2;

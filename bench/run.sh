@@ -6,7 +6,8 @@ set -euo pipefail
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
 gcc -O2 -pthread -o "$build/target" "$here/target.c"
-"$build/bench" "$build/target" "$build/obj/rows.bpf.o" "$build/bpfweld" \
+"$build/bench" "$build/target" "$build/obj/rows.bpf.o" "$build/obj/ops.bpf.o" \
+	"$build/bpfweld" \
 	/bin/bash "$build/obj/bash_lines.bpf.o" "${2:-400}" \
 	>"$build/bench.json"
 echo "JSON: $build/bench.json"

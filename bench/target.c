@@ -42,6 +42,20 @@ ROW(hash)
 ROW(return)
 ROW(both)
 
+/* ops.bpf.c */
+ROW(array_lookup)
+ROW(array_update)
+ROW(hash_update)
+ROW(hash_lookup)
+ROW(hash_delete)
+ROW(hash_new)
+ROW(lru_update)
+ROW(lru_lookup)
+ROW(cpu_array)
+ROW(cpu_array_put)
+ROW(cpu_hash_put)
+ROW(cpu_hash)
+
 /* It ends in a jump to another function, behind which the probe is. */
 __asm__(".pushsection .text\n"
 	".p2align 5\n"
@@ -99,6 +113,18 @@ static const struct row {
 	{ "both", row_both },
 	{ "tail", row_tail },
 	{ "usdt", row_usdt },
+	{ "array_lookup", row_array_lookup },
+	{ "array_update", row_array_update },
+	{ "hash_update", row_hash_update },
+	{ "hash_lookup", row_hash_lookup },
+	{ "hash_delete", row_hash_delete },
+	{ "hash_new", row_hash_new },
+	{ "lru_update", row_lru_update },
+	{ "lru_lookup", row_lru_lookup },
+	{ "cpu_array", row_cpu_array },
+	{ "cpu_array_put", row_cpu_array_put },
+	{ "cpu_hash_put", row_cpu_hash_put },
+	{ "cpu_hash", row_cpu_hash },
 };
 
 struct job {
@@ -156,11 +182,11 @@ static row_fn *row_find(const char *name)
 
 int main(void)
 {
-	char line[64], name[16], where[16];
+	char line[64], name[32], where[16];
 	struct job j;
 
 	while (fgets(line, sizeof(line), stdin)) {
-		int n = sscanf(line, "%15s %ld %15s", name, &j.calls, where);
+		int n = sscanf(line, "%31s %ld %15s", name, &j.calls, where);
 
 		j.fn = row_find(name);
 		if (n < 2 || !j.fn || (n == 3 && measure_in_thread(&j))) {

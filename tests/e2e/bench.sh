@@ -5,7 +5,7 @@ need python3
 $CC -O2 -pthread -o $t/target $SOURCE/bench/target.c
 
 bench() { # bench TARGET
-	"$BUILD/bench" "$1" $O/rows.bpf.o $W /bin/bash $O/bash_lines.bpf.o 3
+	"$BUILD/bench" "$1" $O/rows.bpf.o $O/ops.bpf.o $W /bin/bash $O/bash_lines.bpf.o 3
 }
 bench $t/target > $t/json 2> $t/table || die "$(cat $t/table)"
 python3 - $t/json <<'END' || die "$(cat $t/json $t/table)"
