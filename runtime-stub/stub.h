@@ -12,6 +12,7 @@
  *   cpu.c       values for each CPU
  *   ring.c      bpf_ringbuf_*
  *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
+ *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   vm.c        the interpreter
  *

@@ -124,6 +124,8 @@ static inline bool val_imm(const struct val *v)
 enum helper_arg {
 	ARG_NONE, ARG_MAP, ARG_KEY, ARG_VALUE, ARG_SCALAR, ARG_MEM_IN,
 	ARG_MEM_OUT, ARG_VALUE_OUT, ARG_SIZE, ARG_CTX, ARG_RING,
+	ARG_STRING,   /* in frozen data, with its NUL */
+	ARG_LONG_OUT, /* to 8 bytes, aligned */
 	ARG_UNUSED, /* by our helper */
 };
 struct helper {
