@@ -27,7 +27,8 @@ static bool prints(const struct bpf_set *set)
 		for (uint32_t k = 0; k < p->ninsn; k++)
 			if (p->insn[k].code == (BPF_JMP | BPF_CALL) &&
 			    p->insn[k].src_reg == 0 &&
-			    p->insn[k].imm == BPF_FUNC_trace_printk)
+			    (p->insn[k].imm == BPF_FUNC_trace_printk ||
+			     p->insn[k].imm == BPF_FUNC_trace_vprintk))
 				return true;
 	}
 	return false;

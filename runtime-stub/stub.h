@@ -11,9 +11,11 @@
  *   map.c       bpf_map_*, by the rows of maps.def: array.c, hash.c, ...
  *   cpu.c       values for each CPU
  *   ring.c      bpf_ringbuf_*
- *   read.c      bpf_probe_read*; trace.c: bpf_trace_printk
+ *   read.c      bpf_probe_read* and other memory that may not be there
+ *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   clock.c     ktime through the vDSO; task.c: who and where we are
+ *   signal.c    bpf_send_signal*
  *   vm.c        the interpreter
  *
  * Rules for all of them: any thread and any signal handler may be inside at
@@ -75,9 +77,28 @@ uint32_t cpu_here(void);
 /* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
 bool can_read(uint64_t addr, uint64_t n);
 
+/* format.c: a format with its arguments, and what is made of it. */
+enum { FORMAT_ARGS = 12 };
+struct format {
+	const char *fmt;
+	const uint64_t *arg; /* at any address */
+	uint32_t nargs;
+	uint16_t len[FORMAT_ARGS]; /* of strings; set by format_prepare() */
+};
+struct text {
+	char *to;
+	uint32_t room;
+	uint32_t len; /* of the whole text, whether it fitted or not */
+};
+/* Arguments as programs hand them over, `size` bytes: 0 or -EINVAL. */
+long format_args(struct format *f, uint64_t args, uint64_t size);
+/* Can it be printed?  0 or an error; its NUL must be within `size`. */
+long format_prepare(struct format *f, uint32_t size);
+void format_print(const struct format *f, struct text *t);
+
 /* clock.c: a clock's time (linux/time.h, which hosted tests cannot include
  * beside time.h); the vDSO to take it from, if that is known. */
-enum { MONOTONIC = 1, BOOTTIME = 7 };
+enum { MONOTONIC = 1, BOOTTIME = 7, TAI = 11 };
 uint64_t clock_ns(int clock);
 void clock_use(uint64_t vdso);
 /* entry.S: call with an aligned stack, which vDSO code expects. */

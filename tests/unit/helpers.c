@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runtime-stub/clock.c"
+#include "runtime-stub/format.c"
 #include "runtime-stub/map.c"
 #include "runtime-stub/process.c"
 #include "runtime-stub/read.c"
@@ -281,8 +282,10 @@ static void printing(void **state)
 		  { (uint64_t)name, (uint64_t)name, (uint64_t)name },
 		  "<name> <    name> <name  >" },
 		{ "%s!", { 16 }, "!" },
-		{ "%pus|%6pks", { (uint64_t)name, (uint64_t)name },
-		  "name|  name" },
+		{ "%pus|%6pus|%pks", { (uint64_t)name, (uint64_t)name, 16 },
+		  "name|name|" },
+		{ "%pS %20pB %pI4", { 0x1234, 0x5678, 16 },
+		  "0x1234 0x5678 0.0.0.0" },
 		{ "%pusx", { (uint64_t)name }, NULL },
 		{ "line\n\t%d", { 1 }, "line\n\t1" },
 		{ "%d %d %d %d", { 0 }, NULL },
