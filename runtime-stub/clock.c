@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.c - bpf_ktime_get_ns and bpf_ktime_get_boot_ns.
+/* clock.c - bpf_ktime_get_ns and its family, and bpf_jiffies64.
  *
  * The clock is the vDSO's clock_gettime (22 ns; the system call is 140): its
  * address comes from the auxiliary vector, its function from its own symbol
  * table (vdso(7)).  Both are looked up once and kept.
+ *
+ * A tick of the kernel (1 / CONFIG_HZ) is the resolution of its coarse clock.
+ * Jiffies are ticks of the monotonic clock (tick_do_update_jiffies64() in
+ * kernel/time/tick-sched.c) from five minutes before 2^32 (INITIAL_JIFFIES); what
+ * is not known is by how many ticks the clock began earlier than they did.
  */
 #include <elf.h>
 
@@ -11,6 +16,7 @@
 #include "runtime-stub/sys.h"
 
 enum { UNKNOWN = 0, NO_VDSO = 1 };
+enum { MONOTONIC_COARSE = 6, TICK_LEAST = 100000, TICK_USUAL = 4000000 };
 static uint64_t clock_function; /* its address, or one of these */
 
 struct vdso {
@@ -102,4 +108,31 @@ DEFINE_HELPER(ktime_get_ns)
 DEFINE_HELPER(ktime_get_boot_ns)
 {
 	return clock_ns(BOOTTIME);
+}
+
+DEFINE_HELPER(ktime_get_tai_ns)
+{
+	return clock_ns(TAI);
+}
+
+static uint64_t tick_ns(void)
+{
+	static uint64_t known;
+	uint64_t tick = __atomic_load_n(&known, __ATOMIC_RELAXED);
+	struct { int64_t sec, nsec; } res = { 0, 0 };
+
+	if (tick)
+		return tick;
+	sys3(__NR_clock_getres, MONOTONIC_COARSE, (long)&res, 0);
+	tick = res.nsec >= TICK_LEAST ? (uint64_t)res.nsec : TICK_USUAL;
+	__atomic_store_n(&known, tick, __ATOMIC_RELAXED);
+	return tick;
+}
+
+DEFINE_HELPER(jiffies64)
+{
+	uint64_t tick = tick_ns();
+	uint64_t before = 300 * ((1000000000 + tick / 2) / tick);
+
+	return (uint32_t)-before + clock_ns(MONOTONIC) / tick;
 }

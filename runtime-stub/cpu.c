@@ -20,10 +20,10 @@
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
-enum { PATIENCE = 1000, CPU_SELECTOR = 0x7b, CPU_MASK = 0xfff };
+enum { PATIENCE = 1000, CPU_SELECTOR = 0x7b, CPU_BITS = 12 };
 
 /* The kernel keeps cpu | node << 12 in this segment's limit, for vgetcpu. */
-uint32_t cpu_here(void)
+static uint32_t cpu_and_node(void)
 {
 	uint32_t limit = 0;
 
@@ -31,7 +31,17 @@ uint32_t cpu_here(void)
 			 : "+r"(limit)
 			 : "r"((uint32_t)CPU_SELECTOR)
 			 : "cc");
-	return limit & CPU_MASK;
+	return limit;
+}
+
+uint32_t cpu_here(void)
+{
+	return cpu_and_node() & ((1u << CPU_BITS) - 1);
+}
+
+uint32_t cpu_node(void)
+{
+	return cpu_and_node() >> CPU_BITS;
 }
 
 static uint64_t *word_of(uint32_t cpu)

@@ -73,6 +73,7 @@ long queue_peek(const struct region_map *m, void *value);
  * none to be had. */
 void *cpu_value(const struct region_map *m, uint64_t index, struct run *run);
 uint32_t cpu_here(void);
+uint32_t cpu_node(void);
 
 /* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
 bool can_read(uint64_t addr, uint64_t n);

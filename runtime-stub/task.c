@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* task.c - helpers about who runs, where, and in which probe. */
 #include <asm/prctl.h>
+#include <asm/stat.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
 #include <linux/prctl.h>
 
 #include "runtime-stub/stub.h"
@@ -41,6 +44,37 @@ DEFINE_HELPER(get_current_comm)
 DEFINE_HELPER(get_smp_processor_id)
 {
 	return cpu_here();
+}
+
+DEFINE_HELPER(get_numa_node_id)
+{
+	return cpu_node();
+}
+
+/* stat() has a device number as user space writes it, programs as the kernel
+ * does: 20 bits of minor number. */
+static uint64_t kernel_dev(uint64_t dev)
+{
+	return (dev >> 8 & 0xfff) << 20 | (dev & 0xff) | (dev >> 12 & 0xfff00);
+}
+
+/* struct bpf_pidns_info: thread and process, if this is their pid namespace.
+ * Asked each time: a process may have got another one since. */
+DEFINE_HELPER(get_ns_current_pid_tgid)
+{
+	uint32_t *info = (uint32_t *)r3;
+	struct stat st;
+
+	if ((uint32_t)r4 == 8 &&
+	    !sys4(__NR_newfstatat, AT_FDCWD, (long)"/proc/self/ns/pid",
+		  (long)&st, 0) &&
+	    kernel_dev(st.st_dev) == r1 && st.st_ino == r2) {
+		info[0] = (uint32_t)sys0(__NR_gettid);
+		info[1] = (uint32_t)sys0(__NR_getpid);
+		return 0;
+	}
+	mem_zero(info, (uint32_t)r4);
+	return (uint64_t)-EINVAL;
 }
 
 /* A counter, mixed (splitmix64); the time stamp keeps the children of a fork
