@@ -20,6 +20,7 @@
  * (its two kinds of copying differ behind the NUL).
  */
 #include <linux/errno.h>
+#include <linux/uio.h>
 
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
@@ -216,4 +217,16 @@ DEFINE_HELPER(probe_read_kernel)
 DEFINE_HELPER(probe_read_kernel_str)
 {
 	return (uint64_t)read_kernel_str(r1, (uint32_t)r2, r3);
+}
+
+/* The kernel writes: it can tell what may be written, and no page can go in
+ * between. */
+DEFINE_HELPER(probe_write_user)
+{
+	const struct iovec from = { (void *)r2, (uint32_t)r3 };
+	const struct iovec to = { (void *)r1, (uint32_t)r3 };
+	long n = sys6(__NR_process_vm_writev, sys0(__NR_getpid), (long)&from, 1,
+		      (long)&to, 1, 0);
+
+	return n == (long)from.iov_len ? 0 : (uint64_t)-EFAULT;
 }

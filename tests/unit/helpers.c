@@ -102,6 +102,34 @@ static void reading_is_safe(void **state)
 	munmap(end - PAGE, 2 * PAGE);
 }
 
+/* Bytes in front of what cannot be written are written, as by the kernel. */
+static void writing_is_safe(void **state)
+{
+	char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	static const char text[] = "0123456", frozen[8] = "frozen";
+	char *end = two + PAGE;
+
+	(void)state;
+	assert_int_equal(mprotect(end, PAGE, PROT_READ), 0);
+	assert_int_equal(CALL3(probe_write_user, two, text, 8), 0);
+	assert_memory_equal(two, text, 8);
+	assert_int_equal(CALL3(probe_write_user, end - 8, text, 8), 0);
+	assert_memory_equal(end - 8, text, 8);
+	assert_int_equal(CALL3(probe_write_user, end - 3, text, 8), -EFAULT);
+	assert_memory_equal(end - 3, text, 3);
+	assert_int_equal(end[0], 0);
+	assert_int_equal(CALL3(probe_write_user, end, text, 1), -EFAULT);
+	assert_int_equal(CALL3(probe_write_user, frozen, text, 8), -EFAULT);
+	assert_string_equal(frozen, "frozen");
+	assert_int_equal(CALL3(probe_write_user, NULL, text, 8), -EFAULT);
+	assert_int_equal(CALL3(probe_write_user, KERNEL_ADDRESS, text, 8),
+			 -EFAULT);
+	assert_int_equal(CALL3(probe_write_user, NOT_CANONICAL, text, 8),
+			 -EFAULT);
+	munmap(two, 2 * PAGE);
+}
+
 /* What strncpy_from_user() leaves: whole words up to the NUL, then nothing. */
 static void strings_end_as_in_the_kernel(void **state)
 {
@@ -371,6 +399,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reading_is_safe),
+		cmocka_unit_test(writing_is_safe),
 		cmocka_unit_test(strings_end_as_in_the_kernel),
 		cmocka_unit_test(strings_at_the_edge),
 		cmocka_unit_test(arrays_answer_as_the_kernels),
