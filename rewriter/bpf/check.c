@@ -24,24 +24,6 @@ enum {
 	BITS_SIZE = 0x18
 };
 
-static const char *const helper_names[] = {
-#define NAME(x) [BPF_FUNC_##x] = "bpf_" #x
-	__BPF_FUNC_MAPPER(NAME)
-#undef NAME
-};
-
-static const bool helper_known[] = {
-#define HELPER(id, ...) [id] = true,
-#include "runtime-stub/helpers.def"
-};
-
-const char *kernel_helper(uint32_t id)
-{
-	return id && id < sizeof(helper_names) / sizeof(*helper_names)
-		       ? helper_names[id]
-		       : NULL;
-}
-
 static const struct bpf_line *line_of(const struct bpf_prog *p, uint32_t insn)
 {
 	const struct bpf_line *best = NULL;
@@ -419,19 +401,15 @@ static int check_helper(struct check *c, uint32_t i)
 {
 	uint32_t id = c->p->insn[i].imm;
 	const char *name = kernel_helper(id);
+	const char *why = helper_refusal(id);
 
-	if (id < sizeof(helper_known) && helper_known[id] &&
-	    (name || c->p->folded))
-		return 0;
-	if (id == BPF_FUNC_tail_call)
-		return refuse(c->e, c->file, NOWHERE,
-			      "%s: bpf_tail_call is not supported yet",
-			      at(c, i));
-	if (!name)
+	if (!name && !(c->p->folded && !why))
 		return fail(c->e, c->file, NOWHERE,
 			    "%s: call of unknown helper #%u", at(c, i), id);
-	return refuse(c->e, c->file, NOWHERE,
-		      "%s: helper %s#%u is not supported", at(c, i), name, id);
+	if (!why)
+		return 0;
+	return refuse(c->e, c->file, NOWHERE, "%s: helper %s#%u: %s", at(c, i),
+		      name, id, why);
 }
 
 static unsigned width(const struct bpf_insn *insn)

@@ -144,8 +144,10 @@ uint32_t check_stack(const struct bpf_prog *p);
 /* "program 'x' (x.bpf.c:12)": what messages about programs begin with. */
 const char *program_at(struct arena *a, const struct bpf_prog *p,
 		       uint32_t insn);
-/* "bpf_trace_printk" without the "bpf_", or NULL past the kernel's last. */
+/* helper.c: "bpf_trace_printk", or NULL past the kernel's last. */
 const char *kernel_helper(uint32_t id);
+/* NULL: programs may call it; else why not. */
+const char *helper_refusal(uint32_t id);
 
 /* Is this .rodata, .rodata.x, .data, .data.x, .bss, .bss.x? */
 enum bpf_data data_section(const char *name);

@@ -184,7 +184,7 @@ static void optional(void **state)
 	assert_string_equal(set.unusable[0].name, "optional");
 	assert_non_null(strstr(set.unusable[0].why.what,
 			       "program 'optional' (load.bpf.c:84): helper "
-			       "bpf_get_current_task#35 is not supported"));
+			       "bpf_get_current_task#35: there is no kernel"));
 }
 
 static void two_objects(void **state)
@@ -227,7 +227,7 @@ static void set_values(void **state)
 	assert_non_null(memmem(m->initial.p, m->initial.n, "\7\0\0\0", 4));
 	bpf_unload(&set);
 	load_bad("load", "verbose=1", ERR_UNSUPPORTED, /* now it is reached */
-		 "helper bpf_get_current_task#35 is not supported");
+		 "helper bpf_get_current_task#35: there is no kernel");
 }
 
 static void set_refused(void **state)
