@@ -219,6 +219,13 @@ DEFINE_HELPER(probe_read_kernel_str)
 	return (uint64_t)read_kernel_str(r1, (uint32_t)r2, r3);
 }
 
+/* For programs that may sleep: the kernel faults pages in, as all reads here
+ * do. */
+DEFINE_HELPER(copy_from_user)
+{
+	return (uint64_t)read_user(r1, (uint32_t)r2, r3);
+}
+
 /* The kernel writes: it can tell what may be written, and no page can go in
  * between. */
 DEFINE_HELPER(probe_write_user)

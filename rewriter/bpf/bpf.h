@@ -121,6 +121,9 @@ void bpf_unload(struct bpf_set *s); /* what libbpf lent; the arena stays */
  * source line.  bpf_load() has called it. */
 int bpf_check(const struct bpf_prog *p, const char *file, struct err *e);
 
+/* SEC("uprobe.s"), SEC("usdt.s"), ...: may it sleep? */
+bool prog_sleeps(const struct bpf_prog *p);
+
 /* After instructions were changed: what can no longer be reached goes, and
  * `stack` is found again. */
 void bpf_settle(struct arena *a, const struct bpf_set *set,

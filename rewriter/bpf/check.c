@@ -401,7 +401,7 @@ static int check_helper(struct check *c, uint32_t i)
 {
 	uint32_t id = c->p->insn[i].imm;
 	const char *name = kernel_helper(id);
-	const char *why = helper_refusal(id);
+	const char *why = helper_refusal(c->p, id);
 
 	if (!name && !(c->p->folded && !why))
 		return fail(c->e, c->file, NOWHERE,

@@ -3,6 +3,8 @@
  * runtime-stub/helpers.def, refused.def, and what the kernel has for programs of
  * other types, as it says itself.
  */
+#include <string.h>
+
 #include "rewriter/bpf/object.h"
 
 static const char *const kernel_names[] = {
@@ -32,11 +34,21 @@ const char *kernel_helper(uint32_t id)
 	return id && id < COUNT(kernel_names) ? kernel_names[id] : NULL;
 }
 
-const char *helper_refusal(uint32_t id)
+bool prog_sleeps(const struct bpf_prog *p)
+{
+	size_t n = p->section ? strcspn(p->section, "/") : 0;
+
+	return n > 2 && !memcmp(p->section + n - 2, ".s", 2);
+}
+
+const char *helper_refusal(const struct bpf_prog *p, uint32_t id)
 {
 	if (id < COUNT(known) && known[id].why)
 		return known[id].why;
 	if (id >= COUNT(known) || !known[id].offered)
 		return "not for tracing programs";
+	if (id == BPF_FUNC_copy_from_user && !prog_sleeps(p))
+		return "it may sleep, this program may not: SEC(\"uprobe.s\") "
+		       "and the like may";
 	return NULL;
 }

@@ -146,8 +146,8 @@ const char *program_at(struct arena *a, const struct bpf_prog *p,
 		       uint32_t insn);
 /* helper.c: "bpf_trace_printk", or NULL past the kernel's last. */
 const char *kernel_helper(uint32_t id);
-/* NULL: programs may call it; else why not. */
-const char *helper_refusal(uint32_t id);
+/* NULL: this program may call it; else why not. */
+const char *helper_refusal(const struct bpf_prog *p, uint32_t id);
 
 /* Is this .rodata, .rodata.x, .data, .data.x, .bss, .bss.x? */
 enum bpf_data data_section(const char *name);

@@ -131,6 +131,8 @@ static int program_prepare(const struct weld *w, const struct kernel *k,
 		bp, p->session	       ? ATTACH_UPROBE_SESSION
 		    : n >= k->multi_from ? ATTACH_UPROBE_MULTI
 					 : 0);
+	if (prog_sleeps(p)) /* libbpf 1.1 knows of two such sections */
+		bpf_program__set_flags(bp, BPF_F_SLEEPABLE);
 	return 0;
 }
 

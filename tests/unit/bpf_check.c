@@ -64,6 +64,8 @@ static const struct {
 	{ "helper bpf_timer_init#169: needs timers", { CALL(169), END }, 2 },
 	{ "helper bpf_redirect#23: not for tracing", { CALL(23), END }, 2 },
 	{ "helper bpf_cgrp_storage_get#210: needs", { CALL(210), END }, 2 },
+	{ "helper bpf_copy_from_user#148: it may sleep",
+	  { CALL(148), END }, 2 },
 	{ "unknown helper #255", { CALL(255), END }, 2 },
 	{ "unknown helper #99999", { CALL(99999), END }, 2 },
 	{ "invalid bpf_context access off=168 size=8",
