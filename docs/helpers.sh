@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Prints docs/helpers.md: which helpers and maps programs can use, which are
+# refused and why.  Made from the tables that the welder itself is made from, and
+# the list of all helpers in <linux/bpf.h>.
+set -eu
+cd "$(dirname "$0")/.."
+helpers=runtime-stub/helpers.def
+refused=rewriter/bpf/refused.def
+shapes=rewriter/shape.c
+
+# What the words of helpers.def mean, in the order of explanation.
+words='SCALAR       a number
+ERRNO        0 or a length, or an error (-errno)
+VALUE_OR_NULL  the address of a value, or NULL
+RECORD_OR_NULL the address of a record, or NULL
+MAP          a map
+KEY          memory of a key'"'"'s size
+VALUE        memory of a value'"'"'s size
+VALUE_OUT    the same, written
+MEM_IN       memory that is read
+MEM_OUT      memory that is written
+SIZE         how many bytes the argument before it has
+STRING       a constant, with its NUL
+LONG_OUT     8 bytes, aligned, written
+CTX          what the program was called with
+RING         a ring buffer or perf event array
+UNUSED       is not looked at'
+
+# rows FILE MACRO: the fields of each row, separated by |
+rows() {
+	sed -n "s/^$2(\(.*\))\$/\1/p" "$1" |
+		sed 's/, */|/g; s/ *|/|/g; s/^ *//'
+}
+
+# Every word has a meaning; of those without, say which.
+for word in $(rows $helpers HELPER | tr '|' '\n' | grep '^[A-Z_]*$' | sort -u)
+do
+	[ "$word" = NONE ] || printf '%s\n' "$words" | grep -q "^$word " ||
+		{ echo "docs/helpers.sh: what is $word?" >&2; exit 1; }
+done
+
+cat <<'END'
+# What programs can use
+
+`./dev docs` makes this page from `runtime-stub/helpers.def`, `rewriter/bpf/refused.def` and `rewriter/shape.c`.
+
+## Helpers
+
+Results, what is written and errors are the kernel's; where they are not, [limits.md](limits.md) says so. Programs may call them from
+uprobes, return probes, sessions and USDT probes alike. `bpf_copy_from_user` is for programs that may sleep: `SEC("uprobe.s")`,
+`"uretprobe.s"`, `"uprobe.multi.s"`, `"usdt.s"` and so on.
+
+| # | helper | result | arguments |
+|---|---|---|---|
+END
+rows $helpers HELPER | sort -n | awk -F'|' '$1 < 255 {
+	args = ""
+	for (i = 4; i <= 8; i++)
+		if ($i != "NONE")
+			args = args (args == "" ? "" : ", ") $i
+	printf "| %d | bpf_%s | %s | %s |\n", $1, $2, $3,
+		args == "" ? "none" : args
+}'
+printf '\nThe words:\n\n'
+printf '%s\n' "$words" | while read -r word meaning; do
+	rows $helpers HELPER | grep -q "|$word\(|\|$\)" || continue
+	echo "- \`$word\` $meaning"
+done
+
+cat <<'END'
+
+## Helpers that are refused
+
+The kernel offers these to programs on uprobes, too. `weld` refuses a program that calls one (exit 3) and names helper, program,
+source line and reason.
+
+| # | helper | why |
+|---|---|---|
+END
+rows $refused REFUSED | awk -F'|' '{
+	gsub(/"/, "", $3)
+	printf "| %d | bpf_%s | %s |\n", $1, $2, $3
+}'
+
+cat <<'END'
+
+## Helpers for programs of other types
+
+The kernel offers these to networking, security and other programs; `weld` says `not for tracing programs`.
+
+END
+{
+	rows $helpers HELPER
+	rows $refused REFUSED
+	echo '#include <linux/bpf.h>' | ${CC:-cc} -E -dD - |
+		awk '/define ___?BPF_FUNC_MAPPER\(FN/ {
+			while (match($0, /FN\([a-z0-9_]+/)) {
+				name = substr($0, RSTART + 3, RLENGTH - 3)
+				if (name != "unspec")
+					print "?|" name
+				$0 = substr($0, RSTART + RLENGTH)
+			}
+		}'
+} | awk -F'|' '$1 != "?" { known[$2] = 1; next } !known[$2]++ {
+	item = "bpf_" $2
+	if (line != "" && length(line) + length(item) > 128) {
+		print line ","
+		line = item
+	} else {
+		line = line (line == "" ? "" : ", ") item
+	}
+}
+END { print line }'
+
+cat <<'END'
+
+## Maps
+
+All other types are refused by the map's name. What is different from the kernel's: [limits.md](limits.md).
+
+END
+sed -n 's/^\t{ BPF_MAP_TYPE_\([A-Z_]*\),.*/\1/p' $shapes |
+	awk '{ line = line (NR > 1 ? ", " : "") $0 } END { print line }'
