@@ -79,47 +79,47 @@ static bool any_session(const struct weld *w)
 	return false;
 }
 
-static size_t stub_roots(struct weld *w, const struct weld_options *opt,
-			 const char **root)
+static void root_add(struct weld *w, struct code_names *to, const char *name)
 {
-	uint64_t ids[4] = { 0 };
-	size_t n = 0;
+	to->v = arena_push(&w->arena, to->v, to->n, sizeof(*to->v));
+	to->v[to->n++] = name;
+}
+
+static struct code_names stub_roots(struct weld *w,
+				    const struct weld_options *opt)
+{
+	struct code_names r = { 0 };
 
 	if (opt->usdt_nop5)
-		return 0;
-	root[n++] = "weld_cold";
-	root[n++] = "weld_cold_over";
-	root[n++] = "weld_arm";
+		return r;
+	root_add(w, &r, "weld_cold");
+	root_add(w, &r, "weld_cold_over");
+	root_add(w, &r, "weld_arm");
 	if (!w->img.dso && w->img.entry)
-		root[n++] = "weld_entry";
+		root_add(w, &r, "weld_entry");
 	if (w->img.dso && image_init(&w->img))
-		root[n++] = "weld_init";
+		root_add(w, &r, "weld_init");
 	if (w->img.go) {
-		root[n++] = "weld_stack_claim";
-		root[n++] = "weld_arm_go";
+		root_add(w, &r, "weld_stack_claim");
+		root_add(w, &r, "weld_arm_go");
 	}
 	if (opt->engine == ENGINE_VM)
-		root[n++] = "weld_vm";
+		root_add(w, &r, "weld_vm");
 	for (size_t i = 0; w->plan.nlate && i < NLATE_ROOTS; i++)
-		root[n++] = late_roots[i];
+		root_add(w, &r, late_roots[i]);
 	for (size_t i = 0; any_session(w) && i < NSESSION_ROOTS; i++)
-		root[n++] = session_roots[i];
+		root_add(w, &r, session_roots[i]);
 	for (uint32_t p = 0; p < w->set.nprog; p++)
 		if (w->places[p])
-			code_helpers(&w->set, &w->set.prog[p],
-				     opt->engine == ENGINE_VM, ids);
-	for (uint32_t id = 0; id < 256; id++)
-		if (ids[id / 64] >> (id % 64) & 1)
-			root[n++] = arena_printf(&w->arena, "helper_%s",
-						 helper_name(id));
-	return n;
+			code_helpers(&w->arena, &w->set, &w->set.prog[p],
+				     opt->engine == ENGINE_VM, &r);
+	return r;
 }
 
 static int stub_place(struct weld *w, const struct weld_options *opt,
 		      struct err *e)
 {
-	const char *root[256 + 32];
-	size_t nroot = stub_roots(w, opt, root);
+	struct code_names root = stub_roots(w, opt);
 	struct stub_extern ext[] = {
 		{ "weld_info", 0 },
 		{ "weld_orig_entry", w->img.entry },
@@ -134,7 +134,7 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 	w->info_vaddr = code_here(&w->rx);
 	ext[0].vaddr = w->info_vaddr;
 	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
-	return stub_link(&w->rx, root, nroot, ext, 3, w->region.size,
+	return stub_link(&w->rx, root.v, root.n, ext, 3, w->region.size,
 			 pads_room(&w->plan), &w->stub, e);
 }
 

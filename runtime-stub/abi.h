@@ -42,6 +42,7 @@
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
  *     helper_NAME       one for each row of helpers.def:
  *                       uint64_t (uint64_t r1, .. uint64_t r5, struct run *)
+ *     helper_NAME_TYPE  the same, given a map of this type (maps.def)
  * Stack alignment on entry to any of them is unknown (8): none may use SSE.
  */
 #ifndef BPFWELD_ABI_H
@@ -134,6 +135,20 @@ extern uint8_t weld_returns[];
 	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
 			       uint64_t r4, uint64_t r5, struct run *run);
 #include "runtime-stub/helpers.def"
+#define TYPED(type, name)                                                      \
+	uint64_t helper_##name##_##type(uint64_t r1, uint64_t r2, uint64_t r3, \
+					uint64_t r4, uint64_t r5,              \
+					struct run *run);
+#define KEYED(type, ...)                                                       \
+	TYPED(type, map_lookup_elem)                                           \
+	TYPED(type, map_update_elem)                                           \
+	TYPED(type, map_delete_elem)
+#define QUEUED(type, ...)                                                      \
+	TYPED(type, map_push_elem)                                             \
+	TYPED(type, map_pop_elem)                                              \
+	TYPED(type, map_peek_elem)
+#include "runtime-stub/maps.def"
+#undef TYPED
 #pragma GCC visibility pop
 
 #endif

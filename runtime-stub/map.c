@@ -24,15 +24,33 @@
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/stub.h"
 
+/* Of each type a function for each operation, which programs call where they
+ * name the map; then the helper itself, for all others. */
+#define OPERATION(type, name, result)                                          \
+	uint64_t helper_##name##_##type(ARGUMENTS)                             \
+	{                                                                      \
+		const struct region_map *m = (const void *)r1;                 \
+		const void *key UNUSED = (const void *)r2;                     \
+		const void *value UNUSED = (const void *)r3;                   \
+		uint64_t flags UNUSED = r4;                                    \
+                                                                               \
+		return (uint64_t)(result);                                     \
+	}
+#define WRITE(result) m->flags & BPF_F_RDONLY_PROG ? -EPERM : (result)
+#define KEYED(type, lookup, update, delete)                                    \
+	OPERATION(type, map_lookup_elem, lookup)                               \
+	OPERATION(type, map_update_elem, WRITE(update))                        \
+	OPERATION(type, map_delete_elem, WRITE(delete))
+#include "runtime-stub/maps.def"
+
+#define CASE(type, name)                                                       \
+	case BPF_MAP_TYPE_##type:                                              \
+		return helper_##name##_##type(r1, r2, r3, r4, r5, run);
+
 DEFINE_HELPER(map_lookup_elem)
 {
-	const struct region_map *m = (const void *)r1;
-	const void *key = (const void *)r2;
-
-	switch (m->type) {
-#define KEYED(type, lookup, update, delete)                                    \
-	case BPF_MAP_TYPE_##type:                                              \
-		return (uint64_t)lookup;
+	switch (((const struct region_map *)r1)->type) {
+#define KEYED(type, ...) CASE(type, map_lookup_elem)
 #include "runtime-stub/maps.def"
 	}
 	return 0;
@@ -40,16 +58,8 @@ DEFINE_HELPER(map_lookup_elem)
 
 DEFINE_HELPER(map_update_elem)
 {
-	const struct region_map *m = (const void *)r1;
-	const void *key = (const void *)r2, *value = (const void *)r3;
-	uint64_t flags = r4;
-
-	if (m->flags & BPF_F_RDONLY_PROG)
-		return -EPERM;
-	switch (m->type) {
-#define KEYED(type, lookup, update, delete)                                    \
-	case BPF_MAP_TYPE_##type:                                              \
-		return (uint64_t)update;
+	switch (((const struct region_map *)r1)->type) {
+#define KEYED(type, ...) CASE(type, map_update_elem)
 #include "runtime-stub/maps.def"
 	}
 	return -EINVAL;
@@ -57,30 +67,34 @@ DEFINE_HELPER(map_update_elem)
 
 DEFINE_HELPER(map_delete_elem)
 {
-	const struct region_map *m = (const void *)r1;
-	const void *key UNUSED = (const void *)r2;
-
-	if (m->flags & BPF_F_RDONLY_PROG)
-		return -EPERM;
-	switch (m->type) {
-#define KEYED(type, lookup, update, delete)                                    \
-	case BPF_MAP_TYPE_##type:                                              \
-		return (uint64_t)delete;
+	switch (((const struct region_map *)r1)->type) {
+#define KEYED(type, ...) CASE(type, map_delete_elem)
 #include "runtime-stub/maps.def"
 	}
 	return -EINVAL;
 }
 
+/* QUEUE and the like have other arguments. */
+#define QUEUE_OPERATION(type, name, result)                                    \
+	uint64_t helper_##name##_##type(ARGUMENTS)                             \
+	{                                                                      \
+		const struct region_map *m = (const void *)r1;                 \
+		const void *value UNUSED = (const void *)r2;                   \
+		void *to UNUSED = (void *)r2;                                  \
+		uint64_t flags UNUSED = r3;                                    \
+                                                                               \
+		return (uint64_t)(result);                                     \
+	}
+#define QUEUED(type, push, pop, peek)                                          \
+	QUEUE_OPERATION(type, map_push_elem, push)                             \
+	QUEUE_OPERATION(type, map_pop_elem, pop)                               \
+	QUEUE_OPERATION(type, map_peek_elem, peek)
+#include "runtime-stub/maps.def"
+
 DEFINE_HELPER(map_push_elem)
 {
-	const struct region_map *m = (const void *)r1;
-	const void *value = (const void *)r2;
-	uint64_t flags = r3;
-
-	switch (m->type) {
-#define QUEUED(type, push, pop, peek)                                          \
-	case BPF_MAP_TYPE_##type:                                              \
-		return (uint64_t)push;
+	switch (((const struct region_map *)r1)->type) {
+#define QUEUED(type, ...) CASE(type, map_push_elem)
 #include "runtime-stub/maps.def"
 	}
 	return -EINVAL;
@@ -88,13 +102,8 @@ DEFINE_HELPER(map_push_elem)
 
 DEFINE_HELPER(map_pop_elem)
 {
-	const struct region_map *m = (const void *)r1;
-	void *to = (void *)r2;
-
-	switch (m->type) {
-#define QUEUED(type, push, pop, peek)                                          \
-	case BPF_MAP_TYPE_##type:                                              \
-		return (uint64_t)pop;
+	switch (((const struct region_map *)r1)->type) {
+#define QUEUED(type, ...) CASE(type, map_pop_elem)
 #include "runtime-stub/maps.def"
 	}
 	return -EINVAL;
@@ -102,13 +111,8 @@ DEFINE_HELPER(map_pop_elem)
 
 DEFINE_HELPER(map_peek_elem)
 {
-	const struct region_map *m = (const void *)r1;
-	void *to = (void *)r2;
-
-	switch (m->type) {
-#define QUEUED(type, push, pop, peek)                                          \
-	case BPF_MAP_TYPE_##type:                                              \
-		return (uint64_t)peek;
+	switch (((const struct region_map *)r1)->type) {
+#define QUEUED(type, ...) CASE(type, map_peek_elem)
 #include "runtime-stub/maps.def"
 	}
 	return -EINVAL;

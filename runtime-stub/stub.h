@@ -33,10 +33,10 @@
 /* A helper's definition; its arguments are r1 to r5, as in BPF, and the run it
  * is called in. */
 #define UNUSED __attribute__((unused))
-#define DEFINE_HELPER(name)                                                    \
-	uint64_t helper_##name(uint64_t r1 UNUSED, uint64_t r2 UNUSED,         \
-			       uint64_t r3 UNUSED, uint64_t r4 UNUSED,         \
-			       uint64_t r5 UNUSED, struct run *run UNUSED)
+#define ARGUMENTS                                                              \
+	uint64_t r1 UNUSED, uint64_t r2 UNUSED, uint64_t r3 UNUSED,            \
+		uint64_t r4 UNUSED, uint64_t r5 UNUSED, struct run *run UNUSED
+#define DEFINE_HELPER(name) uint64_t helper_##name(ARGUMENTS)
 
 #pragma GCC visibility push(hidden)
 

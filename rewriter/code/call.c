@@ -32,7 +32,6 @@ static int subprogram(struct gen *g, uint32_t at)
 int gen_helper(struct gen *g, uint32_t at)
 {
 	uint32_t id = (uint32_t)gen_insn(g, at)->imm;
-	const char *name = helper_name(id);
 	char symbol[64];
 	uint64_t to;
 
@@ -45,9 +44,8 @@ int gen_helper(struct gen *g, uint32_t at)
 		x86_rr(g->c, 4, 0xff, 2, RAX);
 		return 0;
 	}
-	if (!name)
+	if (!helper_symbol(id, insn_map_type(g->f, gen_fact(g, at)), symbol))
 		return gen_fail(g, at, "unknown helper %u", id);
-	snprintf(symbol, sizeof(symbol), "helper_%s", name);
 	to = stub_symbol(g->env->stub, symbol);
 	if (!to)
 		return gen_fail(g, at, "the stub has no %s", symbol);

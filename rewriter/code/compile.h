@@ -120,10 +120,14 @@ int code_function(struct code *c, const struct code_env *env, uint32_t prog,
 int code_subprograms(struct code *c, const struct code_env *env, uint32_t prog,
 		     const struct bpf_prog *p, uint64_t *sub, struct err *e);
 
-/* Helpers the code calls (not the inlined ones): bit i of word id/64.  For
- * stub roots. */
-void code_helpers(const struct bpf_set *set, const struct bpf_prog *p, bool vm,
-		  uint64_t ids[4]);
+/* The stub's functions that the code calls (helpers that are not inlined), added
+ * to a list without doubles: roots for stub_link(). */
+struct code_names {
+	const char **v;
+	size_t n;
+};
+void code_helpers(struct arena *a, const struct bpf_set *set,
+		  const struct bpf_prog *p, bool vm, struct code_names *to);
 const char *helper_name(uint32_t id); /* "map_lookup_elem"; NULL: unknown */
 
 #endif

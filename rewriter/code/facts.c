@@ -406,9 +406,7 @@ static bool wants_run(const struct known *f, const struct bpf_insn *i,
 		return false;
 	if (i->src_reg == BPF_PSEUDO_CALL)
 		return f->subs_run;
-	return helper_runs((uint32_t)i->imm,
-			   k->map_known ? (int)f->set->map[k->map].type
-					: MAP_UNKNOWN);
+	return helper_runs((uint32_t)i->imm, insn_map_type(f, k));
 }
 
 /* Where the frame ends, the struct run stands, or in a subprogram its place. */

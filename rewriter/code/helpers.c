@@ -32,42 +32,96 @@ bool helper_runs(uint32_t id, int map_type)
 	return false;
 }
 
-static void add(uint64_t ids[4], int32_t id)
+/* Types of maps for which the stub has functions of their own. */
+static const char *type_name(uint32_t id, int type)
 {
-	if (helper_find((uint32_t)id))
-		ids[id / 64] |= UINT64_C(1) << (id % 64);
+	switch (id) {
+	case BPF_FUNC_map_lookup_elem:
+	case BPF_FUNC_map_update_elem:
+	case BPF_FUNC_map_delete_elem:
+		switch (type) {
+#define KEYED(type, ...)                                                       \
+	case BPF_MAP_TYPE_##type:                                              \
+		return #type;
+#include "runtime-stub/maps.def"
+		}
+		break;
+	case BPF_FUNC_map_push_elem:
+	case BPF_FUNC_map_pop_elem:
+	case BPF_FUNC_map_peek_elem:
+		switch (type) {
+#define QUEUED(type, ...)                                                      \
+	case BPF_MAP_TYPE_##type:                                              \
+		return #type;
+#include "runtime-stub/maps.def"
+		}
+	}
+	return NULL;
 }
 
-static void add_compiled(const struct bpf_set *set, const struct bpf_prog *p,
-			 uint32_t sub, uint64_t ids[4])
+bool helper_symbol(uint32_t id, int map_type, char symbol[64])
 {
-	struct arena a = { 0 };
+	const char *name = helper_name(id), *type = type_name(id, map_type);
+
+	if (!name)
+		return false;
+	snprintf(symbol, 64, "helper_%s%s%s", name, type ? "_" : "",
+		 type ? type : "");
+	return true;
+}
+
+static void add(struct arena *a, struct code_names *to, uint32_t id, int type)
+{
+	char symbol[64];
+
+	if (!helper_symbol(id, type, symbol))
+		return;
+	for (size_t i = 0; i < to->n; i++)
+		if (!strcmp(to->v[i], symbol))
+			return;
+	to->v = arena_push(a, to->v, to->n, sizeof(*to->v));
+	to->v[to->n++] = arena_strdup(a, symbol);
+}
+
+int insn_map_type(const struct known *f, const struct insn_fact *k)
+{
+	return k->map_known ? (int)f->set->map[k->map].type : MAP_UNKNOWN;
+}
+
+static void add_compiled(struct arena *a, const struct bpf_set *set,
+			 const struct bpf_prog *p, uint32_t sub,
+			 struct code_names *to)
+{
+	struct arena own = { 0 };
 	struct known f;
 	struct err e;
 
 	/* The function form keeps all that the inline form keeps. */
-	if (!known_make(&a, set, p, sub, FORM_FUNCTION, &f, &e))
-		for (uint32_t i = f.from; i < f.to; i++)
-			if (!f.fact[i - f.from].gone &&
-			    call_remains(f.fact[i - f.from].call) &&
+	if (!known_make(&own, set, p, sub, FORM_FUNCTION, &f, &e))
+		for (uint32_t i = f.from; i < f.to; i++) {
+			const struct insn_fact *k = &f.fact[i - f.from];
+
+			if (!k->gone && call_remains(k->call) &&
 			    p->insn[i].code == (BPF_JMP | BPF_CALL) &&
 			    !p->insn[i].src_reg)
-				add(ids, p->insn[i].imm);
-	arena_free(&a);
+				add(a, to, (uint32_t)p->insn[i].imm,
+				    insn_map_type(&f, k));
+		}
+	arena_free(&own);
 }
 
-void code_helpers(const struct bpf_set *set, const struct bpf_prog *p, bool vm,
-		  uint64_t ids[4])
+void code_helpers(struct arena *a, const struct bpf_set *set,
+		  const struct bpf_prog *p, bool vm, struct code_names *to)
 {
 	if (!vm) {
 		for (uint32_t k = 0; k < p->nsub; k++)
-			add_compiled(set, p, k, ids);
+			add_compiled(a, set, p, k, to);
 		return;
 	}
 	for (uint32_t i = 0; i < p->ninsn; i++) {
 		if (p->insn[i].code == (BPF_JMP | BPF_CALL) &&
 		    !p->insn[i].src_reg)
-			add(ids, p->insn[i].imm);
+			add(a, to, (uint32_t)p->insn[i].imm, MAP_UNKNOWN);
 		i += insn_is_lddw(&p->insn[i]);
 	}
 }

@@ -136,6 +136,10 @@ const struct helper *helper_find(uint32_t id); /* NULL: unknown */
 /* Does it want a struct run (abi.h), given a map of this type? */
 enum { MAP_UNKNOWN = -1 };
 bool helper_runs(uint32_t id, int map_type);
+/* The stub's function for it; false: unknown. */
+bool helper_symbol(uint32_t id, int map_type, char symbol[64]);
+/* Of the map that a call names, or MAP_UNKNOWN. */
+int insn_map_type(const struct known *f, const struct insn_fact *k);
 enum { HELPER_LOOKUP = 1, HELPER_FUNC_IP = 173, HELPER_COOKIE = 174 };
 
 /* The second operand of an ALU or jump instruction, or what a store stores,

@@ -173,17 +173,18 @@ static void frozen_data_decides_branches(void **state)
 		INSN(BPF_LDX | BPF_MEM | BPF_W, 2, 1, 0, 0), JEQ(2, 0, 1),
 		CALL(5), MOVI(0, 0), EXIT,
 	};
-	uint64_t ids[4] = { 0 };
+	struct code_names names = { 0 };
 	struct made t;
 
 	(void)state;
 	MAKE(&t, insn, 0);
 	assert_int_equal(t.c.n, 0);
 	assert_false(t.f.calls);
-	code_helpers(&set, &t.p, false, ids);
-	assert_int_equal(ids[0], 0);
-	code_helpers(&set, &t.p, true, ids);
-	assert_int_equal(ids[0], 1 << 5);
+	code_helpers(&t.a, &set, &t.p, false, &names);
+	assert_int_equal(names.n, 0);
+	code_helpers(&t.a, &set, &t.p, true, &names);
+	assert_int_equal(names.n, 1);
+	assert_string_equal(names.v[0], "helper_ktime_get_ns");
 	arena_free(&t.a);
 }
 
