@@ -12,6 +12,8 @@
  *         lea  values(%rip), %rax
  *         lea  (%rax,%r10,8), %rax
  */
+#include <errno.h>
+
 #include "rewriter/code/gen.h"
 
 static int subprogram(struct gen *g, uint32_t at)
@@ -88,13 +90,12 @@ uint8_t gen_null_test(const struct gen *g, uint32_t at)
 	return 0;
 }
 
-/* r0 = values + key * stride */
-static void element(struct gen *g, uint32_t map, int key)
+/* to = values + key * stride */
+static void element(struct gen *g, uint32_t map, int key, int to)
 {
 	uint32_t stride = g->env->region->map[map].stride;
 	struct mem values =
 		gen_address(g, &(struct val){ .kind = V_VALUE, .map = map }, 0);
-	int r0 = g->of[0];
 	unsigned n;
 
 	if (!power_of_two(stride, &n)) {
@@ -105,8 +106,8 @@ static void element(struct gen *g, uint32_t map, int key)
 		x86_shift(g->c, 8, SHIFT_SHL, key, n);
 		n = 0;
 	}
-	x86_lea(g->c, r0, &values);
-	x86_lea_index(g->c, r0, r0, key, n);
+	x86_lea(g->c, to, &values);
+	x86_lea_index(g->c, to, to, key, n);
 }
 
 static int lookup(struct gen *g, uint32_t at, uint32_t *done)
@@ -137,11 +138,48 @@ static int lookup(struct gen *g, uint32_t at, uint32_t *done)
 		gen_goto(g, at, COND_AE, target);
 	else
 		over = x86_skip(g->c, COND_AE);
-	element(g, map, key);
+	element(g, map, key, g->of[0]);
 	if (ne)
 		gen_goto(g, at, ALWAYS, target);
 	if (!eq)
 		x86_land(g->c, over);
+	return 0;
+}
+
+/* Words as long as there are, as mem_copy() does. */
+static void copy(struct gen *g, int to, struct mem from, uint32_t n)
+{
+	struct mem at = { .base = to };
+
+	for (unsigned size = 8; size; size /= 2)
+		for (; n >= size; n -= size) {
+			x86_load(g->c, size, false, g->of[0], &from);
+			x86_store(g->c, size, &at, g->of[0]);
+			from.disp += (int32_t)size;
+			at.disp += (int32_t)size;
+		}
+}
+
+/* r0 = -E2BIG, or 0 when the element has its new value */
+static int update(struct gen *g, uint32_t at)
+{
+	const struct insn_fact *k = gen_fact(g, at);
+	struct mem key = gen_memory(g, &k->key, 2, 0);
+	struct mem value = gen_memory(g, &k->value, 3, 0);
+	const struct region_map *m;
+	size_t over;
+
+	if (!g->env->region || k->map >= g->env->region->nmap)
+		return gen_fail(g, at, "there is no map %u", k->map);
+	m = &g->env->region->map[k->map];
+	x86_load(g->c, 4, false, g->scratch[0], &key);
+	x86_set(g->c, g->of[0], -E2BIG);
+	x86_alu_imm(g->c, 4, ALU_CMP, g->scratch[0], (int32_t)m->max_entries);
+	over = x86_skip(g->c, COND_AE);
+	element(g, k->map, g->scratch[0], g->scratch[1]);
+	copy(g, g->scratch[1], value, m->value_size);
+	x86_set(g->c, g->of[0], 0);
+	x86_land(g->c, over);
 	return 0;
 }
 
@@ -157,6 +195,10 @@ int gen_call(struct gen *g, uint32_t at, uint32_t *done)
 		return lookup(g, at, done);
 	case CALL_LOOKUP_HASH:
 		return gen_lookup_hash(g, at, done);
+	case CALL_LOOKUP_CPU:
+		return gen_lookup_cpu(g, at, done);
+	case CALL_UPDATE:
+		return update(g, at);
 	case CALL_CTX_FIELD:
 		return ctx_field(g, at);
 	}

@@ -62,8 +62,12 @@ static uint16_t reads_call(const struct known *f, const struct bpf_insn *i,
 	uint16_t m = 0;
 
 	switch (k->call) {
+	case CALL_UPDATE:
+		return (k->key.kind == V_FP ? 0 : bit(2)) |
+		       (k->value.kind == V_FP ? 0 : bit(3));
 	case CALL_LOOKUP:
 	case CALL_LOOKUP_HASH:
+	case CALL_LOOKUP_CPU:
 		return k->key.kind == V_FP ? 0 : bit(2);
 	case CALL_LOOKUP_KNOWN:
 		return 0;
@@ -151,7 +155,8 @@ static bool only_computes(const struct bpf_insn *i, const struct insn_fact *k)
 		return false;
 	case BPF_JMP:
 	case BPF_JMP32:
-		return BPF_OP(i->code) == BPF_CALL && k->call != CALL_REAL;
+		return BPF_OP(i->code) == BPF_CALL && k->call != CALL_REAL &&
+		       k->call != CALL_UPDATE;
 	}
 	return true;
 }
@@ -255,8 +260,14 @@ static void mark_read(uint8_t *read, int64_t at, unsigned len)
 
 static bool key_on_stack(const struct insn_fact *k)
 {
-	return (k->call == CALL_LOOKUP || k->call == CALL_LOOKUP_HASH) &&
+	return (k->call == CALL_LOOKUP || k->call == CALL_LOOKUP_HASH ||
+		k->call == CALL_LOOKUP_CPU || k->call == CALL_UPDATE) &&
 	       k->key.kind == V_FP;
+}
+
+static bool value_on_stack(const struct insn_fact *k)
+{
+	return k->call == CALL_UPDATE && k->value.kind == V_FP;
 }
 
 /* Which bytes of the stack are read; false: it cannot be told. */
@@ -275,6 +286,9 @@ static bool stack_reads(const struct known *f, uint8_t *read)
 		if (key_on_stack(k))
 			mark_read(read, k->key.n,
 				  f->set->map[k->map].key_size);
+		if (value_on_stack(k))
+			mark_read(read, k->value.n,
+				  f->set->map[k->map].value_size);
 		if (m && m->kind == V_FP && !is_store(i))
 			mark_read(read, m->n + i->off, insn_bytes(i));
 	}
@@ -315,14 +329,16 @@ static void needs(struct known *f, const struct bpf_insn *i,
 	bool is_imm = insn_operand(i, k, &imm);
 
 	if (reads(f, i, k) & bit(10) || k->call == CALL_LOOKUP)
-		f->scratch = 1;
+		f->scratch = f->scratch ? f->scratch : 1;
+	if (k->call == CALL_UPDATE)
+		f->scratch = 2;
 	if (insn_is_alu(i) && k->result.kind == V_ANY) {
 		if ((op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH) &&
 		    !is_imm)
 			f->fixed |= REG_BIT(RCX);
 		if (op == BPF_DIV || op == BPF_MOD)
 			f->fixed |= REG_BIT(RAX) | REG_BIT(RDX);
-		if ((op == BPF_DIV || op == BPF_MOD) && is_imm)
+		if ((op == BPF_DIV || op == BPF_MOD) && is_imm && !f->scratch)
 			f->scratch = 1;
 	}
 	if (!insn_is_atomic(i))
@@ -332,7 +348,7 @@ static void needs(struct known *f, const struct bpf_insn *i,
 	if (fetches(i) && !k->no_fetch && i->imm != BPF_XCHG &&
 	    i->imm != BPF_CMPXCHG && (i->imm & ~BPF_FETCH) != BPF_ADD) {
 		f->fixed |= REG_BIT(RAX);
-		f->scratch = 1;
+		f->scratch = f->scratch ? f->scratch : 1;
 	}
 }
 
@@ -374,7 +390,9 @@ static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
 	if (k->call == CALL_LOOKUP)
 		return 56;
 	if (k->call == CALL_LOOKUP_HASH)
-		return 224;
+		return 256;
+	if (k->call == CALL_LOOKUP_CPU || k->call == CALL_UPDATE)
+		return 160;
 	if (insn_is_atomic(i))
 		return 40;
 	if (insn_is_alu(i) && (op == BPF_DIV || op == BPF_MOD))
@@ -455,6 +473,8 @@ static int collect(struct known *f, struct err *e)
 			deepen(f, k->result.n);
 		if (key_on_stack(k))
 			deepen(f, k->key.n);
+		if (value_on_stack(k))
+			deepen(f, k->value.n);
 		needs(f, i, k);
 		f->size += estimate(i, k);
 	}

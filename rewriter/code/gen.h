@@ -73,6 +73,8 @@ int gen_call(struct gen *g, uint32_t at, uint32_t *done);
 void gen_run_begin(struct gen *g);
 void gen_run_pass(struct gen *g);
 void gen_run_end(struct gen *g);
+/* The struct run as an operand; in a subprogram relative to r9, which is loaded. */
+struct mem gen_run_at(struct gen *g);
 
 /* call.c: the call of the helper that the instruction names. */
 int gen_helper(struct gen *g, uint32_t at);
@@ -81,6 +83,8 @@ int gen_helper(struct gen *g, uint32_t at);
 uint8_t gen_null_test(const struct gen *g, uint32_t at);
 /* hash.c: a lookup in a hash map. */
 int gen_lookup_hash(struct gen *g, uint32_t at, uint32_t *done);
+/* ... or in an array with values for each CPU. */
+int gen_lookup_cpu(struct gen *g, uint32_t at, uint32_t *done);
 
 /* Nothing stands between `from` and a later `target`. */
 bool gen_leads_nowhere(const struct gen *g, uint32_t from, uint32_t target);

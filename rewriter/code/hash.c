@@ -36,16 +36,27 @@
  *         je     where it goes with NULL      lookup is part of it
  *   done:
  *
+ * Where maps have values for each CPU, the value is not in the element:
+ *
+ *         cmpq   $0, run.cpu                  does this run own a CPU yet?
+ *         je     slow
+ *         imul   $stride, %r11                the element's number, or the index
+ *         lea    first CPU's values, %rax
+ *         add    run.area, %rax
+ *         add    %r11, %rax
+ *
  * Programs with such lookups have the calling convention's registers.
  */
 #include "rewriter/code/gen.h"
+#include "runtime-stub/cpu.h"
 #include "runtime-stub/hash.h"
 
-enum { SLOW_MAX = 6 };
+enum { SLOW_MAX = 7 };
 struct lookup {
 	struct gen *g;
 	struct code *c;
 	struct mem key, elem; /* elem.disp: from rdx to the element */
+	const struct region_map *map;
 	uint32_t key_size;
 	size_t slow[SLOW_MAX];
 	int nslow;
@@ -95,13 +106,43 @@ static void key_hash(struct lookup *l)
 	}
 }
 
-/* rdi = the bucket, rax = its word, rdx = the element less elem.disp */
+/* reg *= by */
+static void times(struct code *c, int reg, uint32_t by)
+{
+	unsigned n;
+
+	if (power_of_two(by, &n)) {
+		x86_shift(c, 8, SHIFT_SHL, reg, n);
+		return;
+	}
+	x86_rr(c, 8, 0x69, reg, reg);
+	code_u32(c, by);
+}
+
+/* rax = this run's value number r11, if it owns a CPU. */
+static void cpu_value(struct lookup *l)
+{
+	const struct code_env *env = l->g->env;
+	struct mem values = { .base = MEM_RW,
+			      .to = env->region_rw + l->map->values };
+	struct mem run = gen_run_at(l->g), area = run;
+
+	area.disp += offsetof(struct run, area);
+	x86_alu_mem_imm(l->c, 8, ALU_CMP, &run, 0);
+	slow_if(l, COND_E);
+	times(l->c, R11, l->map->value_stride);
+	x86_lea(l->c, RAX, &values);
+	x86_rm(l->c, 8, 0x03, RAX, &area, 0); /* add */
+	x86_alu(l->c, 8, ALU_ADD, RAX, R11);
+}
+
+/* rdi = the bucket, rax = its word, rdx = the element less elem.disp; and of a
+ * map with values for each CPU, r11 = its number */
 static void first_elem(struct lookup *l, const struct region_map *m,
 		       const struct mem *buckets)
 {
 	struct mem bucket = { .base = RDI },
 		   less_one = { .base = RAX, .disp = -1 };
-	unsigned n;
 
 	x86_alu_imm(l->c, 4, ALU_AND, RAX, (int32_t)(m->buckets - 1));
 	x86_lea(l->c, RDX, buckets);
@@ -111,12 +152,9 @@ static void first_elem(struct lookup *l, const struct region_map *m,
 	x86_alu_imm(l->c, 4, ALU_CMP, RCX,
 		    (int32_t)(m->max_entries + HASH_SPARE));
 	slow_if(l, COND_AE);
-	if (power_of_two(m->stride, &n)) {
-		x86_shift(l->c, 8, SHIFT_SHL, RCX, n);
-	} else {
-		x86_rr(l->c, 8, 0x69, RCX, RCX);
-		code_u32(l->c, m->stride);
-	}
+	if (map_is_percpu(m->type))
+		x86_mov(l->c, 4, R11, RCX);
+	times(l->c, RCX, m->stride);
 	x86_alu(l->c, 8, ALU_ADD, RDX, RCX);
 }
 
@@ -153,7 +191,10 @@ static void elem_check(struct lookup *l)
 	key_compare(l);
 	x86_alu_mem(l->c, 8, 0x39, &state, RCX);
 	slow_if(l, COND_NE);
-	x86_lea(l->c, RAX, &value);
+	if (map_is_percpu(l->map->type))
+		cpu_value(l);
+	else
+		x86_lea(l->c, RAX, &value);
 }
 
 /* The helper; then the NULL test behind the lookup, if there is one. */
@@ -178,35 +219,68 @@ static int slow_path(struct lookup *l, uint32_t at, uint8_t test)
 	return 0;
 }
 
-int gen_lookup_hash(struct gen *g, uint32_t at, uint32_t *done)
+static int lookup_begin(struct lookup *l, struct gen *g, uint32_t at)
 {
 	const struct insn_fact *k = gen_fact(g, at);
-	struct lookup l = { .g = g, .c = g->c };
-	struct mem buckets;
-	uint8_t test = gen_null_test(g, at + 1);
-	const struct region_map *m;
-	size_t over = 0;
 
 	if (!g->env->region || k->map >= g->env->region->nmap)
 		return gen_fail(g, at, "there is no map %u", k->map);
-	m = &g->env->region->map[k->map];
-	buckets =
-		gen_address(g, &(struct val){ .kind = V_VALUE, .map = k->map },
-			    sizeof(struct hash_head));
-	l.key = gen_memory(g, &k->key, 2, 0);
-	l.key_size = m->key_size;
-	l.elem = (struct mem){ .base = RDX, .disp = (int32_t)(8 * m->buckets) };
+	*l = (struct lookup){
+		.g = g,
+		.c = g->c,
+		.key = gen_memory(g, &k->key, 2, 0),
+		.map = &g->env->region->map[k->map],
+		.key_size = g->env->region->map[k->map].key_size,
+	};
+	return 0;
+}
+
+/* The fast path has come to its end. */
+static int lookup_end(struct lookup *l, uint32_t at, uint32_t *done)
+{
+	struct gen *g = l->g;
+	uint8_t test = gen_null_test(g, at + 1);
+	size_t over = 0;
+
 	*done = test ? 2 : 1;
-	key_hash(&l);
-	first_elem(&l, m, &buckets);
-	elem_check(&l);
 	if (test == BPF_JNE)
 		gen_goto(g, at, ALWAYS, insn_target(g->f->p->insn, at + 1));
 	else
 		over = x86_skip(g->c, ALWAYS);
-	if (slow_path(&l, at, test))
+	if (slow_path(l, at, test))
 		return -1;
 	if (test != BPF_JNE)
 		x86_land(g->c, over);
 	return 0;
+}
+
+int gen_lookup_hash(struct gen *g, uint32_t at, uint32_t *done)
+{
+	uint32_t map = gen_fact(g, at)->map;
+	struct mem buckets;
+	struct lookup l;
+
+	if (lookup_begin(&l, g, at))
+		return -1;
+	buckets = gen_address(g, &(struct val){ .kind = V_VALUE, .map = map },
+			      sizeof(struct hash_head));
+	l.elem = (struct mem){ .base = RDX,
+			       .disp = (int32_t)(8 * l.map->buckets) };
+	key_hash(&l);
+	first_elem(&l, l.map, &buckets);
+	elem_check(&l);
+	return lookup_end(&l, at, done);
+}
+
+int gen_lookup_cpu(struct gen *g, uint32_t at, uint32_t *done)
+{
+	struct lookup l;
+
+	if (lookup_begin(&l, g, at))
+		return -1;
+	x86_load(l.c, 4, false, R11, &l.key);
+	x86_alu_imm(l.c, 4, ALU_CMP, R11, (int32_t)l.map->max_entries);
+	slow_if(&l, COND_AE);
+	cpu_value(&l);
+	return lookup_end(&l, at, done);
 }

@@ -42,6 +42,8 @@ enum call_as {
 	CALL_REAL,
 	CALL_LOOKUP,       /* in an array: address arithmetic */
 	CALL_LOOKUP_HASH,  /* in a hash: the first element inline, else a call */
+	CALL_LOOKUP_CPU,   /* in a PERCPU_ARRAY: inline once the run owns a CPU */
+	CALL_UPDATE,       /* of an array's element: stores */
 	CALL_LOOKUP_KNOWN, /* the result is a V_VALUE or 0 */
 	CALL_CTX_FIELD,    /* get_func_ip, get_attach_cookie */
 };
@@ -50,7 +52,8 @@ struct insn_fact {
 	struct val dst;    /* of dst_reg (r0 of a call) before... */
 	struct val src;    /* ... and of src_reg */
 	struct val result; /* of the register written, after */
-	struct val key;    /* CALL_LOOKUP*: where the key is (V_FP or V_ANY) */
+	struct val key;    /* CALL_LOOKUP*, _UPDATE: where the key is ... */
+	struct val value;  /* ... and the value */
 	uint32_t map;      /* of a call: which map, if map_known */
 	bool map_known;
 	uint16_t live;     /* registers read later; bit 10 is r10 */
@@ -108,7 +111,8 @@ static inline bool val_fp(const struct val *v)
 /* Does this call leave a call in the code? */
 static inline bool call_remains(uint8_t call)
 {
-	return call == CALL_REAL || call == CALL_LOOKUP_HASH;
+	return call == CALL_REAL || call == CALL_LOOKUP_HASH ||
+	       call == CALL_LOOKUP_CPU;
 }
 /* An address that an instruction can name without a register. */
 static inline bool val_address(const struct val *v)
@@ -140,7 +144,8 @@ bool helper_runs(uint32_t id, int map_type);
 bool helper_symbol(uint32_t id, int map_type, char symbol[64]);
 /* Of the map that a call names, or MAP_UNKNOWN. */
 int insn_map_type(const struct known *f, const struct insn_fact *k);
-enum { HELPER_LOOKUP = 1, HELPER_FUNC_IP = 173, HELPER_COOKIE = 174 };
+enum { UPDATE_INLINE = 32 }; /* largest value, in bytes */
+enum { HELPER_LOOKUP = 1, HELPER_UPDATE = 2, HELPER_FUNC_IP = 173, HELPER_COOKIE = 174 };
 
 /* The second operand of an ALU or jump instruction, or what a store stores,
  * when it is an immediate or a register known to hold one. */

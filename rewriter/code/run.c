@@ -59,3 +59,11 @@ void gen_run_end(struct gen *g)
 	x86_store_imm(g->c, 8, &cpu, 0);
 	x86_land(g->c, over);
 }
+
+struct mem gen_run_at(struct gen *g)
+{
+	if (!g->sub)
+		return state(g);
+	gen_run_pass(g);
+	return (struct mem){ .base = R9 };
+}

@@ -302,9 +302,12 @@ static void step_lookup(struct walk *w, struct state *s, struct insn_fact *fact)
 		return;
 	m = &w->f->set->map[map->map];
 	fact->key = *key;
-	if (m->type == BPF_MAP_TYPE_HASH &&
+	if ((m->type == BPF_MAP_TYPE_HASH ||
+	     m->type == BPF_MAP_TYPE_PERCPU_HASH) &&
 	    (m->key_size == 4 || m->key_size == 8 || m->key_size == 16))
 		fact->call = CALL_LOOKUP_HASH;
+	if (m->type == BPF_MAP_TYPE_PERCPU_ARRAY)
+		fact->call = CALL_LOOKUP_CPU;
 	if (m->type != BPF_MAP_TYPE_ARRAY)
 		return;
 	fact->call = CALL_LOOKUP;
@@ -326,6 +329,25 @@ static void step_lookup(struct walk *w, struct state *s, struct insn_fact *fact)
 	}
 }
 
+/* With flags that an array's update always or never obeys. */
+static void step_update(struct walk *w, const struct state *s,
+			struct insn_fact *fact)
+{
+	const struct val *flags = &s->r[4];
+	const struct bpf_map_def *m;
+
+	if (!fact->map_known)
+		return;
+	m = &w->f->set->map[fact->map];
+	if (m->type != BPF_MAP_TYPE_ARRAY || m->value_size > UPDATE_INLINE ||
+	    m->flags & BPF_F_RDONLY_PROG || flags->kind != V_CONST ||
+	    (flags->n != BPF_ANY && flags->n != BPF_EXIST))
+		return;
+	fact->key = s->r[2];
+	fact->value = s->r[3];
+	fact->call = CALL_UPDATE;
+}
+
 static void step_helper(struct walk *w, const struct bpf_insn *i,
 			struct state *s, struct insn_fact *fact)
 {
@@ -338,6 +360,8 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 		fact->map = s->r[1].map;
 	if (i->imm == HELPER_LOOKUP)
 		step_lookup(w, s, fact);
+	else if (i->imm == HELPER_UPDATE)
+		step_update(w, s, fact);
 	else if (i->imm == HELPER_FUNC_IP || i->imm == HELPER_COOKIE)
 		fact->call = CALL_CTX_FIELD;
 	for (int r = 1; r <= 5 && (!h || h->arg[r - 1] != ARG_NONE); r++)

@@ -74,6 +74,50 @@ int percpu_array(struct pt_regs *ctx)
 	return 0;
 }
 
+/* --- ARRAY: keys and values from everywhere, of every size */
+#define ARRAY_OF(map, size)                                                    \
+	struct of_##map {                                                      \
+		__u8 byte[size];                                               \
+	};                                                                     \
+	MAP(map, ARRAY, __u32, struct of_##map, 5, 0)
+ARRAY_OF(array1, 1);
+ARRAY_OF(array3, 3);
+ARRAY_OF(array7, 7);
+ARRAY_OF(array12, 12);
+ARRAY_OF(array32, 32);
+ARRAY_OF(array33, 33);
+OUTCOMES(array_ops, 16);
+
+struct source {
+	__u32 key[2];
+	__u8 byte[64];
+};
+MAP(source, ARRAY, __u32, struct source, 1, 0);
+
+#define PUT(map, at, key, value, flags)                                        \
+	note(&array_ops, at, bpf_map_update_elem(&map, key, value, flags))
+
+SEC("uprobe/maps:step")
+int arrays(struct pt_regs *ctx)
+{
+	__u32 i = PT_REGS_PARM1(ctx), key = i % 7, zero = 0;
+	struct source *from = bpf_map_lookup_elem(&source, &zero);
+	__u64 value[5] = { i, ~i, i * 3, i * 5, i * 7 };
+
+	if (!from)
+		return 1;
+	from->key[1] = (i + 1) % 6;
+	__builtin_memcpy(from->byte, value, sizeof(value));
+	PUT(array1, 0, &key, value, ANY);
+	PUT(array3, 1, &from->key[1], value, EXIST);
+	PUT(array7, 2, &key, from->byte, ANY);
+	PUT(array12, 3, &from->key[1], from->byte, ANY);
+	PUT(array32, 4, &key, &value[1], ANY);
+	PUT(array33, 5, &key, from->byte, EXIST);
+	PUT(array7, 7, &key, value, i & 1 ? NOEXIST : ANY);
+	return 0;
+}
+
 /* --- hashes: the same program for each kind, ARRAY-like results aside */
 #define HASHES(map, kind, size, f)                                             \
 	MAP(map, kind, __u64, struct pair, size, f);                           \
