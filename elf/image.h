@@ -92,6 +92,7 @@ struct image {
 				  libc.so.6 is a DSO) */
 	bool dynamic;          /* has PT_DYNAMIC */
 	bool shadow_stack;     /* marked as able to run with one (CET) */
+	bool resolves;         /* IRELATIVE relocations: it has IFUNCs */
 	bool asks;             /* PT_GNU_PROPERTY wants something of loader or
 				  processor */
 	uint64_t entry;

@@ -13,6 +13,7 @@ struct search {
 	struct arena *a;
 	const struct image *img;
 	struct addrs found;
+	bool resolves;
 	struct bytes sym; /* from DT_SYMTAB to the end of its segment */
 	uint64_t lo, hi;  /* all code lies in [lo, hi) */
 };
@@ -80,8 +81,10 @@ static void rela(struct search *s, struct bytes b)
 		uint64_t i = ELF64_R_SYM(r.r_info);
 
 		switch (ELF64_R_TYPE(r.r_info)) {
-		case R_X86_64_RELATIVE:
 		case R_X86_64_IRELATIVE:
+			s->resolves = true;
+			/* fall through */
+		case R_X86_64_RELATIVE:
 			consider(s, (uint64_t)r.r_addend);
 			break;
 		case R_X86_64_64:
@@ -182,6 +185,7 @@ int codeptrs_read(struct arena *a, struct image *img, const struct dynamic *d,
 		if (g->type == PT_LOAD && g->filesz)
 			words(&s, image_from(img, g->vaddr), g->vaddr);
 	}
+	img->resolves = s.resolves;
 	addrs_sort(&s.found);
 	img->codeptr = s.found.v;
 	img->ncodeptr = s.found.n;

@@ -24,10 +24,12 @@ static uint64_t image_init(const struct image *img)
 
 /* The stub arms itself on the first hit wherever that comes from.  These hooks
  * only make that first hit an early one: before the target has threads or has
- * locked itself into a sandbox. */
+ * locked itself into a sandbox.  Sites that trap do need theirs. */
 static void hook_start(struct weld *w)
 {
-	if (!w->img.dso && w->img.entry)
+	if (plan_traps(&w->plan))
+		w->edits.entry = stub_symbol(&w->stub, "weld_trap_entry");
+	else if (!w->img.dso && w->img.entry)
 		w->edits.entry = stub_symbol(&w->stub, "weld_entry");
 	else if (w->img.dso && image_init(&w->img))
 		w->edits.init = stub_symbol(&w->stub, "weld_init");
@@ -99,6 +101,8 @@ static struct code_names stub_roots(struct weld *w,
 		root_add(w, &r, "weld_entry");
 	if (w->img.dso && image_init(&w->img))
 		root_add(w, &r, "weld_init");
+	if (plan_traps(&w->plan))
+		root_add(w, &r, "weld_trap_entry");
 	if (w->img.go) {
 		root_add(w, &r, "weld_stack_claim");
 		root_add(w, &r, "weld_arm_go");

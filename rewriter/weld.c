@@ -56,6 +56,14 @@ static bool has_text_relocations(const struct image *img)
 	       (dynamic_get(img, DT_FLAGS, &v) && (v & DF_TEXTREL));
 }
 
+int trap_check(const struct weld_options *opt, const struct image *img,
+	       struct err *e)
+{
+	const char *why = opt->allow_trap ? trap_refusal(img) : NULL;
+
+	return why ? refuse(e, img->path, NOWHERE, "--allow-trap: %s", why) : 0;
+}
+
 static int target_check(const struct weld_options *opt,
 			const struct image *img, struct err *e)
 {
@@ -69,7 +77,7 @@ static int target_check(const struct weld_options *opt,
 		return refuse(e, img->path, NOWHERE,
 			      "has text relocations: the loader would write "
 			      "into patches");
-	return 0;
+	return trap_check(opt, img, e);
 }
 
 static int links_keep(struct weld *w, const struct weld_options *opt,
@@ -128,6 +136,8 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 	if (opt->go_once)
 		identity_add(&id, "go-once", strlen("go-once"));
 	identity_add(&id, &opt->cpus, sizeof(opt->cpus));
+	if (opt->allow_trap)
+		identity_add(&id, "allow-trap", strlen("allow-trap"));
 	identity_add(&id, &opt->engine, sizeof(opt->engine));
 	identity_add(&id, &opt->usdt_nop5, sizeof(opt->usdt_nop5));
 	identity_add(&id, BPFWELD_VERSION, sizeof(BPFWELD_VERSION));
@@ -164,6 +174,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	      sites_find(a, &w->img, &w->sites, e) || links_make(w, opt, e);
 	/* Beyond this point the inputs are good; only room can run out. */
 	w->sites.go_once = opt->go_once;
+	w->sites.allow_trap = opt->allow_trap;
 	w->sites.frame_table = w->room.frame_table;
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
 	      probes_number(w, opt, e);

@@ -27,6 +27,7 @@ struct weld_options {
 	uint32_t cpus;             /* that PERCPU maps have values for; 0: the
 				      usual number */
 	bool go_once;              /* entry probes of Go count calls */
+	bool allow_trap;           /* int3 where there is no other way */
 	const char *dump;          /* stage whose product is printed, or NULL */
 	/* NULL, or which links to keep (diff: those the kernel can probe). */
 	bool (*keep)(const struct image *img, const struct link *l);
@@ -62,6 +63,9 @@ struct weld {
 	struct edits edits;
 };
 
+/* Refuses --allow-trap where no site could be a trap. */
+int trap_check(const struct weld_options *opt, const struct image *img,
+	       struct err *e);
 int weld(struct weld *w, const struct weld_options *opt, struct err *e);
 void weld_free(struct weld *w);
 

@@ -28,6 +28,8 @@
  *     weld_entry        new e_entry: arms, then jumps to weld_orig_entry with
  *                       all registers and the stack as the kernel or ld.so
  *                       gave them.
+ *     weld_trap_entry   the same where sites are traps (trap.c): installs
+ *                       SIGTRAP's handler first
  *     weld_init         new DT_INIT: arms, then jumps to weld_orig_init.
  *     weld_exchange     rdi: where a return address is, esi: offset of a row.
  *                       Puts a pad's address in its place.  May change rdi,
@@ -104,6 +106,13 @@ struct weld_info {
 	uint32_t map;         /* offset of struct region_map[] from here */
 	int32_t pads;         /* from here to pad 0, when there are any */
 	uint32_t pad_count;   /* a power of two */
+	uint32_t trap_count;
+	int32_t traps;        /* offset of struct weld_trap[] from here */
+};
+
+/* --- Sites that are an int3 (rewriter/patch/trap.c), sorted. */
+struct weld_trap { /* offsets are from struct weld_info */
+	int32_t site, tramp;
 };
 
 /* --- Return probes at the return address (rewriter/patch/late.c). */

@@ -112,6 +112,47 @@
 	jmp	weld_orig_entry
 	FINISH	weld_entry
 
+/* The same where sites are traps: before all else, they need a handler. */
+	FUNCTION weld_trap_entry
+	.cfi_undefined rip
+	KEEP
+	call	traps_arm
+	BRING_BACK
+	jmp	weld_entry
+	FINISH	weld_trap_entry
+
+/* SIGTRAP's handler.  Another one may follow (trap.c), which is to find the
+ * registers as the kernel sets them, and the frame. */
+	FUNCTION weld_trap
+	.irp	r, rdi, rsi, rdx
+	push	%\r
+	.cfi_adjust_cfa_offset 8
+	.endr
+	call	trap_hit
+	.irp	r, rdx, rsi, rdi
+	pop	%\r
+	.cfi_adjust_cfa_offset -8
+	.endr
+	mov	%rax, %rcx
+	xor	%eax, %eax
+	jrcxz	1f
+	jmp	*%rcx
+1:	ret
+	FINISH	weld_trap
+
+/* Where a handler returns to.  Unwinders without a description here know these
+ * bytes, and look at the one before for such a description. */
+	.section .text.weld_restore, "ax", @progbits
+	.globl	weld_restore
+	.hidden	weld_restore
+	.type	weld_restore, @function
+	.balign	16
+	nop
+weld_restore:
+	mov	$15, %rax			/* rt_sigreturn */
+	syscall
+	.size	weld_restore, . - weld_restore
+
 /* DT_INIT(argc, argv, envp) */
 	FUNCTION weld_init
 	KEEP

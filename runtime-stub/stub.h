@@ -7,6 +7,7 @@
  *   own.c       who may count hits without a lock
  *   returns.c   return addresses that are exchanged for pads
  *   session.c   what an entry leaves to its return
+ *   trap.c      sites that are an int3: SIGTRAP's handler
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_*, by the rows of maps.def: array.c, hash.c, ...
  *   cpu.c       values for each CPU

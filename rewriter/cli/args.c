@@ -8,7 +8,7 @@
 #include "rewriter/cli/cli.h"
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
-       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS };
+       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP };
 
 enum { CPUS_MAX = 4096 };
 
@@ -22,6 +22,7 @@ static const struct option options[] = {
 	{ "engine", required_argument, NULL, OPT_ENGINE },
 	{ "dump", required_argument, NULL, OPT_DUMP },
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
+	{ "allow-trap", no_argument, NULL, OPT_TRAP },
 	{ "go-once", no_argument, NULL, OPT_GO_ONCE },
 	{ "mask", required_argument, NULL, OPT_MASK },
 	{ "explain", required_argument, NULL, OPT_EXPLAIN },
@@ -97,6 +98,9 @@ static int option_take(struct args *a, int c, struct err *e)
 	case OPT_GO_ONCE:
 		w->go_once = true;
 		return 0;
+	case OPT_TRAP:
+		w->allow_trap = true;
+		return 0;
 	case OPT_MASK:
 		list_add(a, &a->mask, &a->nmask, optarg);
 		return 0;
@@ -155,6 +159,9 @@ int args_parse(int argc, char **argv, bool want_out, struct args *out,
 	if (out->weld.usdt_nop5 &&
 	    (out->weld.nobject || out->weld.nprobe || out->weld.nset))
 		return misuse(e, "%s: --usdt-nop5 takes no object", argv[0]);
+	if (out->weld.usdt_nop5 && out->weld.allow_trap)
+		return misuse(e, "%s: --usdt-nop5 has no use for --allow-trap",
+			      argv[0]);
 	if (!out->weld.nobject && !out->explain && !out->weld.usdt_nop5)
 		return misuse(e, "%s: no BPF object named", argv[0]);
 	if (want_out && !out->weld.out && !out->weld.dry_run)

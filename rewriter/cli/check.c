@@ -254,7 +254,9 @@ static int explain(struct weld *w, const struct args *a, struct err *e)
 		bad = weld(w, &a->weld, e) && e->kind != ERR_NOT_PLACED;
 	else
 		bad = image_read(&w->arena, a->weld.target, &w->img, e) ||
+		      trap_check(&a->weld, &w->img, e) ||
 		      sites_find(&w->arena, &w->img, &w->sites, e);
+	w->sites.allow_trap = a->weld.allow_trap;
 	if (bad || explain_site(&w->arena, &w->sites,
 				a->weld.nobject ? w : NULL, a->explain, &x, e))
 		return cli_fail(e, a->json);

@@ -163,6 +163,8 @@ void explain_bytes(const struct explained *x, const struct patch *p,
 		return;
 	}
 	memset(bytes, INT3, p->len);
+	if (p->tactic == TACTIC_TRAP)
+		return;
 	if (p->hop) {
 		bytes[0] = JMP8;
 		bytes[1] = (uint8_t)(p->hop - (p->at + 2));

@@ -20,6 +20,8 @@ static const char usage[] =
 	"      --cpus=N            PERCPU maps have values for N CPUs (default 32)\n"
 	"      --strict            fail if any probe cannot be placed\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
+	"      --allow-trap        last resort: an int3 where nothing else fits; it can\n"
+	"                          kill the program (see bpfweld(1))\n"
 	"      --usdt-nop5         no programs: make one-byte USDT sites nops of five\n"
 	"                          bytes, at which the kernel's own probes are faster\n"
 	"      --go-once           Go: count a call once, though its stack grows\n"
@@ -71,6 +73,19 @@ static size_t never_returning(const struct weld *w)
 	return n;
 }
 
+static void traps_warn(const struct weld *w)
+{
+	size_t n = plan_traps(&w->plan);
+
+	if (n)
+		fprintf(stderr,
+			"bpfweld: warning: %zu site%s of %s %s (int3): a hit "
+			"kills the program where SIGTRAP is blocked or it has "
+			"set a handler of its own\n",
+			n, n == 1 ? "" : "s", w->img.path,
+			n == 1 ? "is a trap" : "are traps");
+}
+
 static void summary_json(const struct weld *w, const struct args *a)
 {
 	struct json j = json_to(stdout, false);
@@ -81,6 +96,7 @@ static void summary_json(const struct weld *w, const struct args *a)
 	json_u64_at(&j, "placed", w->nprobe);
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
 	json_u64_at(&j, "never_return", never_returning(w));
+	json_u64_at(&j, "traps", plan_traps(&w->plan));
 	json_u64_at(&j, "maps", w->set.nmap);
 	json_u64_at(&j, "code_bytes", w->rx.n);
 	json_u64_at(&j, "region_bytes", w->region.size);
@@ -135,6 +151,7 @@ int cmd_weld(int argc, char **argv)
 		ret = cli_fail(&e, a.json);
 	else {
 		refusals_print(&w, a.verbose);
+		traps_warn(&w);
 		if (a.json)
 			summary_json(&w, &a);
 		else if (a.weld.usdt_nop5)

@@ -382,9 +382,17 @@ void displace_insn(struct code *c, const struct image *img,
 		moved(c, p, b, in, d);
 }
 
+static uint64_t behind(const struct patch *p)
+{
+	const struct insn *last = &p->insn[p->ninsn - 1];
+
+	return last->at + last->len;
+}
+
 void displace_end(struct code *c, const struct patch *p)
 {
 	/* A handler may skip an ud2 or hlt: then the padding is next. */
 	if (in_flow(&p->insn[p->ninsn - 1]))
-		code_jmp(c, p->at + p->len);
+		code_jmp(c, p->tactic == TACTIC_TRAP ? behind(p)
+						     : p->at + p->len);
 }

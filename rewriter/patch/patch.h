@@ -28,6 +28,7 @@ enum tactic {
 	TACTIC_HOP,      /* two bytes, which jump to five nearby */
 	TACTIC_EDGE,     /* a window that is jumped into, by jumps that are led
 			    along */
+	TACTIC_TRAP,     /* one byte, on request (trap.c) */
 	TACTIC_HOST,     /* no probe: moved for the room it leaves to a hop */
 	TACTIC_COUNT,
 };
@@ -54,7 +55,7 @@ struct point {
 enum { PATCH_INSNS = 16 };
 struct patch {
 	uint64_t at;        /* first byte replaced (behind an endbr64) */
-	uint8_t len;        /* bytes replaced; padding counts */
+	uint8_t len;        /* bytes replaced; padding counts; a trap: 1 */
 	uint8_t ninsn;      /* whole instructions displaced */
 	uint8_t tactic;
 	bool entry;         /* the window begins where its function does */
@@ -147,6 +148,11 @@ int plan_trace(struct arena *a, const struct sites *s,
 	       struct err *e);
 /* The places of a link: [*first, *first + n), returns n. */
 size_t plan_places(const struct plan *p, uint32_t link, size_t *first);
+
+/* Why no site of the file can be a trap; NULL: some may. */
+const char *trap_refusal(const struct image *img);
+/* How many sites are one. */
+size_t plan_traps(const struct plan *p);
 
 /* Does the patch call its trampoline rather than jump to it?  Then a displaced
  * call ends it. */

@@ -14,7 +14,8 @@
  *   - or it begins earlier in the same straight code.
  * Where all that fails, two bytes are enough to jump to five bytes nearby
  * (hop.c); and what leads into a window can be led along (edge.c).  These come
- * last, because then it is known what the others leave.
+ * last, because then it is known what the others leave.  And on request, one
+ * byte is enough for a trap (trap.c).
  *
  * A return probe that cannot be had at all ways out of its function is tried
  * another way, and then everything is placed again (wants.c).
@@ -79,6 +80,7 @@ static const struct {
 	[TACTIC_EARLIER] = { "earlier", NULL, NULL }, /* not in this row */
 	[TACTIC_HOP]     = { "hop", NULL, NULL },
 	[TACTIC_EDGE]    = { "edge", NULL, NULL },
+	[TACTIC_TRAP]    = { "trap", NULL, NULL },
 	[TACTIC_HOST]    = { "host", NULL, NULL },
 };
 // clang-format on
@@ -338,6 +340,7 @@ static bool place_all(struct planner *pl)
 	}
 	hops_place(pl, g.stuck, &g.nstuck);
 	edges_place(pl, g.stuck, &g.nstuck);
+	traps_place(pl, g.stuck, &g.nstuck);
 	for (i = 0; i < g.nstuck; i++)
 		give_up(&g, g.stuck[i].first, g.stuck[i].n, g.stuck[i].why);
 	return g.again;
@@ -408,7 +411,8 @@ static void plan_check(const struct plan *o)
 	for (size_t i = 0; i < o->npatch; i++) {
 		const struct patch *p = &o->patch[i];
 
-		assert(p->ninsn && window_len(p) <= p->len);
+		assert(p->ninsn && (window_len(p) <= p->len ||
+				    p->tactic == TACTIC_TRAP));
 		assert(i == 0 || p[-1].at + p[-1].len <= p->at);
 		for (size_t k = 0; k < p->npoint; k++) {
 			assert(p->point[k].before < p->ninsn);

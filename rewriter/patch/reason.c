@@ -24,6 +24,7 @@ static const char *const codes[REASON_COUNT] = {
 	[REASON_HOP]      = "no-hop",
 	[REASON_GO]       = "go-runtime",
 	[REASON_STACK]    = "no-stack",
+	[REASON_UNSURE]   = "unsure",
 	[REASON_TARGET + TARGET_BRANCH]   = "target-branch",
 	[REASON_TARGET + TARGET_MAYBE]    = "target-maybe",
 	[REASON_TARGET + TARGET_TABLE]    = "target-table",

@@ -275,6 +275,8 @@ static int site_edit(const struct tramp *t, struct built *out)
 	}
 	memset(b, INT3, p->len);
 	memset(b, CS, at);
+	if (p->tactic == TACTIC_TRAP)
+		return 0;
 	if (!p->hop)
 		return jump_put(t, b + at, t->called ? CALL : JMP, p->at + at,
 				p->tramp);
@@ -432,7 +434,8 @@ int patch_build(struct code *rx, const struct sites *s,
 			return -1;
 		frame_describe(out, &t);
 	}
-	if (hops_build(&t, plan, out) || late_build(&t, plan, out))
+	if (hops_build(&t, plan, out) || late_build(&t, plan, out) ||
+	    traps_build(&t))
 		return -1;
 	for (size_t i = 0; i < bodies.n; i++)
 		frame_add(&t, out, &bodies.of[i].frame);

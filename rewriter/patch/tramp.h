@@ -4,6 +4,7 @@
  *   tramp.c    trampolines, and the edits that lead to them
  *   run.c      the programs of one point
  *   shared.c   a program of very many sites
+ *   trap.c     the table of sites that trap
  *   late.c     return addresses that are exchanged, and what they lead to
  *   frame.c    what is kept on the stack meanwhile
  *   displace.c the instructions that were there
@@ -95,5 +96,8 @@ void late_reserve(struct tramp *t);
 int late_build(struct tramp *t, struct plan *plan, struct built *out);
 /* Exchange the return address; `in` is the jump that leaves, or NULL. */
 void exchange(struct tramp *t, const struct point *pt, const struct insn *in);
+
+/* trap.c.  When all trampolines have their places. */
+int traps_build(struct tramp *t);
 
 #endif

@@ -44,11 +44,16 @@ static bool may_exchange(const struct planner *pl)
 	       (pl->s->frame_table || !img->ncallsite);
 }
 
+bool group_has_way(const struct planner *pl, const struct group *g)
+{
+	return g->mode == MODE_SITES && g->when == WHEN_RETURNED &&
+	       may_exchange(pl);
+}
+
 bool group_fall_back(const struct planner *pl, struct group *g,
 		     const struct reason *why)
 {
-	if (g->mode == MODE_SITES && g->when == WHEN_RETURNED &&
-	    may_exchange(pl)) {
+	if (group_has_way(pl, g)) {
 		g->mode = MODE_ENTRY;
 		g->instead = why;
 		return true;

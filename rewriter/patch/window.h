@@ -7,6 +7,7 @@
  *   hop.c      a jump of two bytes
  *   edge.c     windows that are jumped into
  *   spare.c    five bytes for what that jumps to
+ *   trap.c     one byte
  *   reason.c   why not
  */
 #ifndef BPFWELD_WINDOW_H
@@ -67,6 +68,7 @@ enum reason_code {
 	REASON_HOP,    /* likewise */
 	REASON_GO,     /* Go's runtime would not have it */
 	REASON_STACK,
+	REASON_UNSURE, /* attempts only */
 	REASON_TARGET, /* + enum target_why; there is none for its first */
 	REASON_COUNT = REASON_TARGET + TARGET_ENDBR + 1,
 };
@@ -95,6 +97,9 @@ void wants_make(struct planner *pl);
  * left, and it is out. */
 bool group_fall_back(const struct planner *pl, struct group *g,
 		     const struct reason *why);
+
+/* Is there another way left? */
+bool group_has_way(const struct planner *pl, const struct group *g);
 
 /* A patch that begins at `at`, without instructions. */
 struct patch patch_at(const struct planner *pl, uint64_t at);
@@ -125,5 +130,8 @@ void hops_place(const struct planner *pl, struct stuck *v, size_t *n);
 /* edge.c: likewise, to those whose window would do if jumps into it could be
  * led along. */
 void edges_place(const struct planner *pl, struct stuck *v, size_t *n);
+/* trap.c: likewise, if sites.allow_trap is set, to those that nothing else is
+ * left for. */
+void traps_place(const struct planner *pl, struct stuck *v, size_t *n);
 
 #endif

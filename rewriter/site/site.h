@@ -37,6 +37,7 @@ struct sites {
 	struct func *func;    /* sorted by addr, unique addresses */
 	size_t nfunc;
 	bool go_once;         /* entry probes of Go functions count calls */
+	bool allow_trap;      /* a site without room may trap */
 	bool frame_table;     /* unwinders will find new code's frames */
 	struct targets *targets; /* opaque; see target_in() */
 };
