@@ -109,6 +109,8 @@ struct image {
 				  symbols with an address, sorted by addr;
 				  .dynsym wins where tables say the same */
 	size_t nsym;
+	const char **need;     /* names that .dynsym wants of other files */
+	size_t nneed;
 	struct symbol *tls;    /* STT_TLS: addr counts from PT_TLS's start */
 	size_t ntls;
 	const struct go *go;   /* NULL: not a Go program */

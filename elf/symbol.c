@@ -98,10 +98,17 @@ static void keep(struct arena *a, struct image *img, const struct symbol *s)
 	(*v)[(*n)++] = *s;
 }
 
+static void need_add(struct arena *a, struct image *img, const char *name)
+{
+	img->need = arena_push(a, img->need, img->nneed, sizeof(*img->need));
+	img->need[img->nneed++] = name;
+}
+
 static int table_read(struct arena *a, const struct image *img,
 		      const struct table *t, struct image *to, struct err *e)
 {
 	Elf64_Sym s;
+	bool need;
 
 	for (uint64_t i = 1; bytes_get(t->sym, i * sizeof(s), &s, sizeof(s));
 	     i++) {
@@ -113,7 +120,8 @@ static int table_read(struct arena *a, const struct image *img,
 			.from = t->from,
 		};
 
-		if (!s.st_name || !wanted(to, &s))
+		need = s.st_shndx == SHN_UNDEF && t->from == SYM_DYNSYM;
+		if (!s.st_name || (!need && !wanted(to, &s)))
 			continue;
 		if (s.st_name >= t->str.n)
 			return fail(e, img->path,
@@ -123,6 +131,10 @@ static int table_read(struct arena *a, const struct image *img,
 		sym.name = (const char *)t->str.p + s.st_name;
 		if (!*sym.name)
 			continue;
+		if (need) {
+			need_add(a, to, sym.name);
+			continue;
+		}
 		if (t->versym.n)
 			number_version(t, i, &sym);
 		else
@@ -328,5 +340,7 @@ void symbols_sort(struct image *img)
 	for (size_t i = 0; i < img->nsym; i++)
 		if (!kept || !repeats(&img->sym[kept - 1], &img->sym[i]))
 			img->sym[kept++] = img->sym[i];
+		else if (img->sym[i].from == SYM_DYNSYM)
+			img->sym[kept - 1].from = SYM_DYNSYM;
 	img->nsym = kept;
 }

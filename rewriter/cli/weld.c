@@ -73,17 +73,19 @@ static size_t never_returning(const struct weld *w)
 	return n;
 }
 
-static void traps_warn(const struct weld *w)
+static void traps_warn(struct weld *w)
 {
+	const char *calls = trap_dangers(&w->arena, &w->img);
 	size_t n = plan_traps(&w->plan);
 
 	if (n)
 		fprintf(stderr,
 			"bpfweld: warning: %zu site%s of %s %s (int3): a hit "
 			"kills the program where SIGTRAP is blocked or it has "
-			"set a handler of its own\n",
+			"set a handler of its own%s%s\n",
 			n, n == 1 ? "" : "s", w->img.path,
-			n == 1 ? "is a trap" : "are traps");
+			n == 1 ? "is a trap" : "are traps",
+			calls ? "; it calls " : "", calls ? calls : "");
 }
 
 static void summary_json(const struct weld *w, const struct args *a)

@@ -151,6 +151,9 @@ size_t plan_places(const struct plan *p, uint32_t link, size_t *first);
 
 /* Why no site of the file can be a trap; NULL: some may. */
 const char *trap_refusal(const struct image *img);
+/* Functions that the file calls in libraries to block SIGTRAP or to handle it,
+ * if it is that; NULL: none. */
+const char *trap_dangers(struct arena *a, const struct image *img);
 /* How many sites are one. */
 size_t plan_traps(const struct plan *p);
 

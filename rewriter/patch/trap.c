@@ -23,6 +23,8 @@
  *
  * A return probe that can be had by its return address is not worth a trap.
  */
+#include <string.h>
+
 #include "elf/dynamic.h"
 #include "rewriter/patch/spare.h"
 #include "rewriter/patch/tramp.h"
@@ -65,6 +67,34 @@ const char *trap_refusal(const struct image *img)
 			       "libraries may call it before it can take "
 			       "SIGTRAP";
 	return NULL;
+}
+
+/* Whether a site is hit while SIGTRAP is blocked nobody can see; that there is
+ * a call that may do it, or take SIGTRAP, can be told. */
+static const char *const dangers[] = {
+	"sigaction", "signal", "bsd_signal", "sysv_signal", "__sysv_signal",
+	"sigset", "sigignore", "sighold", "sigblock", "sigsetmask",
+	"sigprocmask", "pthread_sigmask",
+	"sigwait", "sigwaitinfo", "sigtimedwait", "signalfd",
+};
+
+static bool is_danger(const char *name)
+{
+	for (size_t i = 0; i < sizeof(dangers) / sizeof(*dangers); i++)
+		if (!strcmp(name, dangers[i]))
+			return true;
+	return false;
+}
+
+const char *trap_dangers(struct arena *a, const struct image *img)
+{
+	const char *all = NULL;
+
+	for (size_t i = 0; i < img->nneed; i++)
+		if (is_danger(img->need[i]))
+			all = arena_printf(a, "%s%s%s", all ? all : "",
+					   all ? ", " : "", img->need[i]);
+	return all;
 }
 
 /* --- sites ---------------------------------------------------------------- */
