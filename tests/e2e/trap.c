@@ -114,6 +114,15 @@ static void blocked(void)
 	printf("blocked: %d\n", sigismember(&now, SIGTRAP));
 }
 
+/* What nothing can be done about. */
+static void block(void)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 static void altstack(void)
 {
 	stack_t s = { .ss_sp = malloc(1 << 16), .ss_size = 1 << 16 };
@@ -174,6 +183,8 @@ static void one(const char *mode)
 		altstack();
 	else if (!strcmp(mode, "shower"))
 		shower();
+	else if (!strcmp(mode, "block"))
+		block();
 	else if (!strcmp(mode, "jump"))
 		jump();
 	else

@@ -259,6 +259,12 @@ P
 	[ "$(python3 under.py block ./pie.weld mask | head -1)" = "blocked: 0" ]
 fi
 
+# But who blocks it is killed, as limits.md says.
+for k in pie static; do
+	[[ $(outcome ./$k hits block hits) == *"status 0" ]]
+	[[ $(outcome ./$k.weld hits block hits) == *"status 133" ]]
+done
+
 # Very many, by their table.
 {
 	echo '	.text'
