@@ -122,8 +122,13 @@ bool code_is_sure(const struct sites *s, uint64_t at)
 	const struct func *f = func_around(s, at);
 	uint64_t before, after;
 
-	return f && code_boundary(s, at, &before, &after) == 1 &&
-	       (is_compiled_go(f) || in_step(s, f));
+	if (!f || code_boundary(s, at, &before, &after) != 1)
+		return false;
+	if (is_compiled_go(f))
+		return true;
+	targets_sweep(s);
+	targets_settle(s);
+	return in_step(s, f);
 }
 
 bool target_unmeant(const struct sites *s, uint64_t addr)

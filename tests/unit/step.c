@@ -123,6 +123,23 @@ static void pointers(void **state)
 	}
 }
 
+/* Whether F is decoded in step can be asked before all else. */
+static void sure_at_once(void **state)
+{
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		const struct kind *k = &kinds[i];
+		bool in_step = k->why == TARGET_NONE || k->at == 5;
+
+		make(k);
+		assert_int_equal(sites_find(&m.a, &m.img, &m.s, &e), 0);
+		if (code_is_sure(&m.s, TEXT + F) != in_step)
+			fail_msg("%s: %d", k->name, !in_step);
+	}
+}
+
 /* lea table(%rip), %rdx in F; the table's words lead into G. */
 static void tables(void **state)
 {
@@ -224,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pointers),
+		cmocka_unit_test(sure_at_once),
 		cmocka_unit_test(tables),
 		cmocka_unit_test(undecoded),
 		cmocka_unit_test(function_inside),
