@@ -154,7 +154,7 @@ prog() { # NAME SECTION BODY [MAPS] [FLAGS]: NAME.o, one program
 work=uprobe/count:work
 prog nobtf $work "" "" ""; welds 3 "without BTF" count nobtf.o
 TARGET=bpfeb prog eb $work ""; welds 3 "big-endian" count eb.o
-for type in QUEUE LRU_HASH PERCPU_ARRAY STACK_TRACE; do
+for type in SOCKMAP DEVMAP CPUMAP STRUCT_OPS; do
 	prog map $work 'bpf_map_delete_elem(&odd, &ctx)' "struct {
 		__uint(type, BPF_MAP_TYPE_$type); __uint(max_entries, 4096);
 		__uint(key_size, 8); __uint(value_size, 8);
