@@ -42,6 +42,8 @@
  *                       stack.S, which has weld_arm_go, too
  *     weld_session_*    session.c: what an entry leaves to its return
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
+ *     weld_run_signals  uint64_t (struct run *, uint64_t r0): sends what a run
+ *                       has kept (signal.c); gives r0 back
  *     helper_NAME       one for each row of helpers.def:
  *                       uint64_t (uint64_t r1, .. uint64_t r5, struct run *)
  *     helper_NAME_TYPE  the same, given a map of this type (maps.def)
@@ -80,6 +82,8 @@ enum {
 struct run {
 	uint64_t *cpu;  /* the word that makes a CPU's values ours, or NULL */
 	uint64_t area;  /* from the first CPU's values to that one's */
+	uint64_t signals; /* to be sent at the end, a byte each (signal.c);
+			     zeroed only where there may be some */
 };
 /* What the code of a program does at its end. */
 static inline void run_end(struct run *r)
@@ -158,6 +162,7 @@ extern uint8_t weld_returns[];
 	TYPED(type, map_peek_elem)
 #include "runtime-stub/maps.def"
 #undef TYPED
+uint64_t weld_run_signals(struct run *run, uint64_t r0);
 #pragma GCC visibility pop
 
 #endif

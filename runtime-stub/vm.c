@@ -320,7 +320,7 @@ uint64_t vm_run(const struct bpf_insn *insn, uint64_t r1, uint64_t r2)
 	uint64_t r0 = run(insn, insn, args, 0, &state);
 
 	run_end(&state);
-	return r0;
+	return weld_run_signals(&state, r0);
 }
 
 uint64_t weld_vm(const struct bpf_insn *insn, struct hit *hit)

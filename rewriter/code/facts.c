@@ -417,6 +417,15 @@ static bool subs_run(const struct bpf_prog *p)
 	return false;
 }
 
+static bool sends_signals(const struct bpf_prog *p)
+{
+	for (uint32_t at = 0; at < p->ninsn; at += 1 + insn_is_lddw(&p->insn[at]))
+		if (is_helper(&p->insn[at]) &&
+		    helper_signals((uint32_t)p->insn[at].imm))
+			return true;
+	return false;
+}
+
 static bool wants_run(const struct known *f, const struct bpf_insn *i,
 		      const struct insn_fact *k)
 {
@@ -538,6 +547,7 @@ int known_make(struct arena *a, const struct bpf_set *set,
 	if (collect(out, e))
 		return -1;
 	make_room(out, sub);
+	out->signals = out->run && sends_signals(p);
 	return 0;
 }
 

@@ -29,7 +29,12 @@ bool helper_runs(uint32_t id, int map_type)
 	case BPF_FUNC_map_lookup_percpu_elem:
 		return map_type == MAP_UNKNOWN || map_is_percpu(map_type);
 	}
-	return false;
+	return helper_signals(id);
+}
+
+bool helper_signals(uint32_t id)
+{
+	return id == BPF_FUNC_send_signal || id == BPF_FUNC_send_signal_thread;
 }
 
 /* Types of maps for which the stub has functions of their own. */
@@ -70,17 +75,23 @@ bool helper_symbol(uint32_t id, int map_type, char symbol[64])
 	return true;
 }
 
+static void add_name(struct arena *a, struct code_names *to, const char *name)
+{
+	for (size_t i = 0; i < to->n; i++)
+		if (!strcmp(to->v[i], name))
+			return;
+	to->v = arena_push(a, to->v, to->n, sizeof(*to->v));
+	to->v[to->n++] = arena_strdup(a, name);
+}
+
 static void add(struct arena *a, struct code_names *to, uint32_t id, int type)
 {
 	char symbol[64];
 
-	if (!helper_symbol(id, type, symbol))
-		return;
-	for (size_t i = 0; i < to->n; i++)
-		if (!strcmp(to->v[i], symbol))
-			return;
-	to->v = arena_push(a, to->v, to->n, sizeof(*to->v));
-	to->v[to->n++] = arena_strdup(a, symbol);
+	if (helper_symbol(id, type, symbol))
+		add_name(a, to, symbol);
+	if (helper_signals(id))
+		add_name(a, to, "weld_run_signals");
 }
 
 int insn_map_type(const struct known *f, const struct insn_fact *k)

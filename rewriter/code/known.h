@@ -84,6 +84,7 @@ struct known {
 	bool run;               /* so does this function: it stands, or where it
 				   is (in a subprogram), at the lower end of
 				   `stack` */
+	bool signals;           /* the program may send some; then it has a run */
 	uint32_t ctx_reads, fixed, stack, size;
 	uint8_t scratch;        /* how many scratch registers are needed */
 };
@@ -140,6 +141,8 @@ const struct helper *helper_find(uint32_t id); /* NULL: unknown */
 /* Does it want a struct run (abi.h), given a map of this type? */
 enum { MAP_UNKNOWN = -1 };
 bool helper_runs(uint32_t id, int map_type);
+/* Does it leave signals in the struct run, which are sent at its end? */
+bool helper_signals(uint32_t id);
 /* The stub's function for it; false: unknown. */
 bool helper_symbol(uint32_t id, int map_type, char symbol[64]);
 /* Of the map that a call names, or MAP_UNKNOWN. */

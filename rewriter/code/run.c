@@ -14,6 +14,9 @@
  *         je    over
  *         movq  $0, (%r10)
  *   over:
+ *
+ * Where the program can send signals, the word for them is zeroed at the
+ * beginning, too, and at the end weld_run_signals() is called.
  */
 #include "rewriter/code/gen.h"
 
@@ -28,10 +31,15 @@ void gen_run_begin(struct gen *g)
 
 	if (!g->f->run)
 		return;
-	if (g->sub)
+	if (g->sub) {
 		x86_store(g->c, 8, &m, R9);
-	else
-		x86_store_imm(g->c, 8, &m, 0);
+		return;
+	}
+	x86_store_imm(g->c, 8, &m, 0);
+	if (!g->f->signals)
+		return;
+	m.disp = g->run + (int32_t)offsetof(struct run, signals);
+	x86_store_imm(g->c, 8, &m, 0);
 }
 
 void gen_run_pass(struct gen *g)
@@ -58,6 +66,11 @@ void gen_run_end(struct gen *g)
 	over = x86_skip(g->c, COND_E);
 	x86_store_imm(g->c, 8, &cpu, 0);
 	x86_land(g->c, over);
+	if (!g->f->signals || !g->env->stub)
+		return;
+	x86_mov(g->c, 8, RSI, g->of[0]); /* calls: r0 is rax */
+	x86_lea(g->c, RDI, &m);
+	code_call(g->c, stub_symbol(g->env->stub, "weld_run_signals"));
 }
 
 struct mem gen_run_at(struct gen *g)

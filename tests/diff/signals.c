@@ -20,14 +20,19 @@ PROBED ask_thread(long number, unsigned long sig)
 {
 	__asm__ volatile("" : "+r"(number), "+r"(sig));
 }
+PROBED ask_twice(long number, unsigned long sig)
+{
+	__asm__ volatile("" : "+r"(number), "+r"(sig));
+}
 PROBED caught(long number, long sig, long code, long pid, long main)
 {
 	__asm__ volatile("" : "+r"(number), "+r"(sig), "+r"(code), "+r"(pid),
 			      "+r"(main));
 }
-PROBED ended(long number, long status)
+__attribute__((noinline, noclone)) long ended(long number, long status)
 {
 	__asm__ volatile("" : "+r"(number), "+r"(status));
+	return number;
 }
 
 static volatile long now, seen;
@@ -116,8 +121,15 @@ int main(void)
 	cases(8, ask_thread);
 	pthread_create(&t, NULL, thread, NULL);
 	pthread_join(t, NULL);
+	now = 40;
+	ask_twice(40, SIGUSR1);
+	now = 41;
+	ask_twice(41, SIGRTMAX); /* four of them */
+	now = 42;
+	ask_twice(42, 99);
 	end(50, ask, SIGKILL);
 	end(51, ask_thread, SIGTERM);
 	end(52, ask, SIGCHLD);
+	end(53, ask_twice, SIGKILL);
 	return 0;
 }
