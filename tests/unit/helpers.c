@@ -289,7 +289,7 @@ static void the_cpu_is_this_one(void **state)
 
 static void printing(void **state)
 {
-	static const char name[] = "name";
+	static const char name[8] = "name"; /* is read by words */
 	static const struct {
 		const char *fmt;
 		uint64_t arg[3];
