@@ -103,11 +103,16 @@ static void the_ring_is_there_when_printed_to(void **state)
 	assert_true(r.size <= 128 << 10);
 	set.prog = &prog;
 	set.nprog = 1;
-	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), 0);
-	assert_int_equal(info_of(&r)->trace_size,
-			 sizeof(struct region_trace) +
-				 TRACE_SLOTS *
-					 sizeof(struct region_trace_record));
+	for (int i = 0; i < 2; i++) {
+		insns[0].imm = i ? BPF_FUNC_trace_vprintk
+				 : BPF_FUNC_trace_printk;
+		assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), 0);
+		assert_int_equal(
+			info_of(&r)->trace_size,
+			sizeof(struct region_trace) +
+				TRACE_SLOTS *
+					sizeof(struct region_trace_record));
+	}
 	arena_free(&a);
 }
 
