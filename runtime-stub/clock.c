@@ -7,8 +7,8 @@
  *
  * A tick of the kernel (1 / CONFIG_HZ) is the resolution of its coarse clock.
  * Jiffies are ticks of the monotonic clock (tick_do_update_jiffies64() in
- * kernel/time/tick-sched.c) from five minutes before 2^32 (INITIAL_JIFFIES); what
- * is not known is by how many ticks the clock began earlier than they did.
+ * kernel/time/tick-sched.c) from five minutes before 2^32 (INITIAL_JIFFIES);
+ * what is not known is by how many ticks the clock began earlier than they did.
  */
 #include <elf.h>
 

@@ -12,15 +12,15 @@
  *   %%                         itself
  *
  * In two passes, as there: format_prepare() is bpf_bprintf_prepare()
- * (kernel/bpf/helpers.c), format_print() is bstr_printf() (lib/vsprintf.c).  The
- * first one refuses with -EINVAL what is no such format, or has too few
- * arguments, and with -ENOSPC what would not fit into the kernel's 512 bytes for
- * arguments, all strings included; a string is cut where they end.  Only then
- * is anything printed.  What the first pass turns into text (pus, pks, pB and
- * IP addresses) is printed without width, and whatever letters and digits follow
- * a %p belong to it: `%pxa` prints no `a`.  Such text does not count in the
- * length once the buffer is full (there, the arguments behind it are then read
- * from the wrong place; here they are not).
+ * (kernel/bpf/helpers.c), format_print() is bstr_printf() (lib/vsprintf.c).
+ * The first one refuses with -EINVAL what is no such format, or has too few
+ * arguments, and with -ENOSPC what would not fit into the kernel's 512 bytes
+ * for arguments, all strings included; a string is cut where they end.  Only
+ * then is anything printed.  What the first pass turns into text (pus, pks, pB
+ * and IP addresses) is printed without width, and whatever letters and digits
+ * follow a %p belong to it: `%pxa` prints no `a`.  Such text does not count in
+ * the length once the buffer is full (there, the arguments behind it are then
+ * read from the wrong place; here they are not).
  *
  * %p and %pK print the address: the kernel hashes it, but there is nothing to
  * hide from the target itself.
@@ -45,7 +45,7 @@ struct spec {
 	uint32_t width;
 };
 
-/* --- characters, as lib/ctype.c has them: Latin-1 ------------------------- */
+/* --- characters, as lib/ctype.c has them: Latin-1 ----------------------- */
 
 static bool is_space(uint8_t c)
 {
@@ -79,7 +79,7 @@ static bool is_text(uint8_t c)
 	return c >= 0x80 || is_space(c) || (c > ' ' && c <= '~');
 }
 
-/* --- what a conversion is ------------------------------------------------- */
+/* --- what a conversion is ----------------------------------------------- */
 
 static const char *flags_of(const char *p, struct spec *s)
 {
@@ -170,7 +170,7 @@ static bool is_pointer(const struct spec *s)
 	       s->kind >= USER_STRING;
 }
 
-/* --- printing ------------------------------------------------------------- */
+/* --- printing ----------------------------------------------------------- */
 
 static void put(struct text *t, char c)
 {
@@ -369,7 +369,7 @@ static void put_spec(struct text *t, struct spec *s, uint64_t v, uint32_t len)
 	}
 }
 
-/* --- the two passes ------------------------------------------------------- */
+/* --- the two passes ----------------------------------------------------- */
 
 static uint64_t argument(const struct format *f, uint32_t n)
 {

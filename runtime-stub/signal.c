@@ -2,17 +2,18 @@
 /* signal.c - bpf_send_signal and bpf_send_signal_thread, to who runs the
  * program.
  *
- * The kernel delivers when the probed instruction is behind it.  Here it is done
- * when the program has ended: what it does after asking still counts, even
+ * The kernel delivers when the probed instruction is behind it.  Here it is
+ * done when the program has ended: what it does after asking still counts, even
  * where the signal ends the process.  So the run keeps up to eight signals, the
  * first one in the lowest byte, and its last act is to send them.  Any more are
  * sent at once.  A signal that is pending is not sent again, but for real-time
  * signals, which are queued.
  *
  * Handlers see what the kernel's helper sends (SEND_SIG_PRIV): SI_KERNEL, from
- * nobody.  A thread may say so of a signal to itself.  rt_sigqueueinfo(), given a
- * thread's number, sends to its process and prefers that thread (kill_pid_info()
- * and complete_signal() in kernel/signal.c), which is what bpf_send_signal does.
+ * nobody.  A thread may say so of a signal to itself.  rt_sigqueueinfo(), given
+ * a thread's number, sends to its process and prefers that thread
+ * (kill_pid_info() and complete_signal() in kernel/signal.c), which is what
+ * bpf_send_signal does.
  */
 #include <asm/siginfo.h>
 #include <linux/errno.h>

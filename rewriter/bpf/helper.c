@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* helper.c - which helpers a program may call, and why not the others:
- * runtime-stub/helpers.def, refused.def, and what the kernel has for programs of
- * other types, as it says itself.
+ * runtime-stub/helpers.def, refused.def, and what the kernel has for programs
+ * of other types, as it says itself.
  */
 #include <string.h>
 

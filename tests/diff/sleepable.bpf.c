@@ -17,7 +17,7 @@ struct copy {
 };
 struct copy copies[CALLS][COPIES], left[CALLS], multi[2][CALLS];
 struct copy left_multi[CALLS], of_usdt[8];
-long fresh_first[CALLS];
+long read_later[CALLS];
 
 static __always_inline void copy(struct copy *c, __u32 size, __u64 from)
 {
@@ -68,7 +68,7 @@ int reads_afterwards(struct pt_regs *ctx)
 	if (places(ctx, &p))
 		return 1;
 	bpf_copy_from_user(&byte, 1, p.of_file);
-	fresh_first[p.number % CALLS] = bpf_probe_read_user(&byte, 1, p.of_file);
+	read_later[p.number % CALLS] = bpf_probe_read_user(&byte, 1, p.of_file);
 	return 0;
 }
 

@@ -9,7 +9,7 @@
 
 const volatile __u64 dev = 0, ino = 0;
 
-/* --- clocks: how they stand to each other ---------------------------------- */
+/* --- clocks: how they stand to each other ------------------------------- */
 
 enum { SECOND = 1000000000 };
 struct clocks {
@@ -49,7 +49,7 @@ SITE int clock_jiffies(void *ctx)
 	return 0;
 }
 
-/* --- where ----------------------------------------------------------------- */
+/* --- where -------------------------------------------------------------- */
 
 long node;
 SITE int numa_node(void *ctx)
@@ -58,7 +58,7 @@ SITE int numa_node(void *ctx)
 	return 0;
 }
 
-/* --- who, in a pid namespace ----------------------------------------------- */
+/* --- who, in a pid namespace -------------------------------------------- */
 
 struct who {
 	long ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bpf_snprintf on random formats and arguments, against the kernel's: it runs
- * programs of one call (BPF_PROG_TEST_RUN of a raw tracepoint's program), in our
- * process, so that our strings are its strings.
+ * programs of one call (BPF_PROG_TEST_RUN of a raw tracepoint's program), in
+ * our process, so that our strings are its strings.
  *
  * What is known to differ is not made: %p and %pK (hashed there); %pB, and
  * other text made beforehand in a buffer that is too small for it (in either
