@@ -58,19 +58,34 @@ static uint64_t kernel_dev(uint64_t dev)
 	return (dev >> 8 & 0xfff) << 20 | (dev & 0xff) | (dev >> 12 & 0xfff00);
 }
 
-/* struct bpf_pidns_info: thread and process, if this is their pid namespace.
- * Asked each time: a process may have got another one since. */
-DEFINE_HELPER(get_ns_current_pid_tgid)
+/* A process stays in its pid namespace, and all namespaces are on one device, so
+ * the file system is asked once.  (Not for a child of vfork: it has its parent's
+ * memory, but not its pid.) */
+static bool is_our_namespace(uint64_t dev, uint64_t ino, uint32_t pid)
 {
-	uint32_t *info = (uint32_t *)r3;
+	static uint64_t device;
+	uint64_t on = __atomic_load_n(&device, __ATOMIC_RELAXED);
+	uint64_t us = own_self();
 	struct stat st;
 
-	if ((uint32_t)r4 == 8 &&
-	    !sys4(__NR_newfstatat, AT_FDCWD, (long)"/proc/self/ns/pid",
-		  (long)&st, 0) &&
-	    kernel_dev(st.st_dev) == r1 && st.st_ino == r2) {
+	if (on && us >> 32 && (uint32_t)us == pid)
+		return dev == on && ino == us >> 32;
+	if (sys4(__NR_newfstatat, AT_FDCWD, (long)"/proc/self/ns/pid",
+		 (long)&st, 0))
+		return false;
+	on = kernel_dev(st.st_dev);
+	__atomic_store_n(&device, on, __ATOMIC_RELAXED);
+	return dev == on && ino == st.st_ino;
+}
+
+/* struct bpf_pidns_info: thread and process, if this is their namespace. */
+DEFINE_HELPER(get_ns_current_pid_tgid)
+{
+	uint32_t *info = (uint32_t *)r3, pid = (uint32_t)sys0(__NR_getpid);
+
+	if ((uint32_t)r4 == 8 && is_our_namespace(r1, r2, pid)) {
 		info[0] = (uint32_t)sys0(__NR_gettid);
-		info[1] = (uint32_t)sys0(__NR_getpid);
+		info[1] = pid;
 		return 0;
 	}
 	mem_zero(info, (uint32_t)r4);

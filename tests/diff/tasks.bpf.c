@@ -4,6 +4,7 @@
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
 
 #define SITE SEC("uprobe/helpers:site")
 
@@ -108,6 +109,28 @@ SITE int ids_of_another_size(void *ctx)
 	ask(&who[8], dev, ino, 16);
 	ask(&who[9], dev, ino, 7);
 	ask(&who[10], dev, ino, 1);
+	return 0;
+}
+
+/* Asked twice, as the first answer may be kept. */
+struct {
+	long ret[2], is_tid[2], is_pid[2];
+} asked[WHOS];
+
+SEC("uprobe/tasks:here")
+int ids_of_all(struct pt_regs *ctx)
+{
+	__u64 at = PT_REGS_PARM1(ctx);
+	struct bpf_pidns_info info;
+
+	if (at >= WHOS)
+		return 1;
+	for (int i = 0; i < 2; i++) {
+		asked[at].ret[i] = 1 + bpf_get_ns_current_pid_tgid(
+					       dev, ino, &info, sizeof(info));
+		asked[at].is_tid[i] = info.pid == PT_REGS_PARM2(ctx);
+		asked[at].is_pid[i] = info.tgid == PT_REGS_PARM3(ctx);
+	}
 	return 0;
 }
 

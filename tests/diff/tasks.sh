@@ -18,3 +18,6 @@ masked: .bss.clocks.ktime: 1
 masked: .bss.clocks.boot: 1
 masked: .bss.clocks.jiffies: 1
 END
+
+$CC -O2 -pthread -o $t/tasks $D/tasks.c
+judge $t/tasks $O/tasks.bpf.o "${set_all[@]}" -- $t/tasks
