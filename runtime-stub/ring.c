@@ -5,10 +5,12 @@
  * The order of a record's life:
  *     the tail's last record has its slot      help()
  *     the tail counts one record more, ours    here others may find it
- *     it has its slot                          help(): by us, or by whoever
- *                                              comes next
  *     header, content
- *     the slot's state                         committed or discarded
+ *     the slot: position behind it and state   committed or discarded
+ *               whose it is                    here it is complete
+ * Who comes meanwhile gives the record a slot that says it is reserved, with what
+ * the tail knows of it.  So its owner, who needs no lock to write it, finds
+ * either an old slot or its own; and a record costs one locked instruction.
  * Results are the kernel's (kernel/bpf/ringbuf.c): no room is NULL or -EAGAIN;
  * so are records larger than the ring, and flags that there are not.  A perf
  * event array behaves as with a consumer on every CPU (kernel/trace/bpf_trace.c).
@@ -23,6 +25,7 @@
 #include "runtime-stub/sys.h"
 
 #define RECORD_MAX (UINT32_MAX / 4)
+enum { HELPS = 4 };
 
 struct ring {
 	struct ring_head *head;
@@ -62,18 +65,23 @@ static uint32_t owner(void)
 }
 
 /* The last record of `tail` has its slot.  A slot that has been given to a later
- * one is left alone. */
+ * one is left alone; of one that its owner is just writing, the state is kept.
+ * (It changes at most twice meanwhile: the owner writes two words.) */
 static void help(const struct ring *r, struct ring_pair tail)
 {
-	uint64_t n = ring_number(tail.b);
-	struct ring_pair *s = &r->slot[(n - 1) % r->slots], was;
+	uint64_t n = ring_number(tail.b), states = RING_STATES;
+	struct ring_pair *s = &r->slot[(n - 1) & (r->slots - 1)], was;
+	struct ring_pair now = { .a = tail.b };
 
-	if (!n)
-		return;
-	was = ring_load(s);
-	if (ring_number(was.a) < n)
-		ring_swap(s, was, (struct ring_pair){
-					  tail.b, tail.a | RING_RESERVED });
+	for (int i = 0; n && i < HELPS; i++) {
+		was = ring_load(s);
+		if (ring_number(was.a) >= n)
+			return;
+		now.b = (was.b & ~states) == tail.a ? was.b
+						    : tail.a | RING_RESERVED;
+		if (ring_swap(s, was, now))
+			return;
+	}
 }
 
 /* Room behind this tail?  `stale`: it was not the tail any more, so that the
@@ -88,16 +96,22 @@ static bool has_room(const struct ring *r, struct ring_pair tail,
 	       ring_number(tail.b) - head.b < r->slots;
 }
 
-static uint8_t *reserve(const struct ring *r, uint64_t len)
+/* A record that is ours to write; NULL: none. */
+struct record {
+	uint8_t *header;
+	struct ring_pair slot; /* what it will be, but for the state */
+};
+
+static struct record reserve(const struct ring *r, uint64_t len)
 {
 	uint64_t takes = ring_takes(len), n;
 	struct ring_pair tail, next;
 	uint32_t pid = owner();
-	uint8_t *record;
+	struct record out = { 0 };
 	bool room, stale;
 
 	if (len > RECORD_MAX || takes > r->size)
-		return NULL;
+		return out;
 	do {
 		tail = ring_load(&r->head->tail);
 		help(r, tail);
@@ -105,17 +119,36 @@ static uint8_t *reserve(const struct ring *r, uint64_t len)
 		if (!room && !stale) {
 			__atomic_fetch_add(&r->head->dropped, 1,
 					   __ATOMIC_RELAXED);
-			return NULL;
+			return out;
 		}
 		n = ring_number(tail.b);
 		next = (struct ring_pair){ tail.a + takes,
 					   ring_owned(n + 1, pid) };
 	} while (!room || !ring_swap(&r->head->tail, tail, next));
-	help(r, next);
-	record = r->data + tail.a % r->size;
-	*(uint32_t *)record = (uint32_t)len | (uint32_t)RING_BUSY;
-	*(uint32_t *)(record + 4) = (uint32_t)n;
-	return record + RING_HEADER;
+	out.header = r->data + (tail.a & (r->size - 1));
+	out.slot = (struct ring_pair){ next.b, next.a };
+	*(uint32_t *)out.header = (uint32_t)len | (uint32_t)RING_BUSY;
+	*(uint32_t *)(out.header + 4) = (uint32_t)n;
+	return out;
+}
+
+/* The record that a sample is of, as reserve() gave it: it has not been read,
+ * so it is less than a ring, and fewer records than there are numbers of 32 bits,
+ * from the head. */
+static struct record record_of(const struct ring *r, uint8_t *sample)
+{
+	uint8_t *header = sample - RING_HEADER;
+	uint64_t at = (uint64_t)(header - r->data);
+	uint64_t first = __atomic_load_n(&r->head->head.a, __ATOMIC_ACQUIRE);
+	uint64_t n = __atomic_load_n(&r->head->head.b, __ATOMIC_ACQUIRE);
+	uint32_t len = load32(header) & ~(uint32_t)RING_BUSY;
+
+	first += (at - first) & (r->size - 1);
+	n += load32(header + 4) - (uint32_t)n;
+	return (struct record){
+		.header = header,
+		.slot = { ring_owned(n + 1, owner()), first + ring_takes(len) },
+	};
 }
 
 /* (A reader that falls asleep just now may be overlooked: there is no barrier
@@ -131,19 +164,20 @@ static void wake(struct ring_head *h, uint64_t flags)
 	sys3(__NR_futex, (long)&h->waiting, FUTEX_WAKE, 1);
 }
 
-static void commit(const struct ring *r, uint8_t *sample, uint64_t flags,
-		   enum ring_state state)
+static void commit(const struct ring *r, const struct record *record,
+		   uint64_t flags, enum ring_state state)
 {
-	uint8_t *record = sample - RING_HEADER;
-	struct ring_pair *s = &r->slot[load32(record + 4) % r->slots];
-	uint64_t end = __atomic_load_n(&s->b, __ATOMIC_RELAXED);
-	uint32_t len = load32(record) & ~(uint32_t)RING_BUSY;
+	uint32_t len = load32(record->header);
+	struct ring_pair *s =
+		&r->slot[load32(record->header + 4) & (r->slots - 1)];
 
-	if (end & RING_STATES)
+	if (!(len & (uint32_t)RING_BUSY))
 		return; /* not ours to end */
-	*(uint32_t *)record =
+	len &= ~(uint32_t)RING_BUSY;
+	*(uint32_t *)record->header =
 		len | (state == RING_DISCARDED ? (uint32_t)RING_DISCARD : 0);
-	__atomic_store_n(&s->b, end | state, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->b, record->slot.b | state, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->a, record->slot.a, __ATOMIC_RELEASE);
 	wake(r->head, flags);
 }
 
@@ -166,32 +200,39 @@ static bool ring_around(const uint8_t *sample, struct ring *out)
 
 static void end(uint64_t sample, uint64_t flags, enum ring_state state)
 {
+	struct record record;
 	struct ring r;
 
-	if (ring_around((uint8_t *)sample, &r))
-		commit(&r, (uint8_t *)sample, flags, state);
+	if (!ring_around((uint8_t *)sample, &r))
+		return;
+	record = record_of(&r, (uint8_t *)sample);
+	commit(&r, &record, flags, state);
 }
 
 DEFINE_HELPER(ringbuf_output)
 {
 	struct ring r = ring_of((const void *)r1);
-	uint8_t *to;
+	struct record to;
 
 	if (r4 & ~(uint64_t)(BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP))
 		return -EINVAL;
 	to = reserve(&r, r3);
-	if (!to)
+	if (!to.header)
 		return -EAGAIN;
-	mem_copy(to, (const void *)r2, r3);
-	commit(&r, to, r4, RING_COMMITTED);
+	mem_copy(to.header + RING_HEADER, (const void *)r2, r3);
+	commit(&r, &to, r4, RING_COMMITTED);
 	return 0;
 }
 
 DEFINE_HELPER(ringbuf_reserve)
 {
 	struct ring r = ring_of((const void *)r1);
+	struct record to;
 
-	return r3 ? 0 : (uint64_t)reserve(&r, r2);
+	if (r3)
+		return 0;
+	to = reserve(&r, r2);
+	return to.header ? (uint64_t)(to.header + RING_HEADER) : 0;
 }
 
 DEFINE_HELPER(ringbuf_submit)
@@ -231,7 +272,7 @@ DEFINE_HELPER(perf_event_output)
 	const struct region_map *m = (const void *)r2;
 	struct ring r = ring_of(m);
 	uint32_t index = (uint32_t)r3;
-	uint8_t *to;
+	struct record to;
 
 	if (r3 & ~(uint64_t)BPF_F_INDEX_MASK)
 		return -EINVAL;
@@ -242,9 +283,9 @@ DEFINE_HELPER(perf_event_output)
 			return -EOPNOTSUPP;
 	}
 	to = reserve(&r, r5);
-	if (!to)
+	if (!to.header)
 		return -ENOSPC;
-	mem_copy(to, (const void *)r4, r5);
-	commit(&r, to, 0, RING_COMMITTED);
+	mem_copy(to.header + RING_HEADER, (const void *)r4, r5);
+	commit(&r, &to, 0, RING_COMMITTED);
 	return 0;
 }

@@ -161,15 +161,18 @@ static void write_one(uint32_t w)
 {
 	struct ring r = ring_of(&map);
 	uint32_t len = m.lens[w];
-	uint8_t *to = reserve(&r, len);
+	struct record to = reserve(&r, len);
 
-	if (!to) {
+	if (!to.header) {
 		m.refused[w]++;
 		return;
 	}
-	memset(to, (int)(w << 4 | (m.committed[w] + 1)), len);
+	memset(to.header + RING_HEADER, (int)(w << 4 | (m.committed[w] + 1)),
+	       len);
 	m.open[w] = true;
-	commit(&r, to, BPF_RB_NO_WAKEUP, RING_COMMITTED);
+	if (w) /* found by its sample, as bpf_ringbuf_submit() does */
+		to = record_of(&r, to.header + RING_HEADER);
+	commit(&r, &to, BPF_RB_NO_WAKEUP, RING_COMMITTED);
 	m.open[w] = false;
 	m.committed[w]++;
 }
