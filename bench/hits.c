@@ -21,13 +21,14 @@
 #include "rewriter/diff/diff.h"
 #include "runtime-stub/reader/reader.h"
 
-enum { CALLS = 100000, KERNEL_CALLS = 400, OPS = 1000 };
+enum { CALLS = 100000, KERNEL_CALLS = 400, OPS = 1000, EVENTS = 2000 };
 enum { BARE, WELDED, KERNEL, NCOPY };
 static const char *const copy_name[NCOPY] = { "bare", "welded", "kernel" };
 
 struct row {
 	const char *title, *prog, *where; /* function row_PROG */
 	bool ops;                         /* each call is OPS operations */
+	bool event;                       /* each call is a record in a ring */
 	struct series ns[NCOPY];
 };
 static struct row rows[] = {
@@ -37,6 +38,10 @@ static struct row rows[] = {
 	{ .title = "array, no atomic", .prog = "plain" },
 	{ .title = "hash counter", .prog = "hash" },
 	{ .title = "array, 2nd thread", .prog = "array", .where = "thread" },
+	{ .title = "ring event", .prog = "ring", .event = true },
+	{ .title = "ring event, 2 thr.", .prog = "ring", .event = true,
+	  .where = "two" },
+	{ .title = "perf event", .prog = "perf", .event = true },
 	{ .title = "return", .prog = "return" },
 	{ .title = "entry and return", .prog = "both" },
 	{ .title = "return, late", .prog = "tail" },
@@ -67,6 +72,8 @@ struct hits {
 	struct copy copy[NCOPY];
 	struct kernel *kernel;
 	const char *region;
+	struct reader reader;  /* once there is a region */
+	uint64_t events[NCOPY]; /* that were taken out of rings */
 	struct err *e;
 };
 
@@ -107,7 +114,7 @@ static int calls_at_once(const struct row *r, int which)
 {
 	if (r->ops)
 		return which == KERNEL ? 1 : CALLS / OPS;
-	return which == KERNEL ? KERNEL_CALLS : CALLS;
+	return which == KERNEL ? KERNEL_CALLS : r->event ? EVENTS : CALLS;
 }
 
 static int row_measure(struct copy *c, struct row *r, int which, struct err *e)
@@ -125,13 +132,54 @@ static int row_measure(struct copy *c, struct row *r, int which, struct err *e)
 	return 0;
 }
 
+static int ring_drain(struct hits *h, uint32_t map)
+{
+	struct reader_record record;
+	enum reader_ring what;
+
+	for (;;) {
+		if (reader_ring_next(&h->reader, map, &record, &what, h->e))
+			return -1;
+		if (what == RING_EMPTY)
+			return 0;
+		if (what == RING_WAIT)
+			return fail(h->e, h->region, NOWHERE,
+				    "a record is not complete");
+		h->events[WELDED] += what == RING_RECORD;
+		reader_ring_done(&h->reader, map, &record);
+	}
+}
+
+/* Make room for the next events, and count these. */
+static int drain(struct hits *h, int which)
+{
+	struct weld *w = h->w;
+	size_t n = 0;
+
+	if (which == KERNEL) {
+		if (kernel_drain(w, h->kernel, &n, h->e))
+			return -1;
+		h->events[KERNEL] += n;
+	}
+	if (which != WELDED)
+		return 0;
+	if (!h->reader.base && reader_open(&w->arena, h->region, READER_WRITE,
+					   &h->reader, h->e))
+		return -1;
+	for (uint32_t m = 0; m < w->set.nmap; m++)
+		if (ring_is(w->set.map[m].type) && ring_drain(h, m))
+			return -1;
+	return 0;
+}
+
 static int rounds_run(struct hits *h, size_t rounds)
 {
 	for (size_t i = 0; i < rounds; i++)
 		for (struct row *r = rows; r < rows + NROWS; r++)
 			for (int k = 0; k < NCOPY; k++)
 				if (h->copy[k].path &&
-				    row_measure(&h->copy[k], r, k, h->e))
+				    (row_measure(&h->copy[k], r, k, h->e) ||
+				     (r->event && drain(h, k))))
 					return -1;
 	return 0;
 }
@@ -227,6 +275,20 @@ static int maps_check(struct hits *h, int which, const struct snapshot *s)
 	return 0;
 }
 
+/* Every event has arrived. */
+static int events_check(struct hits *h, int which)
+{
+	uint64_t calls = calls_of(&h->copy[which], "ring") +
+			 calls_of(&h->copy[which], "perf");
+
+	if (h->events[which] == calls)
+		return 0;
+	return fail(h->e, h->copy[which].path, NOWHERE,
+		    "%llu events came, but there were %llu calls",
+		    (unsigned long long)h->events[which],
+		    (unsigned long long)calls);
+}
+
 static int probes_check(struct hits *h)
 {
 	struct reader r;
@@ -249,12 +311,13 @@ static int counts_check(struct hits *h)
 	struct arena *a = &h->w->arena;
 	struct snapshot s;
 
-	if (probes_check(h) || welded_snapshot(a, h->w, h->region, &s, h->e) ||
+	if (probes_check(h) || events_check(h, WELDED) || welded_snapshot(a, h->w, h->region, &s, h->e) ||
 	    maps_check(h, WELDED, &s))
 		return -1;
 	if (!h->kernel)
 		return 0;
-	if (kernel_snapshot(a, h->w, h->kernel, &s, h->e))
+	if (events_check(h, KERNEL) ||
+	    kernel_snapshot(a, h->w, h->kernel, &s, h->e))
 		return -1;
 	return maps_check(h, KERNEL, &s);
 }
@@ -373,6 +436,7 @@ int hits_bench(struct weld *w, const char *dir, size_t rounds, struct json *j,
 	bad = copies_make(&h, dir) || measure(&h, rounds);
 	if (!bad)
 		report(j, h.kernel);
+	reader_close(&h.reader);
 	if (h.kernel)
 		kernel_detach(h.kernel);
 	sched_setaffinity(0, sizeof(old), &old);

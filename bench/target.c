@@ -4,11 +4,14 @@
  * Reads lines "ROW CALLS" and answers each with nanoseconds per call and the
  * calls made, warming up included.  "ROW CALLS thread" calls from a thread of
  * its own: the main thread of a welded program counts hits without a lock.
+ * "ROW CALLS two": from two of them at once, on two CPUs, so many from each.
  *
  * The functions begin with `push %rbp`, which the kernel emulates: the fast
  * case for its uprobes (a single-stepped instruction costs it 9,000 ns).
  */
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -41,6 +44,8 @@ ROW(plain)
 ROW(hash)
 ROW(return)
 ROW(both)
+ROW(ring)
+ROW(perf)
 
 /* ops.bpf.c */
 ROW(array_lookup)
@@ -112,6 +117,8 @@ static const struct row {
 	{ "return", row_return },
 	{ "both", row_both },
 	{ "tail", row_tail },
+	{ "ring", row_ring },
+	{ "perf", row_perf },
 	{ "usdt", row_usdt },
 	{ "array_lookup", row_array_lookup },
 	{ "array_update", row_array_update },
@@ -164,6 +171,32 @@ static void *measure(void *job)
 	return NULL;
 }
 
+static pthread_barrier_t together;
+
+static void *measure_with_other(void *job)
+{
+	pthread_barrier_wait(&together);
+	return measure(job);
+}
+
+/* The calls of both; the time that a call took either of them. */
+static int measure_two(struct job *j)
+{
+	struct job other = *j;
+	pthread_t thread[2];
+	cpu_set_t all;
+	int bad;
+
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+	pthread_barrier_init(&together, NULL, 2);
+	bad = pthread_create(&thread[0], NULL, measure_with_other, j) ||
+	      pthread_create(&thread[1], NULL, measure_with_other, &other) ||
+	      pthread_join(thread[0], NULL) || pthread_join(thread[1], NULL);
+	j->ns = (j->ns + other.ns) / 2;
+	return bad;
+}
+
 static int measure_in_thread(struct job *j)
 {
 	pthread_t thread;
@@ -184,18 +217,22 @@ int main(void)
 {
 	char line[64], name[32], where[16];
 	struct job j;
+	int two;
 
 	while (fgets(line, sizeof(line), stdin)) {
 		int n = sscanf(line, "%31s %ld %15s", name, &j.calls, where);
 
 		j.fn = row_find(name);
-		if (n < 2 || !j.fn || (n == 3 && measure_in_thread(&j))) {
+		two = n == 3 && !strcmp(where, "two");
+		if (n < 2 || !j.fn || (two && measure_two(&j)) ||
+		    (n == 3 && !two && measure_in_thread(&j))) {
 			fprintf(stderr, "target: cannot do: %s", line);
 			return 2;
 		}
 		if (n == 2)
 			measure(&j);
-		printf("%.4f %ld\n", j.ns, j.calls + warming(&j));
+		printf("%.4f %ld\n", j.ns,
+		       (1 + two) * (j.calls + warming(&j)));
 		fflush(stdout);
 	}
 	return 0;

@@ -158,6 +158,9 @@ int kernel_attach_many(struct arena *a, const struct weld *w, const char *file,
 		       struct kernel **out, struct err *e);
 int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		    struct snapshot *out, struct err *e);
+/* Take out what rings and perf buffers hold, and count it. */
+int kernel_drain(const struct weld *w, struct kernel *k, size_t *n,
+		 struct err *e);
 void kernel_detach(struct kernel *k);
 
 /* --- probeable.c: can the kernel probe this instruction without refusing,

@@ -562,3 +562,27 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 	}
 	return 0;
 }
+
+int kernel_drain(const struct weld *w, struct kernel *k, size_t *n,
+		 struct err *e)
+{
+	struct arena a = { 0 };
+	int bad = 0;
+
+	*n = 0;
+	for (uint32_t i = 0; i < w->set.nmap && !bad; i++) {
+		const struct bpf_map_def *d = &w->set.map[i];
+		struct snap_map got = { 0 };
+
+		if (!ring_is(d->type))
+			continue;
+		bad = map_snapshot(
+			&a, w,
+			bpf_object__find_map_fd_by_name(k->object[d->object],
+							d->name),
+			d, &k->perf[i], &got, e);
+		*n += got.nelem;
+	}
+	arena_free(&a);
+	return bad;
+}

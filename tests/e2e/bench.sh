@@ -13,7 +13,8 @@ import json, sys
 d = json.load(open(sys.argv[1]))
 rows = [r["row"] for r in d["hits_ns"]]
 assert rows == ["empty", "read arguments", "array counter", "array, no atomic",
-                "hash counter", "array, 2nd thread", "return", "entry and return",
+                "hash counter", "array, 2nd thread", "ring event",
+                "ring event, 2 thr.", "perf event", "return", "entry and return",
                 "return, late", "usdt, 3 arguments"], rows
 for r in d["hits_ns"]:
     assert 0 < r["bare"]["min"] <= r["bare"]["median"], r
