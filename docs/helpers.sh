@@ -25,6 +25,8 @@ STRING       a constant, with its NUL
 LONG_OUT     8 bytes, aligned, written
 CTX          what the program was called with
 RING         a ring buffer or perf event array
+CALLBACK     a function of the program
+ANY          a number, or an address that is written to
 UNUSED       is not looked at'
 
 # rows FILE MACRO: the fields of each row, separated by |

@@ -8,6 +8,7 @@
  * zero-extended.  Programs were checked at weld time, so what cannot occur
  * ends the program with 0.
  */
+#include "runtime-stub/callback.h"
 #include "runtime-stub/mem.h"
 #include "runtime-stub/vm.h"
 
@@ -36,6 +37,36 @@ static uint64_t helper(int32_t id, const uint64_t *r, struct run *run)
 #include "runtime-stub/helpers.def"
 	}
 	return 0;
+}
+
+/* A subprogram that a helper calls back. */
+struct callee {
+	const struct bpf_insn *first, *sub;
+	int depth;
+	struct run *state;
+};
+static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
+		    const uint64_t *args, int depth, struct run *state);
+
+static uint64_t call_back(const void *self, uint64_t r1, uint64_t r2,
+			  uint64_t r3, uint64_t r4)
+{
+	const struct callee *c = self;
+	const uint64_t args[5] = { r1, r2, r3, r4 };
+
+	return run(c->first, c->sub, args, c->depth, c->state);
+}
+
+/* Not inlined: run() is recursive, and this is not for its every frame. */
+static __attribute__((noinline)) uint64_t
+helper_or_loop(const struct bpf_insn *first, int32_t id, const uint64_t *r,
+	       int depth, struct run *state)
+{
+	const struct callee c = { first, (const void *)r[2], depth + 1, state };
+
+	if (id == BPF_FUNC_loop)
+		return loop_run(r[1], r[4], r[3], call_back, &c);
+	return helper(id, r, state);
 }
 
 /* lddw: a number, or what src_reg says (bpf.h). */
@@ -303,7 +334,8 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 				vm.r[0] = run(first, i + 1 + i->imm, vm.r + 1,
 					      depth + 1, state);
 			else
-				vm.r[0] = helper(i->imm, vm.r, state);
+				vm.r[0] = helper_or_loop(first, i->imm, vm.r,
+							 depth, state);
 			break;
 		case BPF_JMP | BPF_EXIT:
 			return vm.r[0];

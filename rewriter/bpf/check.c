@@ -319,6 +319,21 @@ static uint32_t sub_at(const struct bpf_prog *p, uint32_t insn)
 	return k;
 }
 
+/* Is a subprogram called here, or its pointer taken, for a helper to call it
+ * back? */
+static bool calls_sub(const struct bpf_prog *p, uint32_t i, uint32_t *to)
+{
+	const struct bpf_insn *insn = &p->insn[i];
+
+	if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL)
+		*to = i + 1 + (uint32_t)insn->imm;
+	else if (is_lddw(insn) && insn->src_reg == BPF_PSEUDO_FUNC)
+		*to = (uint32_t)insn->imm;
+	else
+		return false;
+	return true;
+}
+
 /* Calls nest no deeper than the kernel allows; a recursion would.  height[k]:
  * frames below that of subprogram k. */
 static int check_nesting(struct check *c)
@@ -330,13 +345,12 @@ static int check_nesting(struct check *c)
 	while (more) {
 		more = false;
 		for (uint32_t i = 0; i < p->ninsn; i++) {
-			const struct bpf_insn *insn = &p->insn[i];
-			uint32_t k, h;
+			uint32_t k, h, to;
 
-			if (!is_call(insn) || insn->src_reg != BPF_PSEUDO_CALL)
+			if (!calls_sub(p, i, &to))
 				continue;
 			k = sub_at(p, i);
-			h = height[sub_at(p, i + 1 + (uint32_t)insn->imm)] + 1;
+			h = height[sub_at(p, to)] + 1;
 			if (h <= height[k])
 				continue;
 			if (h >= FRAMES_MAX)
@@ -410,6 +424,22 @@ static int check_helper(struct check *c, uint32_t i)
 		return 0;
 	return refuse(c->e, c->file, NOWHERE, "%s: helper %s#%u: %s", at(c, i),
 		      name, id, why);
+}
+
+/* Helpers that call the subprogram in r2 back. */
+static bool calls_back(int32_t id)
+{
+	return id == BPF_FUNC_loop;
+}
+
+static int check_callback(struct check *c, uint32_t i, const struct regs *r)
+{
+	if (!calls_back(c->p->insn[i].imm) || r->r[2].kind == VALUE_FUNC)
+		return 0;
+	return refuse(c->e, c->file, NOWHERE,
+		      "%s: whom %s calls back is not known: name the "
+		      "subprogram where it is called",
+		      at(c, i), kernel_helper(c->p->insn[i].imm));
 }
 
 static unsigned width(const struct bpf_insn *insn)
@@ -530,7 +560,8 @@ static int see(void *arg, uint32_t i, const struct regs *r)
 	const struct value *base = &r->r[load ? insn->src_reg : insn->dst_reg];
 	int64_t off;
 
-	if (is_call(insn) && !insn->src_reg && check_helper(c, i))
+	if (is_call(insn) && !insn->src_reg &&
+	    (check_helper(c, i) || check_callback(c, i, r)))
 		return -1;
 	see_stack(c, i, r);
 	if (!load && !store)

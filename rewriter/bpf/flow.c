@@ -41,6 +41,12 @@ static bool join(struct value *old, const struct value *new)
 
 	if (old->kind == kind || same(old, new))
 		return false;
+	if (old->kind == VALUE_FUNC && new->kind == VALUE_FUNC) {
+		if (old->n == SOME_FUNC)
+			return false;
+		old->n = SOME_FUNC;
+		return true;
+	}
 	*old = (struct value){ .kind = kind };
 	return true;
 }
@@ -159,7 +165,7 @@ static struct value alu(const struct bpf_insn *insn, const struct regs *r)
 		return of_stack(&x) || of_stack(&y)
 			       ? (struct value){ .kind = VALUE_STACK }
 			       : anything;
-	if (x.kind == VALUE_ANY)
+	if (x.kind == VALUE_ANY || x.kind == VALUE_FUNC)
 		return anything;
 	x.n = op == BPF_ADD ? (uint64_t)x.n + y.n : (uint64_t)x.n - y.n;
 	return x;
@@ -202,6 +208,8 @@ static struct value wide_imm(const struct bpf_insn *insn)
 		return number(v);
 	if (insn->src_reg == BPF_PSEUDO_MAP_VALUE)
 		return (struct value){ VALUE_DATA, insn[0].imm, insn[1].imm };
+	if (insn->src_reg == BPF_PSEUDO_FUNC)
+		return (struct value){ .kind = VALUE_FUNC, .n = insn->imm };
 	return anything;
 }
 
@@ -290,8 +298,10 @@ static void enter_sub(struct run *r, uint32_t at, const struct regs *from)
 	struct regs in = { 0 };
 	int i;
 
+	/* Of its caller's stack it knows nothing; and whom it calls back is
+	 * known where it takes the pointer, or the frames could not be counted. */
 	for (i = 1; from && i <= 5; i++)
-		if (!of_stack(&from->r[i])) /* the caller's, not its */
+		if (!of_stack(&from->r[i]) && from->r[i].kind != VALUE_FUNC)
 			in.r[i] = from->r[i];
 	in.r[10].kind = VALUE_FRAME;
 	reach(r, at, &in);

@@ -24,9 +24,11 @@ enum value_kind {
 	VALUE_CTX,
 	VALUE_FRAME, /* r10 + n */
 	VALUE_DATA,
+	VALUE_FUNC,  /* subprogram at insn n; SOME_FUNC: one of several */
 	VALUE_STACK, /* perhaps an address in the frame: what becomes of a
 			VALUE_FRAME that meets something else */
 };
+enum { SOME_FUNC = -1 };
 struct value {
 	uint8_t kind;
 	uint32_t map; /* VALUE_DATA: index into bpf_set.map */

@@ -431,8 +431,11 @@ static bool wants_run(const struct known *f, const struct bpf_insn *i,
 {
 	if (!call_remains(k->call))
 		return false;
-	if (i->src_reg == BPF_PSEUDO_CALL)
-		return f->subs_run;
+	if (f->subs_run && (i->src_reg == BPF_PSEUDO_CALL ||
+			    helper_calls_back((uint32_t)i->imm)))
+		return true;
+	if (i->src_reg)
+		return false;
 	return helper_runs((uint32_t)i->imm, insn_map_type(f, k));
 }
 

@@ -21,6 +21,13 @@ const char *helper_name(uint32_t id)
 	return h ? h->name : NULL;
 }
 
+bool helper_calls_back(uint32_t id)
+{
+	const struct helper *h = helper_find(id);
+
+	return h && h->arg[1] == ARG_CALLBACK;
+}
+
 bool helper_runs(uint32_t id, int map_type)
 {
 	switch (id) {

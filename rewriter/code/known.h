@@ -131,6 +131,7 @@ enum helper_arg {
 	ARG_MEM_OUT, ARG_VALUE_OUT, ARG_SIZE, ARG_CTX, ARG_RING,
 	ARG_STRING,   /* in frozen data, with its NUL */
 	ARG_LONG_OUT, /* to 8 bytes, aligned */
+	ARG_CALLBACK, ARG_ANY, /* a subprogram, and what it gets */
 	ARG_UNUSED, /* by our helper */
 };
 struct helper {
@@ -140,6 +141,8 @@ struct helper {
 const struct helper *helper_find(uint32_t id); /* NULL: unknown */
 /* Does it want a struct run (abi.h), given a map of this type? */
 enum { MAP_UNKNOWN = -1 };
+/* Does it call a subprogram, which may want one? */
+bool helper_calls_back(uint32_t id);
 bool helper_runs(uint32_t id, int map_type);
 /* Does it leave signals in the struct run, which are sent at its end? */
 bool helper_signals(uint32_t id);

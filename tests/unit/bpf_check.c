@@ -67,6 +67,7 @@ static const struct {
 	{ "helper bpf_copy_from_user#148: it may sleep",
 	  { CALL(148), END }, 2 },
 	{ "unknown helper #255", { CALL(255), END }, 2 },
+	{ "whom bpf_loop calls back is not known", { CALL(181), END }, 2 },
 	{ "unknown helper #99999", { CALL(99999), END }, 2 },
 	{ "invalid bpf_context access off=168 size=8",
 	  { LDX(0, 1, 168), END }, 2 },
@@ -176,11 +177,46 @@ static void nesting(void **state)
 	assert_int_equal(check_chain(2, 1, &e), -1);
 }
 
+/* n functions, each with a pointer to the next one, the last one to `last`. */
+static int check_pointers(uint32_t n, uint32_t last, struct err *e)
+{
+	const struct bpf_insn pointer[] = { LDDW(2, BPF_PSEUDO_FUNC, 0),
+					    CALL(181), EXIT };
+	enum { SIZE = sizeof(pointer) / sizeof(*pointer) };
+	struct bpf_insn insn[16 * SIZE];
+	uint32_t sub[16];
+	struct bpf_prog p = { .name = "p", .insn = insn, .ninsn = SIZE * n,
+			      .sub = sub, .nsub = n };
+
+	for (uint32_t k = 0; k < n; k++) {
+		sub[k] = SIZE * k;
+		memcpy(&insn[sub[k]], pointer, sizeof(pointer));
+		insn[sub[k]].imm = (int32_t)(SIZE * (k + 1 < n ? k + 1 : last));
+	}
+	if (last >= n)
+		insn[sub[n - 1]].src_reg = insn[sub[n - 1]].imm = 0;
+	insn[sub[n - 1] + 2].imm = last >= n ? 5 : 181;
+	return bpf_check(&p, "x", e);
+}
+
+static void callbacks(void **state)
+{
+	struct err e = { .what = "" };
+
+	(void)state;
+	assert_int_equal(check_pointers(8, 99, &e), 0);
+	assert_int_equal(check_pointers(9, 99, &e), -1);
+	assert_non_null(strstr(e.what, "too deep"));
+	assert_int_equal(check_pointers(3, 1, &e), -1); /* recursion */
+	assert_non_null(strstr(e.what, "too deep"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(nesting),
+		cmocka_unit_test(callbacks),
 		cmocka_unit_test(depth),
 	};
 

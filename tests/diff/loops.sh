@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Programs that loop: bpf_loop, as under the kernel.
+. "$(dirname "$0")/common-diff.sh"
+$CC -O2 -pthread -o $t/calls $D/calls.c
+judge $t/calls $O/loops.bpf.o -- $t/calls
+bpf $D/loops.bpf.c -mcpu=v3
+judge $t/calls $t/loops.bpf.o -- $t/calls
