@@ -25,6 +25,7 @@ STRING       a constant, with its NUL
 LONG_OUT     8 bytes, aligned, written
 CTX          what the program was called with
 RING         a ring buffer or perf event array
+MEM_OR_NULL  the address of memory, or NULL
 CALLBACK     a function of the program
 ANY          a number, or an address that is written to
 UNUSED       is not looked at'
@@ -56,7 +57,7 @@ uprobes, return probes, sessions and USDT probes alike. `bpf_copy_from_user` is 
 | # | helper | result | arguments |
 |---|---|---|---|
 END
-rows $helpers HELPER | sort -n | awk -F'|' '$1 < 255 {
+rows $helpers HELPER | sort -n | awk -F'|' '$1 < 240 {
 	args = ""
 	for (i = 4; i <= 8; i++)
 		if ($i != "NONE")

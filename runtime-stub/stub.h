@@ -16,6 +16,7 @@
  *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   callback.c  bpf_loop: what calls a program back
+ *   iter.c      bpf_iter_num_*
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*
  *   vm.c        the interpreter

@@ -69,7 +69,8 @@ struct bpf_prog {
 	uint32_t nsub;
 	uint32_t of;           /* index of the program it was made from by
 				  usdt_programs(); its own for all others */
-	bool folded;           /* made so: may call helpers that are ours */
+	bool ours;             /* something was put in that calls helpers of
+				  ours */
 	uint32_t stack;        /* deepest use of r10 in sub[0], bytes <= 512 */
 	struct bpf_line *line; /* sorted by insn */
 	uint32_t nline;

@@ -417,7 +417,7 @@ static int check_helper(struct check *c, uint32_t i)
 	const char *name = kernel_helper(id);
 	const char *why = helper_refusal(c->p, id);
 
-	if (!name && !(c->p->folded && !why))
+	if (!name && !(c->p->ours && !why))
 		return fail(c->e, c->file, NOWHERE,
 			    "%s: call of unknown helper #%u", at(c, i), id);
 	if (!why)

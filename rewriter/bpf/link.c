@@ -138,7 +138,8 @@ static int call(struct job *j, const struct obj_func *f, uint32_t i,
 	int64_t start = (int64_t)f->start + i + insn->imm + 1;
 
 	if (s && s->sec == SHN_UNDEF) {
-		if (session_call(j->p, insn, s->name))
+		if (session_call(j->p, insn, s->name) ||
+		    kfunc_call(j->p, insn, s->name))
 			return 0;
 		if (s->bind != STB_WEAK)
 			return refuse(j->e, j->o->path, NOWHERE,
@@ -221,13 +222,14 @@ static int extern_ref(struct job *j, struct bpf_insn *insn,
 		insn[1].imm = off;
 		return 0;
 	}
-	if (s->bind != STB_WEAK)
+	if (s->bind != STB_WEAK && !kfunc_exists(s->name))
 		return refuse(j->e, j->o->path, NOWHERE,
 			      "program '%s': kernel symbol '%s' is not "
 			      "supported",
 			      j->p->name, s->name);
 	insn[0].src_reg = 0; /* a weak symbol that is not there is NULL */
-	insn[0].imm = insn[1].imm = 0;
+	insn[0].imm = kfunc_exists(s->name);
+	insn[1].imm = 0;
 	return 0;
 }
 
@@ -288,6 +290,11 @@ static int relocate(struct job *j, uint32_t sub)
 			    symbol_of(j, f, i))) {
 			if (call(j, f, i, base + i))
 				return -1;
+		} else if (insn->code == CALL && insn->imm >= HELPERS_OURS &&
+			   insn->imm < HELPERS_END) {
+			return fail(j->e, j->o->path, NOWHERE,
+				    "program '%s': call of unknown helper #%d",
+				    j->p->name, insn->imm);
 		} else if (symbol_of(j, f, i)) {
 			return complain(j, f, i,
 					"relocation of an "

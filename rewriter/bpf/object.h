@@ -10,6 +10,7 @@
  *   vars_*        --set and .kconfig write into the data sections (vars.c)
  *   core_apply    CO-RE records change instructions (core.c)
  *   types_api     a function is one of libbpf's usdt.bpf.h (api.c)
+ *   kfunc_call    kernel functions that are helpers here (kfunc.c)
  *   link_prog     a program and the subprograms it needs (link.c)
  *   prune_dead    what constants make unreachable goes (flow.c, prune.c)
  *
@@ -89,6 +90,7 @@ struct object {
 	const char **missing;
 	uint32_t nmissing;
 };
+enum { HELPERS_OURS = 240, HELPERS_END = 256 }; /* helpers.def */
 enum { POISON = 195896080 }; /* libbpf's number for the same purpose */
 
 int object_read(struct arena *a, struct object *o, struct err *e);
@@ -133,6 +135,10 @@ bool session_call(const struct bpf_prog *p, struct bpf_insn *insn,
 		  const char *name);
 int session_finish(struct arena *a, struct bpf_prog *p, const char *file,
 		   struct err *e);
+
+/* kfunc.c: a kernel function that we have; its call becomes a helper's. */
+bool kfunc_exists(const char *name);
+bool kfunc_call(struct bpf_prog *p, struct bpf_insn *insn, const char *name);
 
 /* Opcodes, registers, jumps, reachability: what prune_dead() relies on. */
 int check_shape(const struct bpf_prog *p, const char *file, struct err *e);

@@ -131,7 +131,8 @@ enum helper_arg {
 	ARG_MEM_OUT, ARG_VALUE_OUT, ARG_SIZE, ARG_CTX, ARG_RING,
 	ARG_STRING,   /* in frozen data, with its NUL */
 	ARG_LONG_OUT, /* to 8 bytes, aligned */
-	ARG_CALLBACK, ARG_ANY, /* a subprogram, and what it gets */
+	ARG_CALLBACK,
+	ARG_ANY,      /* a number or an address, which may be written to */
 	ARG_UNUSED, /* by our helper */
 };
 struct helper {

@@ -360,7 +360,7 @@ static void take(struct fold *f, struct bpf_prog *p)
 		p->line[k].insn = f->at[p->line[k].insn];
 	p->insn = f->insn;
 	p->ninsn = f->n;
-	p->folded = true;
+	p->ours = true;
 	bpf_settle(f->a, f->set, p);
 }
 

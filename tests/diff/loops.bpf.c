@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* loops - bpf_loop: how often, why not, with what, one inside the other. */
+/* loops - bpf_loop and bpf_for: how often, why not, with what, one inside the
+ * other. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
@@ -126,6 +127,81 @@ int longest(struct pt_regs *ctx)
 {
 	if (PT_REGS_PARM1(ctx) == 3)
 		out.most += bpf_loop(1 << 23, nothing, NULL, 0);
+	return 0;
+}
+
+/* --- bpf_for(), as newer bpf_helpers.h have it ------------------------------ */
+
+struct bpf_iter_num {
+	__u64 opaque;
+} __attribute__((aligned(8)));
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end)
+	__weak __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __weak __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
+
+#define FOR(i, start, end)                                                     	for (struct bpf_iter_num                                               		     it __attribute__((aligned(8),                             				       cleanup(bpf_iter_num_destroy))),        	     *unused __attribute__((unused)) =                                 		     (bpf_iter_num_new(&it, (start), (end)),                   		      (void)bpf_iter_num_destroy, (void *)0);                  	     ({                                                                		     int *_t = bpf_iter_num_next(&it);                         		     (_t && ((i) = *_t, (i) >= (start) && (i) < (end)));       	     });)
+#define REPEAT(n)                                                              	for (struct bpf_iter_num                                               		     it __attribute__((aligned(8),                             				       cleanup(bpf_iter_num_destroy))),        	     *unused __attribute__((unused)) =                                 		     (bpf_iter_num_new(&it, 0, (n)),                           		      (void)bpf_iter_num_destroy, (void *)0);                  	     bpf_iter_num_next(&it);)
+
+struct ranges {
+	long sum, pairs, repeats, left_early, backwards, empty, negative;
+	long ok, wrong, too_long, longest, at_ends, after_wrong, exists;
+};
+struct ranges ranges;
+
+SEC("uprobe/calls:site")
+int for_ranges(struct pt_regs *ctx)
+{
+	int n = PT_REGS_PARM1(ctx), i, k;
+
+	FOR(i, 0, n)
+		ranges.sum += i;
+	FOR(i, 0, 5)
+		FOR(k, i, 5)
+			ranges.pairs += i * k;
+	REPEAT(n)
+		ranges.repeats++;
+	FOR(i, 0, 100) {
+		if (i == n)
+			break;
+		ranges.left_early++;
+	}
+	FOR(i, n, 0)
+		ranges.backwards++;
+	FOR(i, n, n)
+		ranges.empty++;
+	FOR(i, -n, 3)
+		ranges.negative += i;
+	ranges.exists = bpf_iter_num_next != NULL;
+	return 0;
+}
+
+static __always_inline long how_many(struct bpf_iter_num *it, long *sum)
+{
+	long n = 0;
+	int *at;
+
+	while (n < 8 && (at = bpf_iter_num_next(it))) {
+		n++;
+		*sum += *at;
+	}
+	return n;
+}
+
+#define TRY(result, start, end)                                                	do {                                                                   		struct bpf_iter_num it;                                                                                                                       		ranges.result += bpf_iter_num_new(&it, start, end);            		ranges.after_wrong += how_many(&it, &ranges.sum);              		bpf_iter_num_destroy(&it);                                     	} while (0)
+
+SEC("uprobe/calls:other")
+int odd_ranges(struct pt_regs *ctx)
+{
+	int n = PT_REGS_PARM1(ctx);
+
+	TRY(ok, n, n + 3);
+	TRY(wrong, n, n - 1);
+	TRY(too_long, n, n + (1 << 23) + 1);
+	TRY(longest, n, n + (1 << 23));
+	TRY(at_ends, -2147483647 - 1, 2147483647);
+	TRY(at_ends, 2147483647 - 2, 2147483647);
+	TRY(at_ends, -2147483647 - 1, -2147483647 + 1);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Programs that loop: bpf_loop, as under the kernel.
+# Programs that loop: bpf_loop and bpf_for, as under the kernel.
 . "$(dirname "$0")/common-diff.sh"
 $CC -O2 -pthread -o $t/calls $D/calls.c
 judge $t/calls $O/loops.bpf.o -- $t/calls

@@ -255,6 +255,8 @@ static void refused(void **state)
 		 "'task_struct.mm' does not exist");
 	load_bad("kconfig_strong", NULL, ERR_UNSUPPORTED,
 		 "extern 'CONFIG_HZ' has no value");
+	load_bad("ours", NULL, ERR_FAILED,
+		 "program 'knows': call of unknown helper #252");
 	load_bad("kfunc_strong", NULL, ERR_UNSUPPORTED,
 		 "kernel function 'must_be_there' is not supported");
 	load_bad("data_pointer", NULL, ERR_UNSUPPORTED,
