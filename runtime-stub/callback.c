@@ -25,3 +25,10 @@ DEFINE_HELPER(loop)
 
 	return loop_run(r1, r4, r3, call_code, &c);
 }
+
+DEFINE_HELPER(for_each_map_elem)
+{
+	const struct code c = { (subprogram *)r2, run };
+
+	return map_each((const void *)r1, r4, r3, call_code, &c, run);
+}

@@ -45,21 +45,7 @@
 #include <linux/errno.h>
 
 #include "runtime-stub/cpu.h"
-#include "runtime-stub/pool.h"
-#include "runtime-stub/stub.h"
-
-/* Steps after which a walk gives up: no list that we wrote is so long, but
- * the region may have been overwritten by others. */
-enum { STEPS = 1 << 20 };
-
-struct table {
-	struct hash_head *head;
-	uint64_t *bucket;      /* the one where the key belongs */
-	uint8_t *pool;
-	uint32_t key_size, stride, elems;
-	uint32_t end;          /* low half of this bucket's end words */
-	uint32_t steps;
-};
+#include "runtime-stub/table.h"
 
 struct place {
 	uint64_t first;        /* the bucket's word when the search began */
@@ -72,41 +58,11 @@ struct place {
 static inline struct table table_of(const struct region_map *m, const void *key,
 				    uint32_t key_size)
 {
-	uint8_t *data = weld_region + m->data;
 	uint32_t b = hash_key(key, key_size) & (m->buckets - 1);
+	struct table t = table_in(m, b);
 
-	return (struct table){
-		.head = (struct hash_head *)data,
-		.bucket = (uint64_t *)(data + sizeof(struct hash_head)) + b,
-		.pool = data + hash_pool(m->buckets),
-		.key_size = key_size,
-		.stride = m->stride,
-		.elems = m->max_entries + HASH_SPARE,
-		.end = LINK_END | b,
-		.steps = STEPS,
-	};
-}
-
-/* The element a word leads to; NULL if it cannot be (overwritten by others)
- * or the walk has become too long. */
-static inline struct hash_elem *elem_of(struct table *t, uint64_t word)
-{
-	uint32_t i = (uint32_t)word - 1;
-
-	if (i >= t->elems || t->steps == 0)
-		return NULL;
-	t->steps--;
-	return (struct hash_elem *)(t->pool + (uint64_t)i * t->stride);
-}
-
-static inline uint32_t low_of(const struct table *t, const struct hash_elem *e)
-{
-	return (uint32_t)(((const uint8_t *)e - t->pool) / t->stride) + 1;
-}
-
-static inline uint8_t *value_of(const struct table *t, struct hash_elem *e)
-{
-	return e->key + hash_round8(t->key_size);
+	t.key_size = key_size; /* which may be a constant */
+	return t;
 }
 
 static inline bool key_is(const struct hash_elem *e, const void *key,

@@ -15,7 +15,7 @@
  *   read.c      bpf_probe_read* and other memory that may not be there
  *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
- *   callback.c  bpf_loop: what calls a program back
+ *   callback.c  what calls a program back; each.c: bpf_for_each_map_elem
  *   iter.c      bpf_iter_num_*
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*

@@ -34,6 +34,7 @@ bool helper_runs(uint32_t id, int map_type)
 	case BPF_FUNC_map_lookup_elem:
 	case BPF_FUNC_map_update_elem:
 	case BPF_FUNC_map_lookup_percpu_elem:
+	case BPF_FUNC_for_each_map_elem:
 		return map_type == MAP_UNKNOWN || map_is_percpu(map_type);
 	}
 	return helper_signals(id);

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "runtime-stub/hash.c"
+#include "runtime-stub/hash_each.c"
 
 enum { REGION = 1 << 20 };
 const struct weld_info weld_info;

@@ -41,6 +41,7 @@ static void step(void);
 #define load64(p)                      (step(), (load64)(p))
 // clang-format on
 #include "runtime-stub/hash.c"
+#include "runtime-stub/hash_each.c"
 #undef load64
 
 enum {
