@@ -497,9 +497,13 @@ static int bind_section(struct bind *b, uint32_t prog)
 	if (p->optional)
 		return 0;
 	if (spec_parse_sec(b->a, p->section, &sp, &has_target, b->e)) {
+		if (bpf_in_map(b->set, prog))
+			return 0;
 		b->e->file = file;
 		return name_program(b, prog);
 	}
+	if (!has_target && bpf_in_map(b->set, prog))
+		return 0;
 	if (!has_target)
 		return misuse(b->e,
 			      "program '%s' has no target: add "

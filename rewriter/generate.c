@@ -63,6 +63,32 @@ static size_t *places_count(struct weld *w)
 	return n;
 }
 
+/* In what may the programs that stand somewhere continue by tail calls? */
+static bool *programs_tailed(struct weld *w)
+{
+	bool *start = arena_alloc(&w->arena, w->set.nprog + 1);
+	bool *tailed = arena_alloc(&w->arena, w->set.nprog + 1);
+
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		start[p] = w->places[p];
+	bpf_tailed(&w->set, start, tailed);
+	return tailed;
+}
+
+static bool is_needed(const struct weld *w, uint32_t p)
+{
+	return w->places[p] || w->tailed[p];
+}
+
+static bool any_tail(const struct weld *w)
+{
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		if (is_needed(w, p) &&
+		    bpf_calls(&w->set.prog[p], BPF_FUNC_tail_call))
+			return true;
+	return false;
+}
+
 /* Helpers and entry points of the stub that this weld refers to. */
 static const char *const late_roots[] = { "weld_exchange", "weld_exchange_to",
 					  "weld_origin", "weld_pad" };
@@ -113,8 +139,10 @@ static struct code_names stub_roots(struct weld *w,
 		root_add(w, &r, late_roots[i]);
 	for (size_t i = 0; any_session(w) && i < NSESSION_ROOTS; i++)
 		root_add(w, &r, session_roots[i]);
+	if (any_tail(w))
+		root_add(w, &r, "weld_tail");
 	for (uint32_t p = 0; p < w->set.nprog; p++)
-		if (w->places[p])
+		if (is_needed(w, p))
 			code_helpers(&w->arena, &w->set, &w->set.prog[p],
 				     opt->engine == ENGINE_VM, &r);
 	return r;
@@ -176,7 +204,9 @@ static int program_place(struct weld *w, uint32_t p, size_t sites,
 
 	if (code_subprograms(&w->rx, &env, p, prog, w->sub[p], e))
 		return -1;
-	if (!prog->session && inline_pays(&w->facts[p], sites))
+	if (!prog->session && !w->tailed[p] &&
+	    !bpf_calls(prog, BPF_FUNC_tail_call) &&
+	    inline_pays(&w->facts[p], sites))
 		return 0;
 	return code_function(&w->rx, &env, p, prog, 0, &w->func_of[p], e);
 }
@@ -203,7 +233,7 @@ static int programs_place(struct weld *w, const struct weld_options *opt,
 
 		w->sub[p] = arena_alloc(&w->arena, (w->set.prog[p].nsub + 1) *
 							   sizeof(**w->sub));
-		if (!sites)
+		if (!is_needed(w, p))
 			continue;
 		if (opt->engine == ENGINE_VM)
 			bytecode_place(w, p);
@@ -211,6 +241,24 @@ static int programs_place(struct weld *w, const struct weld_options *opt,
 			return -1;
 	}
 	return 0;
+}
+
+/* Maps of programs lead to a function form, or to bytecode.  A program that
+ * has neither is in no map that anything asks. */
+static void progs_write(struct weld *w, const struct weld_options *opt)
+{
+	uint64_t at = w->info_vaddr + w->region.info_progs - w->rx.vaddr;
+	const struct weld_info *info =
+		(const void *)(w->rx.p + w->info_vaddr - w->rx.vaddr);
+
+	for (uint32_t p = 0; p < info->prog_count; p++) {
+		uint64_t to = opt->engine == ENGINE_VM ? w->vm_insns[p]
+						       : w->func_of[p];
+		int32_t from_info = to ? (int32_t)(to - w->info_vaddr) : 0;
+
+		memcpy(w->rx.p + at + p * sizeof(from_info), &from_info,
+		       sizeof(from_info));
+	}
 }
 
 static int trampolines_place(struct weld *w, const struct weld_options *opt,
@@ -240,9 +288,9 @@ static int trampolines_place(struct weld *w, const struct weld_options *opt,
 static struct frame_desc shape_frame(struct arena *a,
 				     const struct code_shape *s)
 {
-	struct depth *d = arena_alloc(a, 3 * sizeof(*d));
+	struct depth *d = arena_alloc(a, (3 + 2 * s->ngap) * sizeof(*d));
 	struct kept *kept = arena_alloc(a, NREG * sizeof(*kept));
-	size_t n = 0;
+	size_t n = 0, nd = 2;
 
 	for (int r = 0; r < NREG; r++)
 		if (s->saved & REG_BIT(r)) {
@@ -253,9 +301,14 @@ static struct frame_desc shape_frame(struct arena *a,
 	d[0] = (struct depth){ .at = s->enter, .below = s->below };
 	d[1] = (struct depth){ .at = s->kept, .below = s->below,
 			       .kept = n ? kept : NULL, .nkept = n };
-	d[2] = (struct depth){ .at = s->leave };
+	for (uint32_t i = 0; i < s->ngap; i++) {
+		d[nd++] = (struct depth){ .at = s->gap[i].from };
+		d[nd] = d[1];
+		d[nd++].at = s->gap[i].to;
+	}
+	d[nd++] = (struct depth){ .at = s->leave };
 	return (struct frame_desc){ .start = s->start, .size = s->size,
-				    .depth = d, .ndepth = 3 };
+				    .depth = d, .ndepth = nd };
 }
 
 /* Trampolines', and function forms'. */
@@ -307,9 +360,12 @@ static int unwind_place(struct weld *w, struct err *e)
 int generate(struct weld *w, const struct weld_options *opt, struct err *e)
 {
 	w->places = places_count(w);
+	w->tailed = programs_tailed(w);
 	w->dense = w->plan.npatch > DENSE_SITES;
-	if (stub_place(w, opt, e) || programs_place(w, opt, e) ||
-	    trampolines_place(w, opt, e) || unwind_place(w, e))
+	if (stub_place(w, opt, e) || programs_place(w, opt, e))
+		return -1;
+	progs_write(w, opt);
+	if (trampolines_place(w, opt, e) || unwind_place(w, e))
 		return -1;
 	if (!opt->usdt_nop5)
 		hook_start(w);

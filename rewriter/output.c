@@ -14,6 +14,7 @@
 #include "rewriter/output.h"
 #include "rewriter/usdt/usdt.h"
 #include "runtime-stub/reader/manifest.h"
+#include "runtime-stub/refs.h"
 
 void identity_start(struct identity *id)
 {
@@ -207,6 +208,18 @@ static void manifest_maps(struct weld *w, struct manifest *m)
 	}
 }
 
+static void manifest_progs(struct weld *w, struct manifest *m)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < w->set.nmap; i++)
+		any |= map_has_progs(w->set.map[i].type);
+	m->nprog = any ? w->set.nprog : 0;
+	m->prog = arena_alloc(&w->arena, (m->nprog + 1) * sizeof(*m->prog));
+	for (size_t i = 0; i < m->nprog; i++)
+		m->prog[i].name = w->set.prog[i].name;
+}
+
 /* What kind of probe: of a USDT probe, with its name. */
 static const char *probe_kind(struct arena *a, const struct link *l)
 {
@@ -280,6 +293,7 @@ static int manifest_place(struct weld *w, const struct weld_options *opt,
 		return -1;
 	manifest_objects(w, &m);
 	manifest_maps(w, &m);
+	manifest_progs(w, &m);
 	manifest_probes(w, &m);
 	packed = deflate_bytes(&w->arena, manifest_pack(&w->arena, &m), 8);
 	code_align(&w->rx, 8, 0);

@@ -16,21 +16,16 @@
  * without the zeroes at either end, as a fresh region is zero.
  */
 #include "rewriter/region.h"
+#include "runtime-stub/refs.h"
 
 enum { LINE = 64, PAGE = 4096 };
 
 static bool prints(const struct bpf_set *set)
 {
-	for (uint32_t i = 0; i < set->nprog; i++) {
-		const struct bpf_prog *p = &set->prog[i];
-
-		for (uint32_t k = 0; k < p->ninsn; k++)
-			if (p->insn[k].code == (BPF_JMP | BPF_CALL) &&
-			    p->insn[k].src_reg == 0 &&
-			    (p->insn[k].imm == BPF_FUNC_trace_printk ||
-			     p->insn[k].imm == BPF_FUNC_trace_vprintk))
-				return true;
-	}
+	for (uint32_t i = 0; i < set->nprog; i++)
+		if (bpf_calls(&set->prog[i], BPF_FUNC_trace_printk) ||
+		    bpf_calls(&set->prog[i], BPF_FUNC_trace_vprintk))
+			return true;
 	return false;
 }
 
@@ -102,13 +97,15 @@ static int place(struct arena *a, const struct bpf_set *set, struct region *r,
 	return 0;
 }
 
-/* The initial bytes of a map, from the first to the last that is not 0. */
-static struct bytes initial(const struct bpf_map_def *def, uint32_t *skip)
+/* The initial bytes of a map, from the first to the last that is not 0, and
+ * where they belong. */
+static struct bytes initial(struct arena *a, const struct bpf_map_def *def,
+			    const struct region_map *m, uint64_t *to)
 {
-	struct bytes b = def->initial;
+	struct bytes b = def->nslot ? refs_initial(a, def, m) : def->initial;
 
-	for (*skip = 0; b.n && !b.p[0]; b.n--, b.p++)
-		++*skip;
+	for (*to = m->data; b.n && !b.p[0]; b.n--, b.p++)
+		++*to;
 	while (b.n && !b.p[b.n - 1])
 		b.n--;
 	return b;
@@ -118,36 +115,47 @@ static void write_info(struct arena *a, const struct bpf_set *set,
 		       struct region *r, struct weld_info *w)
 {
 	size_t maps = sizeof(*r->map) * r->nmap, size, at;
+	struct bytes *b = arena_alloc(a, (set->nmap + 1) * sizeof(*b));
 	struct init_record *rec;
-	uint32_t skip;
+	uint64_t *to = arena_alloc(a, (set->nmap + 1) * sizeof(*to));
 	uint8_t *p;
 
-	size = sizeof(*w) + maps + set->nmap * sizeof(*rec);
-	for (uint32_t i = 0; i < set->nmap; i++)
-		size += initial(&set->map[i], &skip).n;
-	p = arena_alloc(a, size);
 	w->map = sizeof(*w);
 	w->init = w->map + (uint32_t)maps;
-	rec = (struct init_record *)(p + w->init);
-	at = w->init + set->nmap * sizeof(*rec);
+	w->progs = w->init + set->nmap * (uint32_t)sizeof(*rec);
+	at = size = w->progs + w->prog_count * sizeof(int32_t);
 	for (uint32_t i = 0; i < set->nmap; i++) {
-		struct bytes b = initial(&set->map[i], &skip);
-
-		if (!b.n)
+		b[i] = initial(a, &set->map[i], &r->map[i], &to[i]);
+		size += b[i].n;
+	}
+	p = arena_alloc(a, size);
+	rec = (struct init_record *)(p + w->init);
+	for (uint32_t i = 0; i < set->nmap; i++) {
+		if (!b[i].n)
 			continue;
 		rec[w->init_count++] = (struct init_record){
-			.to = r->map[i].data + skip,
+			.to = to[i],
 			.from = (uint32_t)at,
-			.len = (uint32_t)b.n,
+			.len = (uint32_t)b[i].n,
 		};
-		memcpy(p + at, b.p, b.n);
-		at += b.n;
+		memcpy(p + at, b[i].p, b[i].n);
+		at += b[i].n;
 	}
 	memcpy(p, w, sizeof(*w));
 	if (maps)
 		memcpy(p + w->map, r->map, maps);
 	r->info = (struct bytes){ p, size };
 	r->info_maps = w->map;
+	r->info_progs = w->progs;
+}
+
+/* So many programs may be in a map. */
+static uint32_t progs_in_maps(const struct bpf_set *set)
+{
+	for (uint32_t i = 0; i < set->nmap; i++)
+		if (map_has_progs(set->map[i].type))
+			return set->nprog;
+	return 0;
 }
 
 int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
@@ -169,6 +177,7 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 	w.region_size = out->size;
 	w.probe_count = nprobe;
 	w.map_count = set->nmap;
+	w.prog_count = progs_in_maps(set);
 	w.gates = out->gates;
 	w.maps = out->maps;
 	w.counts = out->counts;

@@ -24,6 +24,8 @@ struct region {
 	struct bytes info;      /* struct weld_info and its tail, to stand in RX
 				   at 16-byte alignment */
 	uint64_t info_maps;     /* offset of struct region_map[] in info */
+	uint64_t info_progs;    /* of int32_t[]: where each program is, from
+				   info; the welder fills it in */
 };
 
 /* `cpus`: for how many CPUs values are kept, where maps have them for each.
@@ -38,5 +40,9 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
  * numbers of entries are held against what the kernel takes. */
 int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	      struct err *e);
+
+/* --- refs.c: what a map of programs or maps begins with. */
+struct bytes refs_initial(struct arena *a, const struct bpf_map_def *d,
+			  const struct region_map *m);
 
 #endif

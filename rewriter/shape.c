@@ -105,6 +105,16 @@ static int array_shape(const struct bpf_map_def *def, struct region_map *m,
 	return 0;
 }
 
+/* kernel/bpf/arraymap.c, fd_array_map_alloc_check() */
+static int refs_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	if (def->value_size != 4)
+		return wrong(def, e,
+			     "values of a map of maps or programs have 4 bytes");
+	return array_shape(def, m, e);
+}
+
 static int percpu_values(const struct bpf_map_def *def, struct region_map *m,
 			 struct err *e)
 {
@@ -192,6 +202,8 @@ static const struct shape {
 } shapes[] = {
 	{ BPF_MAP_TYPE_ARRAY,
 	  ACCESS | MEMORY | BPF_F_MMAPABLE | BPF_F_INNER_MAP, array_shape },
+	{ BPF_MAP_TYPE_PROG_ARRAY, BPF_F_RDONLY | BPF_F_WRONLY | MEMORY,
+	  refs_shape },
 	{ BPF_MAP_TYPE_PERCPU_ARRAY, ACCESS | MEMORY, percpu_array_shape },
 	{ BPF_MAP_TYPE_HASH,
 	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },

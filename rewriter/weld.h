@@ -45,6 +45,7 @@ struct weld {
 	uint32_t *probe_of;       /* per link: number in the region */
 	uint32_t nprobe;          /* links that are placed */
 	size_t *places;           /* per program: at how many places it is */
+	bool *tailed;             /* likewise: is it continued in? */
 	bool dense;               /* very many sites: bytes count */
 	uint8_t weld_id[16];
 	struct region region;

@@ -41,6 +41,7 @@
  *     weld_stack_claim  jumped to where a program needs a stack of its own; see
  *                       stack.S, which has weld_arm_go, too
  *     weld_session_*    session.c: what an entry leaves to its return
+ *     weld_tail         where a tail call leads (tail.h)
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
  *     weld_run_signals  uint64_t (struct run *, uint64_t r0): sends what a run
  *                       has kept (signal.c); gives r0 back
@@ -69,9 +70,10 @@ struct hit {
 	uint64_t cookie;  /* bpf_get_attach_cookie() */
 	uint64_t func_ip; /* bpf_get_func_ip() */
 	uint64_t session; /* bpf_session_cookie() */
+	uint64_t tails;   /* bpf_tail_call()s so far */
 };
 enum {
-	PT_REGS_SIZE = 168, HIT_SIZE = 192, HIT_SESSION = 184,
+	PT_REGS_SIZE = 168, HIT_SIZE = 200, HIT_SESSION = 184, HIT_TAILS = 192,
 	USER_CS = 0x33, USER_SS = 0x2b,
 };
 
@@ -112,6 +114,10 @@ struct weld_info {
 	uint32_t pad_count;   /* a power of two */
 	uint32_t trap_count;
 	int32_t traps;        /* offset of struct weld_trap[] from here */
+	uint32_t progs;       /* offset of int32_t[prog_count] from here: from
+				 here to each program that may be in a map, for
+				 the VM to its instructions; 0: it is not here */
+	uint32_t prog_count;
 };
 
 /* --- Sites that are an int3 (rewriter/patch/trap.c), sorted. */

@@ -4,7 +4,7 @@
 #define BPFWELD_ABI_ASM_H
 
 #define PROBE_STACKS 64      /* a power of two */
-#define PROBE_STACK_SHIFT 14 /* 16 KiB each */
+#define PROBE_STACK_SHIFT 16 /* 64 KiB each: tail.c may use 32 */
 #define PROBE_STACK_SIZE (1 << PROBE_STACK_SHIFT)
 
 #endif

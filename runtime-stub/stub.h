@@ -16,7 +16,7 @@
  *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   callback.c  what calls a program back; each.c: bpf_for_each_map_elem
- *   iter.c      bpf_iter_num_*
+ *   iter.c      bpf_iter_num_*; tail.c: bpf_tail_call
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*
  *   vm.c        the interpreter

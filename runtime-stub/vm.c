@@ -10,6 +10,7 @@
  */
 #include "runtime-stub/callback.h"
 #include "runtime-stub/mem.h"
+#include "runtime-stub/tail.h"
 #include "runtime-stub/vm.h"
 
 enum { FRAMES = 8, STACK = 512 };
@@ -70,6 +71,22 @@ helper_or_loop(const struct bpf_insn *first, int32_t id, const uint64_t *r,
 		return map_each((const void *)r[1], r[4], r[3], call_back, &c,
 				state);
 	return helper(id, r, state);
+}
+
+/* A tail call that is taken: *first becomes the program it leads to. */
+static inline bool tails(const struct bpf_insn *i, struct vm *vm,
+			 const struct bpf_insn **first)
+{
+	struct tail t;
+
+	if (i->src_reg || i->imm != BPF_FUNC_tail_call)
+		return false;
+	t = weld_tail(vm->r[1], (const void *)vm->r[2], vm->r[3]);
+	if (!t.to)
+		return false;
+	*first = (const void *)t.to;
+	vm->r[1] = t.ctx;
+	return true;
 }
 
 /* lddw: a number, or what src_reg says (bpf.h). */
@@ -333,7 +350,10 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 			i += i->imm;
 			break;
 		case BPF_JMP | BPF_CALL:
-			if (i->src_reg == BPF_PSEUDO_CALL)
+			if (tails(i, &vm, &first)) {
+				i = first - 1;
+				depth = 0;
+			} else if (i->src_reg == BPF_PSEUDO_CALL)
 				vm.r[0] = run(first, i + 1 + i->imm, vm.r + 1,
 					      depth + 1, state);
 			else

@@ -22,6 +22,10 @@ struct btf;
 
 enum bpf_data { DATA_NONE, DATA_DATA, DATA_RODATA, DATA_BSS, DATA_KCONFIG };
 
+struct bpf_slot { /* an element that a map begins with */
+	uint32_t key;
+	uint32_t to; /* index of a program, or of a map */
+};
 struct bpf_map_def {
 	const char *name;    /* as libbpf names it: "x.rodata" for internals */
 	uint32_t object;     /* index into bpf_set.object */
@@ -32,6 +36,8 @@ struct bpf_map_def {
 				        DATASEC */
 	enum bpf_data data;
 	struct bytes initial; /* of a data section: value_size bytes */
+	struct bpf_slot *slot; /* of a map of programs or maps (refs.h) */
+	uint32_t nslot;
 };
 
 /* How instructions refer to things after loading (src_reg of lddw):
@@ -129,6 +135,20 @@ bool prog_sleeps(const struct bpf_prog *p);
  * `stack` is found again. */
 void bpf_settle(struct arena *a, const struct bpf_set *set,
 		struct bpf_prog *p);
+
+/* In which programs may those of `start` continue by tail calls?  Two arrays of
+ * nprog; `tailed` begins empty. */
+void bpf_tailed(const struct bpf_set *set, const bool *start, bool *tailed);
+/* Is it in a map, and so needs no site? */
+bool bpf_in_map(const struct bpf_set *set, uint32_t prog);
+static inline bool bpf_calls(const struct bpf_prog *p, int32_t helper)
+{
+	for (uint32_t i = 0; i < p->ninsn; i++)
+		if (p->insn[i].code == (BPF_JMP | BPF_CALL) &&
+		    p->insn[i].src_reg == 0 && p->insn[i].imm == helper)
+			return true;
+	return false;
+}
 
 /* "file.bpf.c:12: text" of the instruction, or "insn N". */
 const char *bpf_where(struct arena *a, const struct bpf_prog *p,

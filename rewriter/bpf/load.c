@@ -6,6 +6,7 @@
  * be final CO-RE, link     per object; a program with all its subprograms
  *   shape, prune    what frozen data switches off goes
  *   check           what is left must be something we can run
+ *   slots           programs and maps that maps begin with
  *
  * A program in SEC("?...") is one that libbpf would not load by itself.  When
  * it cannot be used it is left out, with the reason kept for who asks for it.
@@ -208,7 +209,8 @@ static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
 		if (vars_set(a, o, out, sets[i], e))
 			return -1;
 	for (i = 0; i < n; i++)
-		if (load_programs(a, &o[i], out, e))
+		if (load_programs(a, &o[i], out, e) ||
+		    slots_read(a, &o[i], out, e))
 			return -1;
 	return 0;
 }

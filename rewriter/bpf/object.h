@@ -12,6 +12,7 @@
  *   types_api     a function is one of libbpf's usdt.bpf.h (api.c)
  *   kfunc_call    kernel functions that are helpers here (kfunc.c)
  *   link_prog     a program and the subprograms it needs (link.c)
+ *   slots_read    programs and maps in maps (slots.c)
  *   prune_dead    what constants make unreachable goes (flow.c, prune.c)
  *
  * libbpf parses maps and types and nothing else: it relocates only while it
@@ -116,6 +117,10 @@ int vars_set(struct arena *a, const struct object *o, struct bpf_set *set,
 /* Offset of an extern in the .kconfig map; false: it is not one. */
 bool vars_extern(const struct object *o, const struct bpf_set *set,
 		 const char *name, uint32_t *off);
+
+/* slots.c: `values` of the maps' definitions; programs are loaded by then. */
+int slots_read(struct arena *a, const struct object *o, struct bpf_set *set,
+	       struct err *e);
 
 int core_apply(struct arena *a, struct object *o, struct err *e);
 

@@ -20,8 +20,10 @@
 #include <stdlib.h>
 
 #include "rewriter/cli/maps.h"
-#include "runtime-stub/cpu.h"
 #include "rewriter/names.h"
+#include "runtime-stub/cpu.h"
+#include "runtime-stub/mem.h"
+#include "runtime-stub/refs.h"
 
 int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
 {
@@ -192,6 +194,8 @@ static const struct btf *types_of(const struct maps *maps, uint32_t map)
 {
 	const struct manifest_map *k = &maps->m.map[map];
 
+	if (map_has_refs(k->map.type))
+		return maps->btf[k->object];
 	/* A data section has no key to speak of, a queue has none. */
 	return k->btf_value && (k->btf_key || k->data || !k->map.key_size)
 		       ? maps->btf[k->object]
@@ -242,12 +246,29 @@ static void raw_value(struct json *j, const struct maps *maps, uint32_t map,
 	json_bytes(j, value);
 }
 
+/* The program or the map that a value stands for. */
+static const char *ref_name(const struct maps *maps,
+			    const struct manifest_map *k, struct bytes value)
+{
+	uint32_t n = 0;
+
+	if (value.n == sizeof(n))
+		memcpy(&n, value.p, sizeof(n));
+	if (map_has_progs(k->map.type))
+		return n && n <= maps->m.nprog ? maps->m.prog[n - 1].name
+					       : NULL;
+	return n && n <= maps->m.nmap ? maps->m.map[n - 1].name : NULL;
+}
+
 static void typed_value(struct json *j, const struct maps *maps, uint32_t map,
 			struct bytes value)
 {
 	const struct manifest_map *k = &maps->m.map[map];
 
-	typed_json(j, maps->btf[k->object], k->btf_value, value);
+	if (map_has_refs(k->map.type))
+		json_string(j, ref_name(maps, k, value));
+	else
+		typed_json(j, maps->btf[k->object], k->btf_value, value);
 }
 
 static void values(struct json *j, const struct maps *maps, uint32_t map,
@@ -283,7 +304,11 @@ static void typed_elem(struct json *j, const struct maps *maps, uint32_t map,
 	json_object(j);
 	if (!k->data && k->map.key_size) {
 		json_key(j, "key");
-		typed_json(j, btf, k->btf_key, key_of(maps, map, elem));
+		if (!k->btf_key && k->map.key_size == sizeof(uint32_t))
+			json_u64(j, load32(elem->key));
+		else
+			typed_json(j, btf, k->btf_key,
+				   key_of(maps, map, elem));
 	}
 	values(j, maps, map, elem, typed_value);
 	json_end(j);

@@ -206,5 +206,7 @@ int gen_call(struct gen *g, uint32_t at, uint32_t *done)
 		return subprogram(g, at);
 	if (i->src_reg)
 		return gen_fail(g, at, "unknown kind of call");
+	if (i->imm == HELPER_TAIL)
+		return gen_tail(g, at);
 	return gen_helper(g, at);
 }

@@ -79,7 +79,7 @@ static int round_of(struct gen *g, uint32_t *at)
 {
 	uint32_t n = g->f->to - g->f->from, done;
 
-	g->njump = 0;
+	g->njump = g->ngap = 0;
 	for (uint32_t k = 0; k < n; k += done) {
 		done = 1;
 		at[k] = (uint32_t)g->c->n;

@@ -80,11 +80,16 @@ void frame_sp(struct code *c, int dst, const struct frame *fr);
  * and including the instruction before `leave`, rsp is `below` bytes below
  * what it was at `start`; from `kept` on, the registers `saved` are on the
  * stack, the first of them uppermost. */
+struct code_gap {
+	uint32_t from, to; /* rsp is what it was at `start` here, too */
+};
 struct code_shape {
 	uint64_t start, size;
 	uint32_t enter, kept, leave, below; /* offsets from start; below may
 					       be 0 */
 	uint32_t saved;                     /* REG_BITs */
+	struct code_gap *gap;               /* offsets from start, in order */
+	uint32_t ngap;
 };
 struct code_shapes {
 	struct code_shape *v;

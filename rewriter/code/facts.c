@@ -387,6 +387,8 @@ static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
 {
 	uint8_t op = BPF_OP(i->code);
 
+	if (i->code == (BPF_JMP | BPF_CALL) && i->imm == HELPER_TAIL)
+		return 96;
 	if (k->call == CALL_LOOKUP)
 		return 56;
 	if (k->call == CALL_LOOKUP_HASH)

@@ -50,6 +50,61 @@ static void saved_registers(struct code *c, struct shape s, bool restore)
 	}
 }
 
+static void frame_leave(struct code *c, struct shape s)
+{
+	saved_registers(c, s, true);
+	if (s.size)
+		x86_alu_imm(c, 8, ALU_ADD, RSP, (int32_t)s.size);
+}
+
+static void gap_note(struct gen *g, size_t from)
+{
+	if (!g->env->shapes)
+		return;
+	g->gap = arena_push(g->c->a, g->gap, g->ngap, sizeof(*g->gap));
+	g->gap[g->ngap++] = (struct code_gap){ (uint32_t)(from - g->start),
+					       (uint32_t)(g->c->n - g->start) };
+}
+
+/* Go on in another program, in the place of this function:
+ *
+ *         call  weld_tail
+ *         test  %rax, %rax
+ *         je    over
+ *         mov   %rdx, %rdi            ctx
+ *         (give the frame up)
+ *         jmp   *%rax
+ *   over:
+ */
+int gen_tail(struct gen *g, uint32_t at)
+{
+	uint64_t to = g->env->stub ? stub_symbol(g->env->stub, "weld_tail") : 0;
+	struct mem ctx = { .base = RSP,
+			   .disp = g->run +
+				   (int32_t)offsetof(struct run, area) };
+	bool run = g->f->run && !g->sub;
+	size_t over, left;
+
+	if (g->fr || !to)
+		return gen_fail(g, at, "a tail call has no place here");
+	code_call(g->c, to);
+	x86_rr(g->c, 8, 0x85, RAX, RAX); /* test */
+	over = x86_skip(g->c, COND_E);
+	if (run) /* whose end keeps rax only, and a word of which is free then */
+		x86_store(g->c, 8, &ctx, RDX);
+	gen_run_end(g);
+	if (run)
+		x86_load(g->c, 8, false, RDI, &ctx);
+	else
+		x86_mov(g->c, 8, RDI, RDX);
+	frame_leave(g->c, (struct shape){ g->saved, g->frame });
+	left = g->c->n;
+	x86_rr(g->c, 4, 0xff, 4, RAX); /* jmp */
+	gap_note(g, left);
+	x86_land(g->c, over);
+	return 0;
+}
+
 static void note(const struct code_env *env, struct code *c,
 		 struct code_shape shape)
 {
@@ -69,6 +124,9 @@ static int function_body(struct gen *g, const struct regmap *m, size_t start)
 				    .below = s.size,
 				    .saved = s.saved };
 
+	g->saved = s.saved;
+	g->frame = s.size;
+	g->start = start;
 	if (s.size)
 		x86_alu_imm(c, 8, ALU_SUB, RSP, (int32_t)s.size);
 	shape.enter = (uint32_t)(c->n - start);
@@ -78,12 +136,12 @@ static int function_body(struct gen *g, const struct regmap *m, size_t start)
 	if (gen_function(g))
 		return -1;
 	gen_run_end(g);
-	saved_registers(c, s, true);
-	if (s.size)
-		x86_alu_imm(c, 8, ALU_ADD, RSP, (int32_t)s.size);
+	frame_leave(c, s);
 	shape.leave = (uint32_t)(c->n - start);
 	code_u8(c, 0xc3);
 	shape.size = c->n - start;
+	shape.gap = g->gap;
+	shape.ngap = g->ngap;
 	note(g->env, c, shape);
 	return 0;
 }

@@ -30,6 +30,12 @@ struct gen {
 	int32_t run;        /* struct run, or of a subprogram where it is */
 	bool sub;           /* this is one: it came in r9 */
 
+	/* Function form: its frame, and where it is given up in between. */
+	uint32_t saved, frame; /* REG_BITs; bytes */
+	size_t start;
+	struct code_gap *gap;
+	uint32_t ngap;
+
 	/* Offsets of each instruction's code in the previous round, then the
 	 * end; what decides which jumps are short. */
 	const uint32_t *at;
@@ -75,6 +81,9 @@ void gen_run_pass(struct gen *g);
 void gen_run_end(struct gen *g);
 /* The struct run as an operand; in a subprogram relative to r9, which is loaded. */
 struct mem gen_run_at(struct gen *g);
+
+/* function.c: a tail call. */
+int gen_tail(struct gen *g, uint32_t at);
 
 /* call.c: the call of the helper that the instruction names. */
 int gen_helper(struct gen *g, uint32_t at);

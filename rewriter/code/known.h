@@ -152,7 +152,13 @@ bool helper_symbol(uint32_t id, int map_type, char symbol[64]);
 /* Of the map that a call names, or MAP_UNKNOWN. */
 int insn_map_type(const struct known *f, const struct insn_fact *k);
 enum { UPDATE_INLINE = 32 }; /* largest value, in bytes */
-enum { HELPER_LOOKUP = 1, HELPER_UPDATE = 2, HELPER_FUNC_IP = 173, HELPER_COOKIE = 174 };
+enum {
+	HELPER_LOOKUP = 1,
+	HELPER_UPDATE = 2,
+	HELPER_TAIL = 12,
+	HELPER_FUNC_IP = 173,
+	HELPER_COOKIE = 174
+};
 
 /* The second operand of an ALU or jump instruction, or what a store stores,
  * when it is an immediate or a register known to hold one. */

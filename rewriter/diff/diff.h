@@ -162,6 +162,10 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 int kernel_drain(const struct weld *w, struct kernel *k, size_t *n,
 		 struct err *e);
 void kernel_detach(struct kernel *k);
+/* refs.c: the elements' values, ids of programs or maps, become our numbers. */
+struct bpf_object;
+void refs_number(const struct weld *w, const struct bpf_object *obj,
+		 const struct bpf_map_def *d, struct snap_map *out);
 
 /* --- probeable.c: can the kernel probe this instruction without refusing,
  * ignoring or breaking it? */

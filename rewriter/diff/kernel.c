@@ -21,6 +21,7 @@
 
 #include "rewriter/diff/diff.h"
 #include "runtime-stub/cpu.h"
+#include "runtime-stub/refs.h"
 
 enum {
 	MULTI_FROM = 8,
@@ -113,6 +114,18 @@ static size_t links_of(const struct weld *w, uint32_t prog)
 	return n;
 }
 
+/* All programs that share a map of programs have to be of one kind: then they
+ * are attached one by one. */
+static bool wants_multi(const struct weld *w, const struct kernel *k,
+			uint32_t prog)
+{
+	for (uint32_t i = 0; i < w->set.nmap; i++)
+		if (w->set.map[i].object == w->set.prog[prog].object &&
+		    map_has_progs(w->set.map[i].type))
+			return false;
+	return links_of(w, prog) >= k->multi_from;
+}
+
 static int program_prepare(const struct weld *w, const struct kernel *k,
 			   struct bpf_object *obj, uint32_t prog, struct err *e)
 {
@@ -125,12 +138,13 @@ static int program_prepare(const struct weld *w, const struct kernel *k,
 			    "libbpf does not find program %s", p->name);
 	if (p->session == SESSION_RETURN)
 		return 0; /* to the kernel, it is the one before */
-	bpf_program__set_autoload(bp, n > 0);
+	/* libbpf puts it into its map when it loads the object. */
+	bpf_program__set_autoload(bp, n > 0 || bpf_in_map(&w->set, prog));
 	bpf_program__set_type(bp, BPF_PROG_TYPE_KPROBE);
 	bpf_program__set_expected_attach_type(
 		bp, p->session	       ? ATTACH_UPROBE_SESSION
-		    : n >= k->multi_from ? ATTACH_UPROBE_MULTI
-					 : 0);
+		    : wants_multi(w, k, prog) ? ATTACH_UPROBE_MULTI
+					      : 0);
 	if (prog_sleeps(p)) /* libbpf 1.1 knows of two such sections */
 		bpf_program__set_flags(bp, BPF_F_SLEEPABLE);
 	return 0;
@@ -337,8 +351,7 @@ static int attach_all(struct arena *a, const struct weld *w, struct kernel *k,
 		    done[p][when] ||
 		    w->set.prog[p].session == SESSION_RETURN)
 			continue;
-		if (w->set.prog[p].session ||
-		    links_of(w, p) >= k->multi_from) {
+		if (w->set.prog[p].session || wants_multi(w, k, p)) {
 			done[p][when] = true;
 			if (attach_multi(a, w, k, p, when, file, e))
 				return -1;
@@ -559,6 +572,9 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		if (map_snapshot(a, w, bpf_map__fd(m), d, &k->perf[i],
 				 &out->map[i], e))
 			return -1;
+		if (map_has_refs(d->type))
+			refs_number(w, k->object[d->object], d,
+				    &out->map[i]);
 	}
 	return 0;
 }

@@ -3,6 +3,23 @@
 #include "rewriter/diff/diff.h"
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/reader.h"
+#include "runtime-stub/refs.h"
+
+static void untouched_refs(struct arena *a, const struct bpf_map_def *d,
+			   struct snap_map *out)
+{
+	size_t size = d->key_size + d->value_size;
+
+	out->nelem = d->nslot;
+	out->elem = arena_alloc(a, out->nelem * size);
+	for (uint32_t i = 0; i < d->nslot; i++) {
+		uint32_t value = d->slot[i].to + 1;
+
+		memcpy(out->elem + i * size, &d->slot[i].key, sizeof(uint32_t));
+		memcpy(out->elem + i * size + d->key_size, &value,
+		       sizeof(value));
+	}
+}
 
 /* A library that was never loaded has no region: its maps are as they began. */
 static void untouched(struct arena *a, const struct bpf_map_def *d,
@@ -11,6 +28,8 @@ static void untouched(struct arena *a, const struct bpf_map_def *d,
 	size_t size = d->key_size + d->value_size;
 	uint64_t stride = align_up(d->value_size, 8);
 
+	if (map_has_refs(d->type))
+		untouched_refs(a, d, out);
 	if (d->type != BPF_MAP_TYPE_ARRAY &&
 	    d->type != BPF_MAP_TYPE_PERCPU_ARRAY)
 		return;

@@ -282,6 +282,11 @@ static void session_keep(struct tramp *t, const struct spot *s)
 
 void run_form(struct tramp *t, const struct spot *s, uint32_t k)
 {
+	uint32_t prog = link_of(t, s, k)->prog;
+	struct mem tails = { .base = RSP, .disp = s->keep.f.hit + HIT_TAILS };
+
+	if (bpf_calls(&t->env->code.set->prog[prog], BPF_FUNC_tail_call))
+		x86_store_imm(t->c, 8, &tails, 0);
 	if (form_of(t, s, k) == FORM_VM)
 		run_vm(t, s, k);
 	else

@@ -2,6 +2,7 @@
 /* elems.c - the elements of maps, by type: a row each. */
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/elems.h"
+#include "runtime-stub/refs.h"
 #include "runtime-stub/ring.h"
 
 void shared_copy(uint8_t *to, const uint8_t *from, size_t n)
@@ -74,6 +75,27 @@ static const uint8_t *array_value(const struct walk *w, uint32_t index)
 	return to;
 }
 
+static bool refers_to_none(const uint8_t *value)
+{
+	static const uint8_t none[4];
+
+	return !memcmp(value, none, sizeof(none));
+}
+
+static bool refs_fit(const struct region_header *h, const struct region_map *m)
+{
+	return m->value_size == 4 && array_fits(h, m);
+}
+
+static uint64_t refs_count(const struct reader *r, const struct region_map *m)
+{
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < m->max_entries; i++)
+		n += !refers_to_none(r->base + m->data + i * m->stride);
+	return n;
+}
+
 static int array_walk(struct walk *w, struct err *e)
 {
 	uint32_t i = 0, to = w->map->max_entries;
@@ -83,8 +105,13 @@ static int array_walk(struct walk *w, struct err *e)
 		memcpy(&i, w->want, sizeof(i));
 		to = i < to ? i + 1 : i;
 	}
-	for (; i < to; i++)
-		walk_add(w, arena_dup(w->a, &i, sizeof(i)), array_value(w, i));
+	for (; i < to; i++) {
+		const uint8_t *value = array_value(w, i);
+
+		if (map_has_refs(w->map->type) && refers_to_none(value))
+			continue;
+		walk_add(w, arena_dup(w->a, &i, sizeof(i)), value);
+	}
 	return 0;
 }
 
@@ -114,6 +141,7 @@ static const struct kind {
 } kinds[] = {
 	// clang-format off
 	{ BPF_MAP_TYPE_ARRAY,        array_fits, full, array_walk },
+	{ BPF_MAP_TYPE_PROG_ARRAY,   refs_fit, refs_count, array_walk },
 	{ BPF_MAP_TYPE_PERCPU_ARRAY, percpu_array_fits, full, array_walk },
 	{ BPF_MAP_TYPE_HASH,         table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_PERCPU_HASH,  table_fits, table_count, table_walk },

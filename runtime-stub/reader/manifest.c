@@ -89,6 +89,10 @@ static const struct field map_field[] = {
 	F(manifest_map,    data,          0x06, NUMBER),
 };
 SHAPE(map, manifest_map);
+static const struct field prog_field[] = {
+	F(manifest_prog,   name,          0x01, TEXT),
+};
+SHAPE(prog, manifest_prog);
 static const struct field probe_field[] = {
 	F(manifest_probe,  prog,          0x01, TEXT),
 	F(manifest_probe,  kind,          0x02, TEXT),
@@ -112,6 +116,7 @@ static const struct field manifest_field[] = {
 	F(manifest,        region_size,   0x07, NUMBER),
 	L(manifest,        object,        0x11, &object),
 	L(manifest,        map,           0x12, &map),
+	L(manifest,        prog,          0x14, &prog),
 	L(manifest,        probe,         0x13, &probe),
 	L(manifest,        saved,         0x10, &saved),
 };

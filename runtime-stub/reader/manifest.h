@@ -26,6 +26,9 @@ struct manifest_map {
 	uint32_t object, btf_key, btf_value;
 	uint32_t data; /* enum bpf_data of bpf.h: 0 not a section */
 };
+struct manifest_prog { /* in the order in which maps of programs count them */
+	const char *name;
+};
 struct manifest_probe {
 	const char *prog;
 	const char *kind; /* "uprobe", "uretprobe", "usdt:PROVIDER:NAME" */
@@ -51,6 +54,8 @@ struct manifest {
 	size_t nobject;
 	struct manifest_map *map;
 	size_t nmap;
+	struct manifest_prog *prog;
+	size_t nprog; /* 0 where no map has programs */
 	struct manifest_probe *probe;
 	size_t nprobe; /* by probe number */
 };

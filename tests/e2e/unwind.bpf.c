@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* unwind.bpf.c - one program for each shape of trampoline: without a frame,
  * with one, with helper calls and as many registers as a program can want, with
- * a pt_regs in memory, and with a subprogram.  Where they go is said with -p.
+ * a pt_regs in memory, with a subprogram and with tail calls.  Where they go is said with -p.
  */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
@@ -78,6 +78,50 @@ int sub(struct pt_regs *ctx)
 
 	__sync_fetch_and_add(&calls, 1);
 	sum += mix(a, b, ctx->rsp) + mix(b, a, ctx->rsp) + a;
+	return 0;
+}
+
+/* Frames that are given up for another program's; and helpers in between. */
+int onward(struct pt_regs *ctx);
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 2);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(void *));
+} jumps SEC(".maps") = { .values = { [1] = (void *)&onward } };
+
+static __noinline int leave(struct pt_regs *ctx, __u64 a)
+{
+	a += bpf_get_current_uid_gid();
+	bpf_tail_call(ctx, &jumps, a & 1);
+	return a;
+}
+
+static long once(__u32 i, __u64 *to)
+{
+	*to += bpf_get_current_pid_tgid() + i;
+	return 0;
+}
+
+SEC("uprobe")
+int onward(struct pt_regs *ctx)
+{
+	__u64 a = ctx->rdi, b = ctx->rsi, n = a + bpf_get_current_pid_tgid();
+
+	bpf_loop(2, once, &n, 0);
+	sum += n + a * b;
+	return 0;
+}
+
+SEC("uprobe//nowhere:f")
+int tail(struct pt_regs *ctx)
+{
+	__u64 a = ctx->rdi, b = ctx->rsi, n = bpf_get_current_pid_tgid();
+
+	__sync_fetch_and_add(&calls, 1);
+	sum += leave(ctx, a) + leave(ctx, b) + n;
+	bpf_tail_call(ctx, &jumps, 1);
+	sum += a ^ b;
 	return 0;
 }
 

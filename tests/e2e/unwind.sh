@@ -73,9 +73,9 @@ walk() {
 }
 
 after=true
-walk "gcc -O2" "light whole sub" "flags heavy"
+walk "gcc -O2" "light whole sub tail" "flags heavy"
 after=strip walk "gcc -O2" "heavy" ""
-walk "gcc -O2" "heavy" "" --engine=vm
+walk "gcc -O2" "heavy tail" "" --engine=vm
 walk "gcc -O2 -fno-omit-frame-pointer" "light" "flags"
 walk "gcc -O2 -fcf-protection -no-pie -fno-pie" "heavy" "flags"
 walk "gcc -Os" "flags" "flags"

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Tail calls as under the kernel: where they lead, the limit, what comes back.
+. "$(dirname "$0")/common-diff.sh"
+$CC -O2 -pthread -o $t/calls $D/calls.c
+judge $t/calls $O/tails.bpf.o -- $t/calls
+
+# What is in a map of programs, by their names.
+$W weld $t/calls $O/tails.bpf.o -o $t/w > /dev/null
+$t/w
+$W map dump $t/w jumps | tr -d ' \t\n' > $t/jumps
+grep -q '{"key":1,"value":"second"},{"key":2,"value":"last"}' $t/jumps ||
+	die "jumps: $(cat $t/jumps)"
+$W map dump -j $t/w table |
+	grep -q '"formatted":{"key":2,"value":"in_both"}' ||
+	die "table: $($W map dump -j $t/w table)"
+$W map list $t/w | grep -q 'jumps  *prog_array  *4  *4  *8  *5$' ||
+	die "list: $($W map list $t/w)"
+
+bpf $D/tails.bpf.c -mcpu=v3
+judge $t/calls $t/tails.bpf.o -p entered=uprobe:other,cookie=7 -- $t/calls
