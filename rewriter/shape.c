@@ -7,6 +7,7 @@
 #include "rewriter/region.h"
 #include "runtime-stub/hash.h"
 #include "runtime-stub/queue.h"
+#include "runtime-stub/refs.h"
 #include "runtime-stub/ring.h"
 
 enum {
@@ -105,16 +106,6 @@ static int array_shape(const struct bpf_map_def *def, struct region_map *m,
 	return 0;
 }
 
-/* kernel/bpf/arraymap.c, fd_array_map_alloc_check() */
-static int refs_shape(const struct bpf_map_def *def, struct region_map *m,
-		      struct err *e)
-{
-	if (def->value_size != 4)
-		return wrong(def, e,
-			     "values of a map of maps or programs have 4 bytes");
-	return array_shape(def, m, e);
-}
-
 static int percpu_values(const struct bpf_map_def *def, struct region_map *m,
 			 struct err *e)
 {
@@ -195,6 +186,20 @@ static int queue_shape(const struct bpf_map_def *def, struct region_map *m,
 	return 0;
 }
 
+/* kernel/bpf/arraymap.c, fd_array_map_alloc_check() */
+static int refs_shape(const struct bpf_map_def *def, struct region_map *m,
+		      struct err *e)
+{
+	if (def->value_size != 4)
+		return wrong(def, e,
+			     "values of a map of maps or programs have 4 bytes");
+	if (def->nslot && map_has_maps(def->type))
+		m->like = def->slot[0].to + 1;
+	return def->type == BPF_MAP_TYPE_HASH_OF_MAPS
+		       ? hash_shape(def, m, e)
+		       : array_shape(def, m, e);
+}
+
 static const struct shape {
 	uint32_t type, flags; /* that it may have */
 	int (*of)(const struct bpf_map_def *def, struct region_map *m,
@@ -204,6 +209,10 @@ static const struct shape {
 	  ACCESS | MEMORY | BPF_F_MMAPABLE | BPF_F_INNER_MAP, array_shape },
 	{ BPF_MAP_TYPE_PROG_ARRAY, BPF_F_RDONLY | BPF_F_WRONLY | MEMORY,
 	  refs_shape },
+	{ BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_F_RDONLY | BPF_F_WRONLY | MEMORY,
+	  refs_shape },
+	{ BPF_MAP_TYPE_HASH_OF_MAPS,
+	  BPF_F_RDONLY | BPF_F_WRONLY | MEMORY | BPF_F_NO_PREALLOC, refs_shape },
 	{ BPF_MAP_TYPE_PERCPU_ARRAY, ACCESS | MEMORY, percpu_array_shape },
 	{ BPF_MAP_TYPE_HASH,
 	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },

@@ -70,7 +70,9 @@ struct region_map {
 	uint32_t buckets;   /* HASH, and a ring's slots: a power of two */
 	uint32_t value_stride; /* PERCPU_*: bytes from value to value ... */
 	uint64_t values;       /* ... of the first CPU, whose values are here */
-	uint32_t reserved[2];
+	uint32_t like; /* *_OF_MAPS: number of a map, plus 1, that those in it
+			  are like; 0: none ever is in it */
+	uint32_t reserved;
 };
 
 /* --- trace_printk: a ring of fixed records, the newest overwrite the oldest.

@@ -46,6 +46,9 @@
 /* One file for each kind of map (maps.def): results are 0 or the kernel's
  * -errno, and addresses of values. */
 void *array_lookup(const struct region_map *m, const void *key);
+/* inner.c: the map that a value of a map of maps leads to, or NULL. */
+const struct region_map *inner_map(const struct region_map *m,
+				   const uint32_t *value);
 long array_update(const struct region_map *m, const void *key,
 		  const void *value, uint64_t flags);
 void *percpu_array_lookup(const struct region_map *m, const void *key,

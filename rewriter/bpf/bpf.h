@@ -36,6 +36,7 @@ struct bpf_map_def {
 				        DATASEC */
 	enum bpf_data data;
 	struct bytes initial; /* of a data section: value_size bytes */
+	struct bpf_map_def *inner; /* of a map of maps: what those are like */
 	struct bpf_slot *slot; /* of a map of programs or maps (refs.h) */
 	uint32_t nslot;
 };

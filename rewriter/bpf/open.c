@@ -82,6 +82,26 @@ static int internal_map(struct arena *a, struct object *o, uint32_t *sec,
 	return no_pointers(o, s, e);
 }
 
+/* What the maps in a map of maps are like; it is no map by itself. */
+static struct bpf_map_def *inner_of(struct arena *a, const struct bpf_map *map)
+{
+	const struct bpf_map *inner =
+		bpf_map__inner_map((struct bpf_map *)map);
+	struct bpf_map_def *d;
+
+	if (!inner)
+		return NULL;
+	d = arena_alloc(a, sizeof(*d));
+	*d = (struct bpf_map_def){
+		.type = bpf_map__type(inner),
+		.key_size = bpf_map__key_size(inner),
+		.value_size = bpf_map__value_size(inner),
+		.max_entries = bpf_map__max_entries(inner),
+		.flags = bpf_map__map_flags(inner),
+	};
+	return d;
+}
+
 static int maps(struct arena *a, struct object *o, struct bpf_object *obj,
 		struct bpf_set *set, struct err *e)
 {
@@ -105,6 +125,7 @@ static int maps(struct arena *a, struct object *o, struct bpf_object *obj,
 			.flags = bpf_map__map_flags(map),
 			.btf_key = bpf_map__btf_key_type_id(map),
 			.btf_value = bpf_map__btf_value_type_id(map),
+			.inner = inner_of(a, map),
 		};
 		if (bpf_map__is_internal(map) &&
 		    internal_map(a, o, &sec, set->nmap, m, e))

@@ -93,6 +93,16 @@ static int program_ref(struct slots *s, const struct bpf_map_def *m,
 	return wrong(s, m, key, "is no program:", to->name);
 }
 
+/* kernel/bpf/map_in_map.c, bpf_map_meta_equal(), and array_map_meta_equal() */
+static bool alike(const struct bpf_map_def *a, const struct bpf_map_def *b)
+{
+	if (a->type != b->type || a->key_size != b->key_size ||
+	    a->value_size != b->value_size || a->flags != b->flags)
+		return false;
+	return a->type != BPF_MAP_TYPE_ARRAY || a->flags & BPF_F_INNER_MAP ||
+	       a->max_entries == b->max_entries;
+}
+
 static int map_ref(struct slots *s, const struct bpf_map_def *m, uint64_t key,
 		   const struct obj_symbol *to, uint32_t *index)
 {
@@ -105,6 +115,10 @@ static int map_ref(struct slots *s, const struct bpf_map_def *m, uint64_t key,
 		if (map_has_refs(d->type))
 			return wrong(s, m, key,
 				     "is a map of maps or programs:", to->name);
+		if (!m->inner || !alike(m->inner, d))
+			return wrong(s, m, key,
+				     "is not as the definition says:",
+				     to->name);
 		*index = i;
 		return 0;
 	}

@@ -142,6 +142,8 @@ static const struct kind {
 	// clang-format off
 	{ BPF_MAP_TYPE_ARRAY,        array_fits, full, array_walk },
 	{ BPF_MAP_TYPE_PROG_ARRAY,   refs_fit, refs_count, array_walk },
+	{ BPF_MAP_TYPE_ARRAY_OF_MAPS, refs_fit, refs_count, array_walk },
+	{ BPF_MAP_TYPE_HASH_OF_MAPS, table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_PERCPU_ARRAY, percpu_array_fits, full, array_walk },
 	{ BPF_MAP_TYPE_HASH,         table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_PERCPU_HASH,  table_fits, table_count, table_walk },

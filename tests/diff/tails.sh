@@ -3,8 +3,11 @@
 . "$(dirname "$0")/common-diff.sh"
 $CC -O2 -pthread -o $t/calls $D/calls.c
 judge $t/calls $O/tails.bpf.o -- $t/calls
+bpf $D/tails.bpf.c -mcpu=v3
+judge $t/calls $t/tails.bpf.o -p entered=uprobe:other,cookie=7 -- $t/calls
 
 # What is in a map of programs, by their names.
+export BPFWELD_REGION=$t/region
 $W weld $t/calls $O/tails.bpf.o -o $t/w > /dev/null
 $t/w
 $W map dump $t/w jumps | tr -d ' \t\n' > $t/jumps
@@ -15,6 +18,3 @@ $W map dump -j $t/w table |
 	die "table: $($W map dump -j $t/w table)"
 $W map list $t/w | grep -q 'jumps  *prog_array  *4  *4  *8  *5$' ||
 	die "list: $($W map list $t/w)"
-
-bpf $D/tails.bpf.c -mcpu=v3
-judge $t/calls $t/tails.bpf.o -p entered=uprobe:other,cookie=7 -- $t/calls
