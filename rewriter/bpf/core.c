@@ -225,7 +225,35 @@ static struct answer field_answer(uint32_t kind, const struct subject *s)
 	return yes;
 }
 
-static struct answer answer(const struct obj_core *r, const struct subject *s)
+static bool is_word(const struct btf *btf, uint32_t id)
+{
+	const struct btf_type *t = plain(btf, &id);
+
+	return btf_is_int(t) && t->size == 8 &&
+	       !(btf_int_encoding(t) & BTF_INT_SIGNED);
+}
+
+/* Is all that the object's struct pt_regs has in ours, under the kernel's
+ * names? */
+static bool matches(const struct object *o, uint32_t type)
+{
+	const struct btf_type *t = plain(o->btf, &type);
+	size_t n = sizeof(pt_regs) / sizeof(*pt_regs), k;
+
+	for (uint32_t i = 0; i < btf_vlen(t); i++) {
+		const struct btf_member *m = btf_members(t) + i;
+		const char *name = btf__name_by_offset(o->btf, m->name_off);
+
+		for (k = 0; k < n && strcmp(pt_regs[k].kernel, name); k++)
+			;
+		if (k == n || !is_word(o->btf, m->type))
+			return false;
+	}
+	return true;
+}
+
+static struct answer answer(const struct object *o, const struct obj_core *r,
+			    const struct subject *s)
 {
 	bool regs = s->is_struct && !strcmp(s->type, "pt_regs");
 
@@ -234,8 +262,10 @@ static struct answer answer(const struct obj_core *r, const struct subject *s)
 		return (struct answer){ .known = true, .value = r->type };
 	case BPF_CORE_TYPE_ID_TARGET: /* there are no kernel type ids */
 		return (struct answer){ .known = !regs };
-	case BPF_CORE_TYPE_EXISTS:
 	case BPF_CORE_TYPE_MATCHES:
+		return (struct answer){ .known = true,
+					.value = regs && matches(o, r->type) };
+	case BPF_CORE_TYPE_EXISTS:
 		return (struct answer){ .known = true, .value = regs };
 	case BPF_CORE_TYPE_SIZE:
 		return (struct answer){ .known = true,
@@ -321,7 +351,7 @@ static int apply(struct arena *a, struct object *o, const struct obj_core *r,
 		return bad(o, r, e);
 	if (subject(a, o, r, &s, e))
 		return -1;
-	v = answer(r, &s);
+	v = answer(o, r, &s);
 	if (!v.known)
 		poison(a, o, insn, r, &s);
 	else if (!patch(insn, &v))
