@@ -37,6 +37,8 @@ struct bpf_map_def {
 	enum bpf_data data;
 	struct bytes initial; /* of a data section: value_size bytes */
 	struct bpf_map_def *inner; /* of a map of maps: what those are like */
+	const char *not_traced; /* a type in its values because of which the
+				   kernel lets no tracing program have it */
 	struct bpf_slot *slot; /* of a map of programs or maps (refs.h) */
 	uint32_t nslot;
 };

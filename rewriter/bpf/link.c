@@ -262,6 +262,12 @@ static int lddw(struct job *j, const struct obj_func *f, uint32_t i,
 	map = strcmp(sec->name, ".maps") ? NO_MAP : map_named(j, s->name);
 	if (map == NO_MAP)
 		return complain(j, f, i, "reference to unknown", s->name);
+	if (j->set->map[map].not_traced)
+		return refuse(j->e, j->o->path, NOWHERE,
+			      "program '%s': the kernel lets no tracing program "
+			      "have map '%s', as its values hold a struct %s",
+			      j->p->name, s->name,
+			      j->set->map[map].not_traced);
 	insn[0].src_reg = BPF_PSEUDO_MAP_FD;
 	insn[0].imm = map;
 	insn[1].imm = 0;

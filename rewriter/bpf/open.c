@@ -82,6 +82,36 @@ static int internal_map(struct arena *a, struct object *o, uint32_t *sec,
 	return no_pointers(o, s, e);
 }
 
+static const struct btf_type *plain_type(const struct btf *btf, uint32_t id)
+{
+	const struct btf_type *t = id ? btf__type_by_id(btf, id) : NULL;
+
+	while (t && (btf_is_mod(t) || btf_is_typedef(t)))
+		t = btf__type_by_id(btf, t->type);
+	return t;
+}
+
+/* kernel/bpf/verifier.c, check_map_prog_compatibility(): a value that has one of
+ * these is for programs of other types. */
+static const char *not_traced(const struct btf *btf, uint32_t value)
+{
+	static const char *const types[] = { "bpf_spin_lock",
+					     "bpf_res_spin_lock", "bpf_timer",
+					     "bpf_wq", "bpf_list_head",
+					     "bpf_rb_root" };
+	const struct btf_type *t = plain_type(btf, value), *m;
+
+	for (uint32_t i = 0; t && btf_is_struct(t) && i < btf_vlen(t); i++) {
+		m = plain_type(btf, btf_members(t)[i].type);
+		for (size_t k = 0; k < sizeof(types) / sizeof(*types); k++)
+			if (m && btf_is_struct(m) &&
+			    !strcmp(btf__name_by_offset(btf, m->name_off),
+				    types[k]))
+				return types[k];
+	}
+	return NULL;
+}
+
 /* What the maps in a map of maps are like; it is no map by itself. */
 static struct bpf_map_def *inner_of(struct arena *a, const struct bpf_map *map)
 {
@@ -126,6 +156,8 @@ static int maps(struct arena *a, struct object *o, struct bpf_object *obj,
 			.btf_key = bpf_map__btf_key_type_id(map),
 			.btf_value = bpf_map__btf_value_type_id(map),
 			.inner = inner_of(a, map),
+			.not_traced = not_traced(
+				o->btf, bpf_map__btf_value_type_id(map)),
 		};
 		if (bpf_map__is_internal(map) &&
 		    internal_map(a, o, &sec, set->nmap, m, e))

@@ -62,6 +62,7 @@ static const struct {
 	{ "helper bpf_get_current_task#35: there is no kernel task",
 	  { CALL(35), END }, 2 },
 	{ "helper bpf_timer_init#169: needs timers", { CALL(169), END }, 2 },
+	{ "helper bpf_spin_lock#93: the kernel has no", { CALL(93), END }, 2 },
 	{ "helper bpf_redirect#23: not for tracing", { CALL(23), END }, 2 },
 	{ "helper bpf_cgrp_storage_get#210: needs", { CALL(210), END }, 2 },
 	{ "helper bpf_copy_from_user#148: it may sleep",

@@ -255,6 +255,9 @@ static void refused(void **state)
 		 "'task_struct.mm' does not exist");
 	load_bad("kconfig_strong", NULL, ERR_UNSUPPORTED,
 		 "extern 'CONFIG_HZ' has no value");
+	load_bad("spin_lock", NULL, ERR_UNSUPPORTED,
+		 "program 'locks': the kernel lets no tracing program have map "
+		 "'guarded', as its values hold a struct bpf_spin_lock");
 	load_bad("ours", NULL, ERR_FAILED,
 		 "program 'knows': call of unknown helper #252");
 	load_bad("kfunc_strong", NULL, ERR_UNSUPPORTED,
