@@ -255,6 +255,11 @@ static void refused(void **state)
 		 "'task_struct.mm' does not exist");
 	load_bad("kconfig_strong", NULL, ERR_UNSUPPORTED,
 		 "extern 'CONFIG_HZ' has no value");
+	load_bad("slot_session", NULL, ERR_FAILED,
+		 "map 'jumps': values[3] is a program for entry and return: "
+		 "'both'");
+	load_bad("slot_unusable", NULL, ERR_FAILED,
+		 "map 'jumps': program 'impossible'");
 	load_bad("spin_lock", NULL, ERR_UNSUPPORTED,
 		 "program 'locks': the kernel lets no tracing program have map "
 		 "'guarded', as its values hold a struct bpf_spin_lock");
