@@ -341,6 +341,87 @@ static void overwritten_memory_ends_a_walk(void **state)
 	assert_int_not_equal(hash_delete(&map, &k), 0);
 }
 
+/* --- What a callback does to the elements that it is shown, where more of them
+ * are in one bucket than are noted at once. */
+
+enum { CROWD = 100 };
+static uint32_t times[CROWD];
+
+static uint64_t only_look(const void *self, uint64_t m, uint64_t key,
+			  uint64_t value, uint64_t ctx)
+{
+	uint64_t k = *(const uint64_t *)key;
+
+	(void)m;
+	assert_true(k < CROWD);
+	assert_int_equal(*(const uint64_t *)value, k * 3);
+	assert_int_equal(ctx, 77);
+	times[k]++;
+	return self && times[k] == *(const uint32_t *)self;
+}
+
+static uint64_t erase(const void *self, uint64_t m, uint64_t key,
+		      uint64_t value, uint64_t ctx)
+{
+	(void)self, (void)value, (void)ctx;
+	times[*(const uint64_t *)key]++;
+	assert_int_equal(hash_delete((void *)m, (void *)key), 0);
+	return 0;
+}
+
+static uint64_t put_again(const void *self, uint64_t m, uint64_t key,
+			  uint64_t value, uint64_t ctx)
+{
+	uint64_t v = *(const uint64_t *)value;
+
+	(void)self, (void)ctx;
+	times[*(const uint64_t *)key]++;
+	assert_int_equal(hash_update((void *)m, (void *)key, &v, BPF_EXIST), 0);
+	return 0;
+}
+
+static uint64_t show_all(callback_fn *call, const void *self)
+{
+	memset(times, 0, sizeof(times));
+	return hash_each(&map, 77, call, self, NULL);
+}
+
+static void shown_once(uint32_t n)
+{
+	for (uint32_t k = 0; k < n; k++)
+		assert_int_equal(times[k], 1);
+}
+
+static void all_elements_are_shown(void **state)
+{
+	uint32_t first = 1;
+	uint64_t v;
+
+	(void)state;
+	for (uint32_t buckets = 1; buckets <= CROWD; buckets *= 8) {
+		make(8, 8, CROWD);
+		map.buckets = buckets;
+		assert_int_equal(show_all(only_look, NULL), 0);
+		for (uint64_t k = 0; k < CROWD; k++) {
+			v = k * 3;
+			assert_int_equal(hash_update(&map, &k, &v, BPF_ANY), 0);
+		}
+		assert_int_equal(show_all(only_look, NULL), CROWD);
+		shown_once(CROWD);
+		assert_int_equal(show_all(only_look, &first), 1);
+		/* Replaced ones come again only if a whole notepad was. */
+		v = show_all(put_again, NULL);
+		assert_true(v >= CROWD && v <= CROWD + HASH_SPARE);
+		if (buckets > 8) {
+			assert_int_equal(v, CROWD);
+			shown_once(CROWD);
+		}
+		assert_int_equal(show_all(erase, NULL), CROWD);
+		shown_once(CROWD);
+		assert_int_equal(show_all(erase, NULL), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +431,7 @@ int main(void)
 		cmocka_unit_test(threads_lose_nothing),
 		cmocka_unit_test(a_killed_process_blocks_nobody),
 		cmocka_unit_test(overwritten_memory_ends_a_walk),
+		cmocka_unit_test(all_elements_are_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

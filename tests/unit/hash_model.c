@@ -68,7 +68,7 @@ static uint32_t max_entries = 2;
 /* Keys 1 and 2 share a bucket, key 3 has one for itself. */
 static uint64_t real_key[KEYS + 1];
 
-enum verb { END, INSERT, UPDATE, EXIST, DELETE, LOOKUP };
+enum verb { END, INSERT, UPDATE, EXIST, DELETE, LOOKUP, WALK };
 struct op {
 	enum verb verb;
 	uint64_t key;
@@ -76,7 +76,8 @@ struct op {
 struct done {
 	struct op op;
 	uint64_t begin, end; /* steps; end 0: killed in it */
-	int64_t result;      /* LOOKUP: 0 or -ENOENT */
+	int64_t result;      /* LOOKUP: 0 or -ENOENT; WALK: how often each key
+				was shown, a byte a key */
 };
 
 static struct {
@@ -141,6 +142,26 @@ static void step(void)
 		m.next++;
 }
 
+static uint64_t shown(const void *self, uint64_t m, uint64_t key, uint64_t value,
+		      uint64_t sum)
+{
+	uint64_t id = KEYS;
+
+	(void)self, (void)m, (void)value;
+	while (id && real_key[id] != *(const uint64_t *)key)
+		id--;
+	*(int64_t *)sum += INT64_C(1) << 8 * id;
+	return 0;
+}
+
+static int64_t walk_all(void)
+{
+	int64_t sum = 0;
+
+	hash_each(&map, (uint64_t)&sum, shown, NULL, NULL);
+	return sum;
+}
+
 static int64_t perform(struct op op)
 {
 	static const uint64_t flags[] = { [INSERT] = BPF_NOEXIST,
@@ -153,6 +174,8 @@ static int64_t perform(struct op op)
 		return hash_delete(&map, &key);
 	case LOOKUP:
 		return hash_lookup(&map, &key) ? 0 : -ENOENT;
+	case WALK:
+		return walk_all();
 	default:
 		return hash_update(&map, &key, &value, flags[op.verb]);
 	}
@@ -247,15 +270,38 @@ static void run(const struct op *history, uint32_t gone)
 
 /* --- is it right ------------------------------------------------------- */
 
+static bool writes(const struct done *d)
+{
+	return d->op.verb != LOOKUP && d->op.verb != WALK;
+}
+
 /* How many keys others may be about to put in or have just taken out. */
 static uint32_t in_hands(const struct done *d)
 {
 	uint32_t n = m.dead;
 
 	for (const struct done *o = m.done; o < m.done + m.ndone; o++)
-		n += o != d && o->op.verb != LOOKUP &&
+		n += o != d && writes(o) &&
 		     (!o->end || o->end > d->begin) && o->begin < d->end;
 	return n;
+}
+
+/* What is there all the while is shown, once; what is not, is not.  A key that
+ * somebody writes meanwhile may be shown or not. */
+static bool walk_follows(const struct done *d, uint32_t have)
+{
+	for (uint64_t key = 1; key <= KEYS; key++) {
+		const struct done *o = m.done, *end = o + m.ndone;
+
+		while (o < end && (!writes(o) || o->op.key != key ||
+				   (o->end && o->end <= d->begin) ||
+				   o->begin >= d->end))
+			o++;
+		if (o == end && (d->result >> 8 * key & 0xff) !=
+					(have >> key & 1))
+			return false;
+	}
+	return true;
 }
 
 /* An operation on the set of keys `have`: may it give d's result? */
@@ -266,6 +312,8 @@ static bool follows(const struct done *d, uint32_t *have)
 	int64_t want = 0;
 
 	switch (d->op.verb) {
+	case WALK:
+		return !d->end || walk_follows(d, *have);
 	case LOOKUP:
 		want = there ? 0 : -ENOENT;
 		break;
@@ -392,7 +440,7 @@ static uint32_t lost(uint32_t gone)
 static void tell(const char *what)
 {
 	static const char *const verb[] = { "",	      "insert", "update",
-					    "exist", "delete", "lookup" };
+					    "exist", "delete", "lookup", "walk" };
 
 	for (uint32_t i = 0; i < m.nplan; i++)
 		printf("before step %d: %s to other %u\n", (int)m.plan[i].at,
@@ -472,6 +520,8 @@ static const struct op scripts[][OPS + 1] = {
 	{ { INSERT, 3 } },
 	{ { DELETE, 1 }, { INSERT, 3 } },
 	{ { INSERT, 1 }, { INSERT, 2 }, { DELETE, 1 } },
+	{ { WALK, 0 } },
+	{ { UPDATE, 3 }, { WALK, 0 } },
 };
 enum { SCRIPTS = sizeof(scripts) / sizeof(*scripts) };
 enum { HISTORIES = sizeof(histories) / sizeof(*histories) };
