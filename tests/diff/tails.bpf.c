@@ -8,9 +8,11 @@
 struct results {
 	__u64 entered, first, second, last, missing, empty, past, limit, links;
 	__u64 sub_before, sub_after, sub_result, sub_missing, returned, loops;
-	__u64 ping, pong, cookie, ip, arg, depth, deep_missing, in_both, random;
+	__u64 ping, pong, cookie, ip, arg, depth, deep_missing, in_both, sent;
 };
 struct results out;
+
+enum { SIGNAL_IGNORED = 23 /* SIGURG */ };
 
 int first(struct pt_regs *ctx);
 int second(struct pt_regs *ctx);
@@ -44,6 +46,12 @@ struct {
 } table SEC(".maps") = {
 	.values = { (void *)&ping, (void *)&pong, (void *)&in_both },
 };
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} by_cpu SEC(".maps");
 struct { /* nothing in it */
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 2);
@@ -51,12 +59,22 @@ struct { /* nothing in it */
 	__uint(value_size, sizeof(__u32));
 } nothing SEC(".maps");
 
+static __always_inline void count(__u32 at)
+{
+	__u64 *n = bpf_map_lookup_elem(&by_cpu, &at);
+
+	if (n)
+		++*n;
+}
+
 /* --- A chain, with what each program sees. */
 
 SEC("uprobe")
 int first(struct pt_regs *ctx)
 {
 	out.first++;
+	count(1);
+	out.sent += bpf_send_signal(SIGNAL_IGNORED) + 1;
 	out.arg += PT_REGS_PARM1(ctx);
 	bpf_tail_call(ctx, &jumps, 1);
 	out.missing++;
@@ -81,6 +99,7 @@ SEC("kprobe/nobody_is_called_so")
 int last(struct pt_regs *ctx)
 {
 	out.last += PT_REGS_PARM1(ctx) + 1;
+	count(0);
 	return 0;
 }
 
@@ -122,6 +141,7 @@ int links(struct pt_regs *ctx)
 static __attribute__((noinline)) int sub(struct pt_regs *ctx, __u32 at)
 {
 	out.sub_before++;
+	count(2);
 	bpf_tail_call(ctx, &table, at);
 	out.sub_missing++;
 	return 7;
@@ -131,6 +151,7 @@ SEC("uprobe")
 int ping(struct pt_regs *ctx)
 {
 	out.ping++;
+	count(3);
 	bpf_tail_call(ctx, &table, 1);
 	return 1000;
 }
