@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ops - a thousand operations in one program: what helpers cost without the
- * hit around them. */
+ * hit around them.  And events, of which a hit makes one. */
 #include <linux/bpf.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
@@ -65,5 +65,38 @@ OPS(cpu_array, 8, LOOKUP(cpu_array_ops))
 OPS(cpu_array_put, 9, UPDATE(cpu_array_ops))
 OPS(cpu_hash_put, 10, UPDATE(cpu_hash_ops))
 OPS(cpu_hash, 11, LOOKUP(cpu_hash_ops))
+
+struct event { /* 32 bytes */
+	__u64 arg[4];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 256 << 10);
+} ring SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+} perf SEC(".maps");
+
+SEC("uprobe/target:row_ring")
+int ring_event(struct pt_regs *ctx)
+{
+	struct event e = { { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx),
+			     PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx) } };
+
+	bpf_ringbuf_output(&ring, &e, sizeof(e), BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+SEC("uprobe/target:row_perf")
+int perf_event(struct pt_regs *ctx)
+{
+	struct event e = { { PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx),
+			     PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx) } };
+
+	bpf_perf_event_output(ctx, &perf, BPF_F_CURRENT_CPU, &e, sizeof(e));
+	return 0;
+}
 
 char LICENSE[] SEC("license") = "GPL";

@@ -163,7 +163,6 @@ for type in SOCKMAP DEVMAP CPUMAP STRUCT_OPS; do
 done
 prog helper $work 'bpf_get_current_task()'
 welds 3 "get_current_task" count helper.o
-prog tail $work 'bpf_tail_call(ctx, 0, 0)'; welds 3 "tail_call" count tail.o
 for kind in kprobe/do_exit \
 	tracepoint/syscalls/sys_enter_openat xdp; do
 	prog kind $kind ""; welds 3 "" count kind.o
