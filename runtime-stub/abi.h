@@ -71,9 +71,10 @@ struct hit {
 	uint64_t func_ip; /* bpf_get_func_ip() */
 	uint64_t session; /* bpf_session_cookie() */
 	uint64_t tails;   /* bpf_tail_call()s so far */
+	uint64_t push_rbp; /* 1: that is the probed instruction (walk.c) */
 };
 enum {
-	PT_REGS_SIZE = 168, HIT_SIZE = 200, HIT_SESSION = 184, HIT_TAILS = 192,
+	PT_REGS_SIZE = 168, HIT_SIZE = 208, HIT_SESSION = 184, HIT_TAILS = 192,
 	USER_CS = 0x33, USER_SS = 0x2b,
 };
 

@@ -17,6 +17,8 @@
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   callback.c  what calls a program back; each.c: bpf_for_each_map_elem
  *   iter.c      bpf_iter_num_*; tail.c: bpf_tail_call
+ *   walk.c      bpf_get_stack; buildid.c: the files its addresses are in
+ *   mappings.c  what is mapped where
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*
  *   vm.c        the interpreter

@@ -71,6 +71,7 @@ struct frame {
 	int32_t ip;          /* what it has as ip, or -1: it is `site` */
 	uint64_t site;       /* address of the probed instruction */
 	uint64_t cookie, func_ip;
+	bool push_rbp;       /* the probed instruction is one; not at returns */
 };
 
 /* dst = what ctx has as sp. */

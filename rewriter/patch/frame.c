@@ -206,6 +206,7 @@ void frame_hit_for(struct code *c, const struct keep *k)
 	to = slot(offsetof(struct hit, func_ip));
 	x86_store(c, 8, &to, RAX);
 	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
+	hit_word(c, offsetof(struct hit, push_rbp), k->f.push_rbp);
 }
 
 void frame_hit_at(struct code *c, const struct keep *k, int site)
@@ -217,6 +218,7 @@ void frame_hit_at(struct code *c, const struct keep *k, int site)
 	to = slot(offsetof(struct hit, func_ip));
 	x86_store(c, 8, &to, site);
 	hit_word(c, offsetof(struct hit, cookie), k->f.cookie);
+	hit_word(c, offsetof(struct hit, push_rbp), k->f.push_rbp);
 }
 
 uint32_t frame_needs(struct arena *a, const struct image *img, uint64_t at)

@@ -326,6 +326,17 @@ static void session_return(struct tramp *t, const struct spot *s, uint32_t k)
 	session_end(t, s);
 }
 
+bool at_push_rbp(const struct tramp *t, const struct spot *s,
+		 const struct link *l)
+{
+	enum { PUSH_RBP = 0x55 };
+	const uint8_t *b = s->pt->kind == POINT_REACHED
+				   ? image_at(t->img, l->addr, 1)
+				   : NULL;
+
+	return b && *b == PUSH_RBP;
+}
+
 static int run(struct tramp *t, struct spot *s, uint32_t k)
 {
 	const struct link *l = link_of(t, s, k);
@@ -334,6 +345,7 @@ static int run(struct tramp *t, struct spot *s, uint32_t k)
 	keep->f.site = l->addr;
 	keep->f.func_ip = l->addr;
 	keep->f.cookie = l->cookie;
+	keep->f.push_rbp = at_push_rbp(t, s, l);
 	if (l->session && l->when == WHEN_RETURNED)
 		session_keep(t, s);
 	if (keep->hit)

@@ -11,8 +11,9 @@
  *
  * A site costs 15 bytes then, and four of the table.  The body differs with
  * what cannot be found by the number: the cookie, what a ret takes off the
- * stack, whether the site called.  Sessions and USDT probes have all at the
- * site, and so has Go code, as its stack may not be used.
+ * stack, whether the site called, whether it is a push of rbp.  Sessions and
+ * USDT probes have all at the site, and so has Go code, as its stack may not be
+ * used.
  */
 #include <stddef.h>
 
@@ -179,6 +180,7 @@ static int body_write(struct tramp *t, void *spot)
 	hit_count(t, cold);
 	site_load(t, s);
 	s->keep.f.cookie = link_of(t, s)->cookie;
+	s->keep.f.push_rbp = at_push_rbp(t, s, link_of(t, s));
 	frame_hit_at(t->c, &s->keep, RCX);
 	run_form(t, s, 0);
 	cold->next = code_here(t->c);
@@ -203,7 +205,7 @@ static bool same_body(const struct body_of *x, const struct body_of *y)
 {
 	return x->prog == y->prog && x->cookie == y->cookie &&
 	       x->returns == y->returns && x->called == y->called &&
-	       x->pops == y->pops;
+	       x->push_rbp == y->push_rbp && x->pops == y->pops;
 }
 
 int shared_body(struct tramp *t, struct spot *s)
@@ -214,6 +216,7 @@ int shared_body(struct tramp *t, struct spot *s)
 		.cookie = l->cookie,
 		.returns = s->needs.returns,
 		.called = t->called,
+		.push_rbp = at_push_rbp(t, s, l),
 		.pops = s->needs.pops,
 	};
 	struct bodies *b = t->bodies;

@@ -41,7 +41,7 @@ struct bodies {
 	struct body_of {
 		uint32_t prog, pops;
 		uint64_t cookie;
-		bool returns, called;
+		bool returns, called, push_rbp;
 		uint64_t code;
 		struct frame_desc frame;
 	} * of;
@@ -81,6 +81,10 @@ void spot_cold(struct tramp *t, struct spot *s);
 uint64_t origin_symbol(const struct tramp *t);
 /* Call program k's function form, or the VM; the struct hit is complete. */
 void run_form(struct tramp *t, const struct spot *s, uint32_t k);
+/* Does the link run before a push %rbp?  (The file's bytes do not tell any
+ * more.) */
+bool at_push_rbp(const struct tramp *t, const struct spot *s,
+		 const struct link *l);
 uint32_t seen_by_programs(const struct links *links,
 			  const struct facts *facts);
 
