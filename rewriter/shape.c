@@ -9,6 +9,7 @@
 #include "runtime-stub/queue.h"
 #include "runtime-stub/refs.h"
 #include "runtime-stub/ring.h"
+#include "runtime-stub/walk.h"
 
 enum {
 	PAGE = 4096,
@@ -200,6 +201,31 @@ static int refs_shape(const struct bpf_map_def *def, struct region_map *m,
 		       : array_shape(def, m, e);
 }
 
+/* Elements as in a HASH, with the chain's hash and length for a key. */
+static int stack_shape(const struct bpf_map_def *def, struct region_map *m,
+		       struct err *e)
+{
+	uint32_t each = def->flags & BPF_F_STACK_BUILD_ID
+				? sizeof(struct bpf_stack_build_id)
+				: 8;
+
+	if (has_elements(def, e))
+		return -1;
+	if (def->key_size != 4)
+		return fail(e, def->name, NOWHERE,
+			    "a stack trace map's key has 4 bytes, not %u",
+			    def->key_size);
+	if (def->value_size % each || def->value_size / each > MAX_STACK)
+		return fail(e, def->name, NOWHERE,
+			    "a stack trace map's value is %u times %u bytes at "
+			    "most, not %u", MAX_STACK, each, def->value_size);
+	m->stride = hash_stride(8, def->value_size);
+	m->buckets = power_of_two(def->max_entries);
+	m->size = hash_pool(m->buckets) +
+		  ((uint64_t)def->max_entries + HASH_SPARE) * m->stride;
+	return 0;
+}
+
 static const struct shape {
 	uint32_t type, flags; /* that it may have */
 	int (*of)(const struct bpf_map_def *def, struct region_map *m,
@@ -226,6 +252,9 @@ static const struct shape {
 	  lpm_shape },
 	{ BPF_MAP_TYPE_QUEUE, ACCESS | MEMORY, queue_shape },
 	{ BPF_MAP_TYPE_STACK, ACCESS | MEMORY, queue_shape },
+	{ BPF_MAP_TYPE_STACK_TRACE,
+	  BPF_F_RDONLY | BPF_F_WRONLY | MEMORY | BPF_F_STACK_BUILD_ID,
+	  stack_shape },
 	{ BPF_MAP_TYPE_RINGBUF, MEMORY, ring_shape },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY,
 	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },

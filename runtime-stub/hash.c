@@ -513,3 +513,22 @@ long hash_delete(const struct region_map *m, const void *key)
 	}
 	return -EBUSY;
 }
+
+/* --- The pool, for maps that lie as ours do (stackmap.c). */
+
+struct hash_elem *hash_elem_take(const struct region_map *m)
+{
+	struct table t = table_of(m, NULL, 0);
+	struct hash_elem *e = take(&t);
+
+	if (e)
+		store(&e->state, e->state + 1);
+	return e;
+}
+
+void hash_elem_give(const struct region_map *m, struct hash_elem *e)
+{
+	struct table t = table_of(m, NULL, 0);
+
+	give_back(&t, e);
+}

@@ -154,6 +154,14 @@ struct hash_elem {
  * is the same afterwards (b never has the same value twice). */
 enum { QUEUE_SPARE = 32 };
 
+/* --- STACK_TRACE: as a HASH, but a chain is in the bucket of its number, alone,
+ * and what stands for an element's key is its hash and length. */
+struct stack_elem {
+	uint64_t next, state;
+	uint32_t hash, n;  /* hash % buckets is its number */
+	uint8_t chain[];   /* n addresses, or struct bpf_stack_build_id */
+};
+
 /* --- RINGBUF: records one behind the other, and a table that says whose each
  * of them is.  PERF_EVENT_ARRAY: one such ring for all CPUs.
  *

@@ -19,6 +19,7 @@
  *   iter.c      bpf_iter_num_*; tail.c: bpf_tail_call
  *   walk.c      bpf_get_stack; buildid.c: the files its addresses are in
  *   mappings.c  what is mapped where
+ *   stackmap.c  bpf_get_stackid
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*
  *   vm.c        the interpreter
@@ -68,6 +69,9 @@ void *lru_hash_lookup(const struct region_map *m, const void *key);
 void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
 			     struct run *run);
 long hash_delete(const struct region_map *m, const void *key);
+/* An element in nobody's hands, its state odd; NULL: there is none. */
+struct hash_elem *hash_elem_take(const struct region_map *m);
+void hash_elem_give(const struct region_map *m, struct hash_elem *e);
 
 void *lpm_lookup(const struct region_map *m, const void *key);
 long lpm_update(const struct region_map *m, const void *key, const void *value,

@@ -152,6 +152,7 @@ static const struct kind {
 	{ BPF_MAP_TYPE_LPM_TRIE,     table_fits, table_count, table_walk },
 	{ BPF_MAP_TYPE_QUEUE,        queue_fits, queue_count, queue_walk },
 	{ BPF_MAP_TYPE_STACK,        queue_fits, queue_count, queue_walk },
+	{ BPF_MAP_TYPE_STACK_TRACE,  stacks_fit, table_count, stacks_walk },
 	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL },
 	// clang-format on

@@ -49,4 +49,8 @@ bool queue_fits(const struct region_header *h, const struct region_map *m);
 uint64_t queue_count(const struct reader *r, const struct region_map *m);
 int queue_walk(struct walk *w, struct err *e);
 
+/* stacks.c: STACK_TRACE. */
+bool stacks_fit(const struct region_header *h, const struct region_map *m);
+int stacks_walk(struct walk *w, struct err *e);
+
 #endif

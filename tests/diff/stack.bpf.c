@@ -5,7 +5,11 @@
 
 #include <bpf/bpf_helpers.h>
 
-enum { DEPTH = 140, SITES = 32, TIMES = 4 };
+enum {
+	DEPTH = 140,
+	SITES = 32,
+	TIMES = 4
+};
 
 struct key {
 	__u32 site, way, n;

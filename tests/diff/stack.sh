@@ -15,10 +15,17 @@ probes=(-p walk=uprobe:leaf,cookie=1 -p walk=uretprobe:leaf,cookie=2
 pending=(-p walk=uretprobe:tail_first,cookie=11 -p walk=uretprobe:outer,cookie=12
 	-p walk=uretprobe:tail_last,cookie=13)
 
+numbers=(-p number=uprobe:leaf,cookie=1 -p number=uretprobe:leaf,cookie=2
+	-p number=uprobe:down,cookie=3 -p number=uretprobe:tail_last,cookie=4)
+
 build() { $CC "$@" -pthread -o stack "$D/stack.c" "$D/stack_odd.S"; }
 
 build -O2 -fno-omit-frame-pointer -mno-omit-leaf-frame-pointer
 judge ./stack "$O/stack.bpf.o" "${probes[@]}" "${pending[@]}" -- ./stack
+judge ./stack "$O/stackid.bpf.o" "${numbers[@]}" -- ./stack
+build -O2 -fno-omit-frame-pointer -rdynamic -s -static-libgcc
+judge ./stack "$O/stackid.bpf.o" "${numbers[@]}" "${pending[@]/walk=/number=}" \
+	-- ./stack
 build -O2 -fomit-frame-pointer
 judge ./stack "$O/stack.bpf.o" "${probes[@]}" -- ./stack
 build -O1 -fno-omit-frame-pointer -fcf-protection -no-pie
