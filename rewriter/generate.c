@@ -127,6 +127,8 @@ static struct code_names stub_roots(struct weld *w,
 		root_add(w, &r, "weld_entry");
 	if (w->img.dso && image_init(&w->img))
 		root_add(w, &r, "weld_init");
+	if (w->region.loads)
+		root_add(w, &r, "weld_loads");
 	if (plan_traps(&w->plan))
 		root_add(w, &r, "weld_trap_entry");
 	if (w->img.go) {
@@ -148,6 +150,11 @@ static struct code_names stub_roots(struct weld *w,
 	return r;
 }
 
+static struct weld_info *info_of(const struct weld *w)
+{
+	return (struct weld_info *)(w->rx.p + (w->info_vaddr - w->rx.vaddr));
+}
+
 static int stub_place(struct weld *w, const struct weld_options *opt,
 		      struct err *e)
 {
@@ -166,8 +173,14 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 	w->info_vaddr = code_here(&w->rx);
 	ext[0].vaddr = w->info_vaddr;
 	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
-	return stub_link(&w->rx, root.v, root.n, ext, 3, w->region.size,
-			 pads_room(&w->plan), &w->stub, e);
+	if (stub_link(&w->rx, root.v, root.n, ext, 3, w->region.size,
+		      pads_room(&w->plan), &w->stub, e))
+		return -1;
+	if (w->region.loads && root.n)
+		info_of(w)->armed = (int32_t)(stub_symbol(&w->stub,
+							  "weld_loads") -
+					      w->info_vaddr);
+	return 0;
 }
 
 static struct code_env code_env(struct weld *w)

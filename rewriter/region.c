@@ -7,12 +7,14 @@
  *     struct region_map[]        struct init_record[]
  *     counts, a line a probe     the bytes the records name
  *     trace ring
+ *     loads
  *     map data
  *     owners of CPUs, a line each
  *     each CPU's values, all maps'
  *
  * Parts are aligned to a cache line, map data larger than a page to a page.
- * The ring has slots only if some program prints.  Initial bytes are kept
+ * The ring has slots only if some program prints; there are loads only if some
+ * program takes call chains.  Initial bytes are kept
  * without the zeroes at either end, as a fresh region is zero.
  */
 #include "rewriter/region.h"
@@ -20,13 +22,18 @@
 
 enum { LINE = 64, PAGE = 4096 };
 
-static bool prints(const struct bpf_set *set)
+static bool calls(const struct bpf_set *set, int32_t helper)
 {
 	for (uint32_t i = 0; i < set->nprog; i++)
-		if (bpf_calls(&set->prog[i], BPF_FUNC_trace_printk) ||
-		    bpf_calls(&set->prog[i], BPF_FUNC_trace_vprintk))
+		if (bpf_calls(&set->prog[i], helper))
 			return true;
 	return false;
+}
+
+static bool takes_chains(const struct bpf_set *set)
+{
+	return calls(set, BPF_FUNC_get_stack) ||
+	       calls(set, BPF_FUNC_get_stackid);
 }
 
 /* Take `size` bytes of the region. */
@@ -82,6 +89,8 @@ static int place(struct arena *a, const struct bpf_set *set, struct region *r,
 	r->maps = take(r, (uint64_t)set->nmap * sizeof(struct region_map));
 	r->counts = take(r, (uint64_t)r->nprobe * sizeof(struct region_count));
 	r->trace = take(r, trace_size);
+	if (takes_chains(set))
+		r->loads = (uint32_t)take(r, sizeof(struct region_loads));
 	r->nmap = set->nmap;
 	r->map = arena_alloc(a, set->nmap * sizeof(*r->map));
 	for (uint32_t i = 0; i < set->nmap; i++) {
@@ -165,7 +174,8 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 	uint64_t trace = sizeof(struct region_trace);
 	struct weld_info w = { 0 };
 
-	if (prints(set))
+	if (calls(set, BPF_FUNC_trace_printk) ||
+	    calls(set, BPF_FUNC_trace_vprintk))
 		trace += TRACE_SLOTS * sizeof(struct region_trace_record);
 	memset(out, 0, sizeof(*out));
 	out->nprobe = nprobe;
@@ -183,6 +193,7 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 	w.counts = out->counts;
 	w.trace = out->trace;
 	w.trace_size = trace;
+	w.loads = out->loads;
 	w.cpus = out->cpus;
 	w.cpu_count = out->cpu_count;
 	w.cpu_stride = out->cpu_stride;

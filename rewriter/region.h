@@ -18,6 +18,7 @@ struct region {
 	uint64_t gates, maps, counts, trace, cpus; /* region offsets */
 	uint64_t cpu_stride;
 	uint32_t cpu_count;     /* 0: no map has values for each CPU */
+	uint32_t loads;         /* region offset, or 0 */
 	uint32_t nprobe;
 	struct region_map *map; /* nmap of them, same order as bpf_set.map */
 	uint32_t nmap;

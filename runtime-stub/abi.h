@@ -40,6 +40,8 @@
  *     weld_pad          where a pad goes on; see returns.c
  *     weld_stack_claim  jumped to where a program needs a stack of its own; see
  *                       stack.S, which has weld_arm_go, too
+ *     weld_loads        void (void), where there are loads: called when the
+ *                       region's file was mapped (loads.c)
  *     weld_session_*    session.c: what an entry leaves to its return
  *     weld_tail         where a tail call leads (tail.h)
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
@@ -108,6 +110,7 @@ struct weld_info {
 	uint64_t gates, maps, counts, trace, trace_size; /* region offsets */
 	uint64_t cpus, cpu_stride;
 	uint32_t cpu_count;
+	uint32_t loads;       /* region offset, or 0 */
 	uint32_t init_count;
 	uint32_t init;        /* offset of struct init_record[] from here */
 	uint32_t map;         /* offset of struct region_map[] from here */
@@ -119,6 +122,7 @@ struct weld_info {
 				 here to each program that may be in a map, for
 				 the VM to its instructions; 0: it is not here */
 	uint32_t prog_count;
+	int32_t armed;        /* from here to weld_loads, where there are any */
 };
 
 /* --- Sites that are an int3 (rewriter/patch/trap.c), sorted. */

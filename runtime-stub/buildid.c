@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* buildid.c - of which file, and where in it, an address is: a build id and an
- * offset, as stack_map_get_build_id_offset() in kernel/bpf/stackmap.c gives them.
+ * offset, as stack_map_get_build_id_offset() in kernel/bpf/stackmap.c gives
+ * them.
  *
  * An address is in the first mapping that ends behind it, as for the kernel.
  * One that nothing is known of, as in the vDSO or where there is no /proc,

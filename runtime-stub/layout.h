@@ -7,6 +7,7 @@
  *   maps         struct region_map[map_count]: the region describes itself
  *   counts       struct region_count[probe_count]
  *   trace        struct region_trace and its records
+ *   loads        struct region_loads
  *   cpus         struct region_cpu[cpu_count]
  *   the values for each CPU: cpu_count times cpu_stride bytes
  *   each map's data, page aligned when it is larger than a page
@@ -40,7 +41,7 @@ struct region_header {
 				   namespace: who may count into `own` */
 	uint64_t cpus;          /* offset of struct region_cpu[cpu_count] */
 	uint32_t cpu_count;     /* 0: no map has values for each CPU */
-	uint32_t reserved;
+	uint32_t loads;         /* offset of struct region_loads, or 0 */
 	uint64_t cpu_stride;    /* from the first CPU's values to the second's */
 };
 
@@ -92,6 +93,31 @@ struct region_trace {
 	uint64_t slots;
 	uint64_t reserved[6];
 	struct region_trace_record record[];
+};
+
+/* --- Loads: where processes have mapped code, so that readers find names for
+ * the addresses in call chains; only where some program takes those.  A process
+ * adds what it has mapped when it arms the region, and nothing that is there
+ * already.  An entry is taken by adding to the count, and counts when its last
+ * word says so: whoever is killed in between leaves a gap. */
+enum { LOAD_FILES = 128, LOADS = 2048, LOAD_PATH = 208 };
+enum { FILE_COUNTS = 1, FILE_HAS_ID = 2, FILE_IS_WELD = 4 };
+struct region_file {
+	uint64_t device, inode;  /* major number << 32 | minor */
+	uint8_t build_id[20];
+	uint32_t flags;
+	char path[LOAD_PATH];    /* NUL-terminated, cut if longer */
+};
+struct region_load {
+	uint64_t start, end, offset; /* addresses; `start` is at `offset` of */
+	uint32_t file;               /* file[file - 1]; 0: it does not count */
+	uint32_t reserved;
+};
+struct region_loads {
+	uint64_t nfile, nload;       /* taken; may be more than there are */
+	uint64_t reserved[6];
+	struct region_file file[LOAD_FILES];
+	struct region_load load[LOADS];
 };
 
 /* --- HASH, PERCPU_HASH, LRU_HASH, LRU_PERCPU_HASH: lock-free lists over a

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* mappings.c - read /proc/self/maps, and the build ids of what is mapped.
  *
- * A file's ELF header is where its offset 0 is mapped, which is before its code.
- * The build id's note is found by its address: a welded file may have it in its
- * last segment.  Every byte is asked for before it is read.  Where there is no
- * /proc nothing is seen.
+ * A file's ELF header is where its offset 0 is mapped, which is before its
+ * code. The build id's note is found by its address: a welded file may have it
+ * in its last segment.  Every byte is asked for before it is read.  Where there
+ * is no /proc nothing is seen.
  */
-#include <linux/elf.h>
+#include <elf.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
@@ -14,11 +14,25 @@
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
-enum { CHUNK = 128, FIRST_PAGE = 4096, NOTES = 64, GNU_BUILD_ID = 3 };
+enum {
+	CHUNK = 128,
+	FIRST_PAGE = 4096,
+	NOTES = 64,
+	GNU_BUILD_ID = 3
+};
 
 /* --- Lines: start-end perms offset dev inode path. */
 
-enum field { START, END, PERMS, OFFSET, DEVICE, INODE, PATH, FIELDS };
+enum field {
+	START,
+	END,
+	PERMS,
+	OFFSET,
+	DEVICE,
+	INODE,
+	PATH,
+	FIELDS
+};
 
 struct line {
 	uint64_t v[FIELDS]; /* numbers so far */
@@ -118,11 +132,11 @@ static bool id_in_notes(struct mapped_file *f, uint64_t at, uint64_t end)
 	for (int i = 0; i < NOTES && at < end && end - at > sizeof(h); i++) {
 		if (!fetch(&h, at, sizeof(h)))
 			return false;
-		if (h.n.n_type == GNU_BUILD_ID && h.n.n_namesz == sizeof(gnu) &&
-		    h.name == gnu && h.n.n_descsz && h.n.n_descsz <= BUILD_ID)
+		if (h.n.n_type == NT_GNU_BUILD_ID &&
+		    h.n.n_namesz == sizeof(gnu) && h.name == gnu &&
+		    h.n.n_descsz && h.n.n_descsz <= BUILD_ID)
 			return fetch(f->id, at + sizeof(h), h.n.n_descsz);
-		at += sizeof(h.n) + padded(h.n.n_namesz) +
-		      padded(h.n.n_descsz);
+		at += sizeof(h.n) + padded(h.n.n_namesz) + padded(h.n.n_descsz);
 	}
 	return false;
 }

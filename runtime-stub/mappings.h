@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* mappings.h - what is mapped where in this process, by /proc/self/maps, and the
- * build ids of the files (mappings.c). */
+/* mappings.h - what is mapped where in this process, by /proc/self/maps, and
+ * the build ids of the files (mappings.c). */
 #ifndef BPFWELD_MAPPINGS_H
 #define BPFWELD_MAPPINGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { BUILD_ID = 20 };
+enum {
+	BUILD_ID = 20
+};
 
 struct mapping {
 	uint64_t start, end, offset, device, inode; /* inode 0: no file */
@@ -27,7 +29,7 @@ typedef bool mapping_see(void *arg, const struct mapping *m);
 
 #pragma GCC visibility push(hidden)
 void mappings_each(mapping_see *see, void *arg, char *path, uint32_t n);
-/* To be told of every mapping; and asked about one: has its file a build id?  It
+/* To be told of every mapping; and asked about one: has its file a build id? It
  * is in f->id then. */
 void mapped_follow(struct mapped_file *f, const struct mapping *m);
 bool mapped_id(struct mapped_file *f, const struct mapping *m);

@@ -74,6 +74,7 @@ void region_fill(uint8_t *base)
 	h->counts = w->counts;
 	h->trace = w->trace;
 	h->trace_size = w->trace_size;
+	h->loads = w->loads;
 	h->cpus = w->cpus;
 	h->cpu_count = w->cpu_count;
 	h->cpu_stride = w->cpu_stride;
@@ -111,6 +112,15 @@ static void fill_private(void)
 	}
 }
 
+/* What is to be done then is linked only where it is wanted. */
+static void armed(void)
+{
+	const uint8_t *info = (const uint8_t *)&weld_info;
+
+	if (weld_info.armed)
+		((void (*)(void))(info + weld_info.armed))();
+}
+
 static void arm(struct aux aux, const char *want)
 {
 	clock_use(aux.vdso);
@@ -120,9 +130,10 @@ static void arm(struct aux aux, const char *want)
 		settle(OFF);
 	else if (want && str_equal(want, "private"))
 		fill_private();
-	else if (file_map(want))
+	else if (file_map(want)) {
 		settle(ARMED);
-	else
+		armed();
+	} else
 		fill_private();
 }
 

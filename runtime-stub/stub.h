@@ -18,7 +18,7 @@
  *   callback.c  what calls a program back; each.c: bpf_for_each_map_elem
  *   iter.c      bpf_iter_num_*; tail.c: bpf_tail_call
  *   walk.c      bpf_get_stack; buildid.c: the files its addresses are in
- *   mappings.c  what is mapped where
+ *   mappings.c  what is mapped where; loads.c: and told to readers
  *   stackmap.c  bpf_get_stackid
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*
@@ -86,6 +86,9 @@ long queue_peek(const struct region_map *m, void *value);
 void *cpu_value(const struct region_map *m, uint64_t index, struct run *run);
 uint32_t cpu_here(void);
 uint32_t cpu_node(void);
+
+/* loads.c: tell readers what we have mapped. */
+void weld_loads(void);
 
 /* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
 bool can_read(uint64_t addr, uint64_t n);

@@ -108,6 +108,19 @@ bool reader_line(const struct reader *r, uint64_t *next,
 		 struct region_trace_record *out, uint64_t *missed);
 bool reader_prints(const struct reader *r); /* some program does */
 
+/* loads.c: where processes had mapped code; none where no program takes call
+ * chains.  The strings are in the arena. */
+struct reader_load {
+	uint64_t start, end, offset; /* addresses; `start` is at `offset` */
+	const char *path;
+	const uint8_t *build_id;     /* 20 bytes, or NULL */
+	uint64_t device, inode;      /* major number << 32 | minor */
+	bool is_weld;                /* it is the welded file */
+};
+uint64_t reader_loads_told(const struct reader *r); /* changes when they do */
+size_t reader_loads(struct arena *a, const struct reader *r,
+		    struct reader_load **out);
+
 struct reader_probe {
 	bool enabled;
 	uint64_t hits, misses;
