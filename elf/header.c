@@ -258,7 +258,8 @@ static bool is_welded(const struct image *img)
 	return false;
 }
 
-int header_read(struct arena *a, struct image *img, struct err *e)
+int header_read(struct arena *a, struct image *img, bool welded_too,
+		struct err *e)
 {
 	Elf64_Ehdr eh;
 
@@ -276,7 +277,7 @@ int header_read(struct arena *a, struct image *img, struct err *e)
 	if (is_upx(img))
 		return refuse(e, img->path, NOWHERE,
 			      "packed by UPX; unpack it first (upx -d)");
-	if (is_welded(img))
+	if (!welded_too && is_welded(img))
 		return refuse(e, img->path, NOWHERE,
 			      "already welded; weld the original, or unweld "
 			      "this first");

@@ -20,7 +20,7 @@ static int parse(struct arena *a, struct image *img, bool seek_debug,
 {
 	struct dynamic d = { 0 };
 
-	if (header_read(a, img, e) || dynamic_read(img, &d, e) ||
+	if (header_read(a, img, false, e) || dynamic_read(img, &d, e) ||
 	    symbols_read(a, img, &d, e))
 		return -1;
 	if (seek_debug)
@@ -89,6 +89,24 @@ int image_read(struct arena *a, const char *path, struct image *img,
 		image_close(img);
 		return -1;
 	}
+	return 0;
+}
+
+int image_read_names(struct arena *a, const char *path, struct image *img,
+		     struct err *e)
+{
+	struct dynamic d = { 0 };
+
+	*img = (struct image){ .path = path };
+	if (map_file(path, img, e))
+		return -1;
+	if (header_read(a, img, true, e) || dynamic_read(img, &d, e) ||
+	    symbols_read(a, img, &d, e) || go_read(a, img, &d, e)) {
+		image_close(img);
+		return -1;
+	}
+	debugfile_read(a, img);
+	symbols_sort(img);
 	return 0;
 }
 

@@ -152,6 +152,10 @@ int image_read(struct arena *a, const char *path, struct image *img,
 /* The same on bytes in memory (tests, fuzzers); debug files are not sought. */
 int image_parse(struct arena *a, const char *name, struct bytes file,
 		struct image *img, struct err *e);
+/* Only what names addresses: segments, sections, symbols.  Takes welded files,
+ * too. */
+int image_read_names(struct arena *a, const char *path, struct image *img,
+		     struct err *e);
 void image_close(struct image *img); /* unmap; the arena stays */
 
 /* File bytes that back [vaddr, vaddr+len), or NULL (bss or unmapped). */

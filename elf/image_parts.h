@@ -28,7 +28,9 @@ struct dynamic {
 	struct bytes str; /* DT_STRTAB, ends in a NUL or is empty */
 };
 
-int header_read(struct arena *a, struct image *img, struct err *e);
+/* A welded file is refused, unless those are wanted, too. */
+int header_read(struct arena *a, struct image *img, bool welded_too,
+		struct err *e);
 int dynamic_read(struct image *img, struct dynamic *d, struct err *e);
 int symbols_read(struct arena *a, struct image *img, const struct dynamic *d,
 		 struct err *e);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "rewriter/cli/maps.h"
+#include "rewriter/cli/symbols.h"
 #include "rewriter/names.h"
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/mem.h"
@@ -31,6 +32,7 @@ int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
 
 	if (manifest_read(&maps->arena, welded, m, NULL, e))
 		return -1;
+	maps->symbols = symbols_open(maps, welded);
 	maps->btf = arena_alloc(&maps->arena, m->nobject * sizeof(*maps->btf));
 	for (size_t i = 0; i < m->nobject; i++)
 		maps->btf[i] = typed_open(m->object[i].btf);
@@ -48,6 +50,7 @@ void maps_close(struct maps *maps)
 {
 	for (size_t i = 0; maps->btf && i < maps->m.nobject; i++)
 		typed_close(maps->btf[i]);
+	symbols_close(maps->symbols);
 	reader_close(&maps->region);
 	arena_free(&maps->arena);
 }
@@ -153,6 +156,11 @@ void maps_list_json(struct json *j, const struct manifest *m,
 
 /* --- Elements. */
 
+static bool is_stacks(const struct maps *maps, uint32_t map)
+{
+	return maps->m.map[map].map.type == BPF_MAP_TYPE_STACK_TRACE;
+}
+
 struct order {
 	const struct btf *btf;
 	uint32_t type, size;
@@ -179,7 +187,7 @@ int maps_elems(struct maps *maps, uint32_t map, struct reader_elem **elem,
 	v = *elem;
 	if (!o.size) /* they have an order */
 		return 0;
-	if (*n > 1)
+	if (*n > 1 && !is_stacks(maps, map)) /* those are in order */
 		qsort_r(v, *n, sizeof(*v), by_key, &o);
 	/* A key that was deleted and came back during the walk is there twice.
 	 */
@@ -200,6 +208,12 @@ static const struct btf *types_of(const struct maps *maps, uint32_t map)
 	return k->btf_value && (k->btf_key || k->data || !k->map.key_size)
 		       ? maps->btf[k->object]
 		       : NULL;
+}
+
+/* Can its elements be shown as something better than bytes? */
+static bool is_typed(const struct maps *maps, uint32_t map)
+{
+	return is_stacks(maps, map) || types_of(maps, map);
 }
 
 static struct bytes key_of(const struct maps *maps, uint32_t map,
@@ -260,6 +274,33 @@ static const char *ref_name(const struct maps *maps,
 	return n && n <= maps->m.nmap ? maps->m.map[n - 1].name : NULL;
 }
 
+static void address_json(void *arg, struct json *j, uint64_t addr, bool returns)
+{
+	struct named n = symbols_at(arg, addr, returns);
+
+	named_json(j, &n, addr);
+}
+
+void maps_typed_json(struct json *j, const struct maps *maps, uint32_t object,
+		     uint32_t type, struct bytes value)
+{
+	struct typed_names names = { address_json, maps->symbols };
+
+	typed_json_named(j, maps->btf[object], type, value, &names);
+}
+
+static void chain_json(struct json *j, const struct maps *maps,
+		       const struct region_map *map, const uint8_t *value)
+{
+	struct frame_name frame[CHAIN_MAX];
+	size_t n = symbols_chain(maps->symbols, map, value, frame);
+
+	json_array(j);
+	for (size_t i = 0; i < n; i++)
+		named_json(j, &frame[i].name, frame[i].addr);
+	json_end(j);
+}
+
 static void typed_value(struct json *j, const struct maps *maps, uint32_t map,
 			struct bytes value)
 {
@@ -267,8 +308,10 @@ static void typed_value(struct json *j, const struct maps *maps, uint32_t map,
 
 	if (map_has_refs(k->map.type))
 		json_string(j, ref_name(maps, k, value));
+	else if (is_stacks(maps, map))
+		chain_json(j, maps, &k->map, value.p);
 	else
-		typed_json(j, maps->btf[k->object], k->btf_value, value);
+		maps_typed_json(j, maps, k->object, k->btf_value, value);
 }
 
 static void values(struct json *j, const struct maps *maps, uint32_t map,
@@ -327,7 +370,7 @@ void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
 		json_bytes(j, key_of(maps, map, elem));
 	}
 	values(j, maps, map, elem, raw_value);
-	if (types_of(maps, map)) {
+	if (is_typed(maps, map)) {
 		json_key(j, "formatted");
 		typed_elem(j, maps, map, elem);
 	}
@@ -377,7 +420,7 @@ void maps_elem_text(const struct maps *maps, uint32_t map,
 {
 	struct json j = json_to(stdout, true);
 
-	if (!types_of(maps, map)) {
+	if (!is_typed(maps, map)) {
 		untyped_elem(maps, map, elem);
 		return;
 	}
@@ -390,7 +433,7 @@ void maps_elems_text(const struct maps *maps, uint32_t map,
 {
 	struct json j = json_to(stdout, true);
 
-	if (!types_of(maps, map)) {
+	if (!is_typed(maps, map)) {
 		for (size_t i = 0; i < n; i++)
 			untyped_elem(maps, map, &elem[i]);
 		printf("Found %zu element%s\n", n, n == 1 ? "" : "s");

@@ -14,6 +14,7 @@ struct maps {
 	struct manifest m;
 	struct reader region; /* base is NULL when it is not open */
 	struct btf **btf;     /* per object; NULL where there is none */
+	struct symbols *symbols;
 };
 /* Read the manifest and the types; the region too when it is wanted. */
 int maps_open(struct maps *maps, const char *welded, bool region,
@@ -37,6 +38,9 @@ int maps_elems(struct maps *maps, uint32_t map, struct reader_elem **elem,
  * else only what the types say. */
 void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
 		    const struct reader_elem *elem, bool raw);
+/* A value by its type; addresses in it have names. */
+void maps_typed_json(struct json *j, const struct maps *maps, uint32_t object,
+		     uint32_t type, struct bytes value);
 /* For people: pretty JSON where there are types, else "key: 01 .." lines. */
 void maps_elems_text(const struct maps *maps, uint32_t map,
 		     const struct reader_elem *elem, size_t n);

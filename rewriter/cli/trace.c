@@ -105,7 +105,6 @@ static void record_json(struct tracing *t, uint32_t map,
 			const struct reader_record *r)
 {
 	const struct manifest_map *k = &t->maps.m.map[map];
-	const struct btf *btf = t->maps.btf[k->object];
 	struct bytes b = { r->data, r->len };
 	uint32_t type = type_of(t, k->object, r->len);
 	struct json j = json_to(stdout, false);
@@ -117,7 +116,7 @@ static void record_json(struct tracing *t, uint32_t map,
 	json_bytes(&j, b);
 	if (type) {
 		json_key(&j, "formatted");
-		typed_json(&j, btf, type, b);
+		maps_typed_json(&j, &t->maps, k->object, type, b);
 	}
 	json_end(&j);
 	json_done(&j);
@@ -127,14 +126,13 @@ static void record_text(struct tracing *t, uint32_t map,
 			const struct reader_record *r)
 {
 	const struct manifest_map *k = &t->maps.m.map[map];
-	const struct btf *btf = t->maps.btf[k->object];
 	struct bytes b = { r->data, r->len };
 	uint32_t type = type_of(t, k->object, r->len);
 	struct json j = json_to(stdout, false);
 
 	printf("%s: ", k->name);
 	if (type) {
-		typed_json(&j, btf, type, b);
+		maps_typed_json(&j, &t->maps, k->object, type, b);
 	} else {
 		for (size_t i = 0; i < b.n; i++)
 			printf("%s%02x", i ? " " : "", b.p[i]);

@@ -108,6 +108,7 @@ uint64_t bits_at(const uint8_t *p, size_t off, size_t n, bool sign)
 struct show {
 	struct json *j;
 	const struct btf *btf;
+	const struct typed_names *names;
 	uint64_t left; /* types still shown: a hostile BTF may nest unions
 			  such that the output doubles with every level */
 };
@@ -229,6 +230,32 @@ static void show_array(struct show *s, const struct btf_type *t, struct bytes v,
 	json_end(s->j);
 }
 
+/* Is it a call chain, as bpf_get_stack() writes it? */
+static bool is_chain(const struct show *s, const struct btf_type *t,
+		     const char *name)
+{
+	const struct btf_type *elem;
+
+	if (!s->names || !t || !btf_is_array(t) || !strcasestr(name, "stack"))
+		return false;
+	elem = type_strip(s->btf, btf_array(t)->type);
+	return elem && btf_is_int(elem) && elem->size == 8;
+}
+
+static void show_chain(struct show *s, struct bytes v)
+{
+	uint64_t addr;
+
+	json_array(s->j);
+	for (size_t i = 0; i < v.n / 8; i++) {
+		addr = bits_at(v.p + 8 * i, 0, 64, false);
+		if (!addr)
+			break;
+		s->names->name(s->names->arg, s->j, addr, i > 0);
+	}
+	json_end(s->j);
+}
+
 static void show_members(struct show *s, const struct btf_type *t,
 			 struct bytes v, int depth);
 
@@ -255,6 +282,8 @@ static void show_member(struct show *s, const struct btf_type *t, uint32_t i,
 		show_bits(s, mt, v, off, bits);
 	else if (bits || off % 8 || !part.p)
 		json_null(s->j);
+	else if (is_chain(s, mt, name))
+		show_chain(s, part);
 	else
 		show(s, m->type, part, depth);
 }
@@ -351,13 +380,19 @@ static void show(struct show *s, uint32_t id, struct bytes v, int depth)
 	show_kind(s, t, v, depth - 1);
 }
 
-void typed_json(struct json *j, const struct btf *btf, uint32_t type,
-		struct bytes value)
+void typed_json_named(struct json *j, const struct btf *btf, uint32_t type,
+		      struct bytes value, const struct typed_names *names)
 {
-	struct show s = { j, btf, (1 << 16) + 64 * value.n };
+	struct show s = { j, btf, names, (1 << 16) + 64 * value.n };
 
 	if (btf && type)
 		show(&s, type, value, OUTERMOST);
 	else
 		json_null(j);
+}
+
+void typed_json(struct json *j, const struct btf *btf, uint32_t type,
+		struct bytes value)
+{
+	typed_json_named(j, btf, type, value, NULL);
 }

@@ -34,6 +34,15 @@ void typed_close(struct btf *btf); /* NULL is fine */
 void typed_json(struct json *j, const struct btf *btf, uint32_t type,
 		struct bytes value);
 
+/* The same, and names for addresses: in an array of words whose name has "stack"
+ * in it, up to the first that is 0.  `returns`: but the first. */
+struct typed_names {
+	void (*name)(void *arg, struct json *j, uint64_t addr, bool returns);
+	void *arg;
+};
+void typed_json_named(struct json *j, const struct btf *btf, uint32_t type,
+		      struct bytes value, const struct typed_names *names);
+
 /* Order of two keys of `size` bytes: integers by value, others by bytes. */
 int typed_compare(const struct btf *btf, uint32_t type, const uint8_t *a,
 		  const uint8_t *b, size_t size);
