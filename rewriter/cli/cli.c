@@ -73,6 +73,8 @@ static const struct option all_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "usdt", no_argument, NULL, 'U' },
+	{ "folded", no_argument, NULL, 'F' },
+	{ "counts", required_argument, NULL, 'C' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -115,6 +117,12 @@ int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 			break;
 		case 'U':
 			out->usdt = true;
+			break;
+		case 'F':
+			out->folded = true;
+			break;
+		case 'C':
+			out->counts = optarg;
 			break;
 		default:
 			return -1;

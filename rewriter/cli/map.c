@@ -4,17 +4,21 @@
  */
 #include <unistd.h>
 
-#include "rewriter/cli/maps.h"
+#include "rewriter/cli/folded.h"
 
 static const char usage_head[] =
 	"usage: bpfweld map list   WELDED [-j]\n"
 	"       bpfweld map dump   WELDED [MAP] [-j]\n"
+	"       bpfweld map dump   WELDED STACKS --folded [--counts MAP]\n"
 	"       bpfweld map lookup WELDED MAP KEY [-j]\n\n";
 static const char usage_tail[] =
 	"\nMAP is a map's name, OBJECT:NAME where two objects have one of\n"
 	"that name, or a data section (.bss).  KEY is a number, an enum's\n"
 	"name or a string, as the key's type says; or 'hex' and its bytes:\n"
-	"hex 01 00.  A negative KEY goes behind --.\n";
+	"hex 01 00.  A negative KEY goes behind --.\n"
+	"--folded prints the chains of a stack_trace map for flame graphs,\n"
+	"comm;outer;inner COUNT: each counts 1, or what --counts has for its\n"
+	"number, a map whose keys (or values) are or have a stack id.\n";
 
 struct request { /* one sub-command's operands and what they open */
 	struct cli cli;
@@ -136,10 +140,35 @@ static int dump_all(struct request *r, struct err *e)
 	return 0;
 }
 
+static int dump_folded(struct request *r, struct err *e)
+{
+	uint32_t map;
+
+	return maps_find(&r->maps, r->cli.arg[1], &map, e) ||
+			       folded_print(&r->maps, map, r->cli.counts, e)
+		       ? -1
+		       : 0;
+}
+
+/* Options that do not go together. */
+static int dump_check(const struct cli *cli, struct err *e)
+{
+	if (cli->counts && !cli->folded)
+		return misuse(e, "map dump: --counts is for --folded");
+	if (cli->folded && cli->json)
+		return misuse(e, "map dump: --folded is no JSON");
+	if (cli->folded && cli->narg < 2)
+		return misuse(e, "map dump: --folded wants a stack_trace map");
+	return 0;
+}
+
 static int map_dump(struct request *r, struct err *e)
 {
-	if (maps_open(&r->maps, r->cli.arg[0], true, e))
+	if (dump_check(&r->cli, e) ||
+	    maps_open(&r->maps, r->cli.arg[0], true, e))
 		return -1;
+	if (r->cli.folded)
+		return dump_folded(r, e);
 	return r->cli.narg > 1 ? dump_one(r, e) : dump_all(r, e);
 }
 
@@ -176,14 +205,14 @@ static int map_lookup(struct request *r, struct err *e)
 
 static void help_print(void);
 
-static int request_run(int argc, char **argv, int least, int most,
-		       int (*run)(struct request *, struct err *))
+static int request_run(int argc, char **argv, const char *options, int least,
+		       int most, int (*run)(struct request *, struct err *))
 {
 	struct request r = { 0 };
 	struct err e;
 	int ret = 0;
 
-	if (cli_parse(argc, argv, "j", &r.cli, &e)) {
+	if (cli_parse(argc, argv, options, &r.cli, &e)) {
 		ret = -1;
 	} else if (r.cli.help) {
 		help_print();
@@ -209,17 +238,17 @@ enum {
 
 static int cmd_list_maps(int argc, char **argv)
 {
-	return request_run(argc, argv, 1, 1, map_list);
+	return request_run(argc, argv, "j", 1, 1, map_list);
 }
 
 static int cmd_dump(int argc, char **argv)
 {
-	return request_run(argc, argv, 1, 2, map_dump);
+	return request_run(argc, argv, "jFC", 1, 2, map_dump);
 }
 
 static int cmd_lookup(int argc, char **argv)
 {
-	return request_run(argc, argv, 3, ANY, map_lookup);
+	return request_run(argc, argv, "j", 3, ANY, map_lookup);
 }
 
 static const struct command commands[] = {
