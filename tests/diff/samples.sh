@@ -15,6 +15,7 @@ own() {
 own count --
 own words -- to be or not to be that is the question to be
 own latency --
+CC="$CC -fno-omit-frame-pointer" own callers --
 if [ -e /usr/include/x86_64-linux-gnu/sys/sdt.h ]; then
 	own orders --
 else
