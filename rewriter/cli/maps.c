@@ -274,21 +274,6 @@ static const char *ref_name(const struct maps *maps,
 	return n && n <= maps->m.nmap ? maps->m.map[n - 1].name : NULL;
 }
 
-static void address_json(void *arg, struct json *j, uint64_t addr, bool returns)
-{
-	struct named n = symbols_at(arg, addr, returns);
-
-	named_json(j, &n, addr);
-}
-
-void maps_typed_json(struct json *j, const struct maps *maps, uint32_t object,
-		     uint32_t type, struct bytes value)
-{
-	struct typed_names names = { address_json, maps->symbols };
-
-	typed_json_named(j, maps->btf[object], type, value, &names);
-}
-
 static void chain_json(struct json *j, const struct maps *maps,
 		       const struct region_map *map, const uint8_t *value)
 {
@@ -301,6 +286,63 @@ static void chain_json(struct json *j, const struct maps *maps,
 	json_end(j);
 }
 
+/* What has names in an object's values. */
+struct naming {
+	const struct maps *maps;
+	uint32_t stacks; /* the object's map of chains */
+};
+
+static void name_address(void *arg, struct json *j, uint64_t addr, bool returns)
+{
+	const struct naming *naming = arg;
+	struct named n = symbols_at(naming->maps->symbols, addr, returns);
+
+	named_json(j, &n, addr);
+}
+
+static void name_chain(void *arg, struct json *j, uint64_t id)
+{
+	const struct naming *n = arg;
+	const struct region_map *map = &n->maps->m.map[n->stacks].map;
+	struct arena own = { 0 };
+	const uint8_t *value = NULL;
+	uint32_t key = (uint32_t)id;
+	struct err e;
+
+	if (id < map->buckets)
+		reader_lookup(&own, &n->maps->region, n->stacks,
+			      (const uint8_t *)&key, &value, &e);
+	if (value)
+		chain_json(j, n->maps, map, value);
+	else
+		json_null(j);
+	arena_free(&own);
+}
+
+/* Does the object have one map of chains, and no other? */
+static bool stacks_of(const struct maps *maps, uint32_t object, uint32_t *map)
+{
+	int n = 0;
+
+	for (uint32_t i = 0; i < maps->m.nmap; i++)
+		if (maps->m.map[i].object == object && is_stacks(maps, i)) {
+			*map = i;
+			n++;
+		}
+	return n == 1;
+}
+
+void maps_typed_json(struct json *j, const struct maps *maps, uint32_t object,
+		     uint32_t type, struct bytes value, bool chains)
+{
+	struct naming n = { .maps = maps };
+	struct typed_names names = { .name = name_address, .arg = &n };
+
+	if (chains && stacks_of(maps, object, &n.stacks))
+		names.chain = name_chain;
+	typed_json_named(j, maps->btf[object], type, value, &names);
+}
+
 static void typed_value(struct json *j, const struct maps *maps, uint32_t map,
 			struct bytes value)
 {
@@ -311,7 +353,7 @@ static void typed_value(struct json *j, const struct maps *maps, uint32_t map,
 	else if (is_stacks(maps, map))
 		chain_json(j, maps, &k->map, value.p);
 	else
-		maps_typed_json(j, maps, k->object, k->btf_value, value);
+		maps_typed_json(j, maps, k->object, k->btf_value, value, false);
 }
 
 static void values(struct json *j, const struct maps *maps, uint32_t map,
@@ -350,8 +392,7 @@ static void typed_elem(struct json *j, const struct maps *maps, uint32_t map,
 		if (!k->btf_key && k->map.key_size == sizeof(uint32_t))
 			json_u64(j, load32(elem->key));
 		else
-			typed_json(j, btf, k->btf_key,
-				   key_of(maps, map, elem));
+			typed_json(j, btf, k->btf_key, key_of(maps, map, elem));
 	}
 	values(j, maps, map, elem, typed_value);
 	json_end(j);
@@ -408,7 +449,8 @@ static void untyped_elem(const struct maps *maps, uint32_t map,
 		if (!is_shown(value, c))
 			continue;
 		if (percpu)
-			printf("value (CPU %02u):%c", c, size > 16 ? '\n' : ' ');
+			printf("value (CPU %02u):%c", c,
+			       size > 16 ? '\n' : ' ');
 		else
 			fputs(lines ? "value:\n" : "  value: ", stdout);
 		hex_print(value, true);

@@ -38,9 +38,10 @@ int maps_elems(struct maps *maps, uint32_t map, struct reader_elem **elem,
  * else only what the types say. */
 void maps_elem_json(struct json *j, const struct maps *maps, uint32_t map,
 		    const struct reader_elem *elem, bool raw);
-/* A value by its type; addresses in it have names. */
+/* A value by its type; addresses in it have names.  `chains`: behind a number of
+ * a call chain stands the chain, where the object has one map of them. */
 void maps_typed_json(struct json *j, const struct maps *maps, uint32_t object,
-		     uint32_t type, struct bytes value);
+		     uint32_t type, struct bytes value, bool chains);
 /* For people: pretty JSON where there are types, else "key: 01 .." lines. */
 void maps_elems_text(const struct maps *maps, uint32_t map,
 		     const struct reader_elem *elem, size_t n);

@@ -116,7 +116,7 @@ static void record_json(struct tracing *t, uint32_t map,
 	json_bytes(&j, b);
 	if (type) {
 		json_key(&j, "formatted");
-		maps_typed_json(&j, &t->maps, k->object, type, b);
+		maps_typed_json(&j, &t->maps, k->object, type, b, true);
 	}
 	json_end(&j);
 	json_done(&j);
@@ -132,7 +132,7 @@ static void record_text(struct tracing *t, uint32_t map,
 
 	printf("%s: ", k->name);
 	if (type) {
-		maps_typed_json(&j, &t->maps, k->object, type, b);
+		maps_typed_json(&j, &t->maps, k->object, type, b, true);
 	} else {
 		for (size_t i = 0; i < b.n; i++)
 			printf("%s%02x", i ? " " : "", b.p[i]);

@@ -256,6 +256,24 @@ static void show_chain(struct show *s, struct bytes v)
 	json_end(s->j);
 }
 
+/* The number of a call chain, as bpf_get_stackid() gives it? */
+static bool is_chain_id(const struct show *s, const struct btf_type *t,
+			const char *name)
+{
+	return s->names && s->names->chain && t && btf_is_int(t) &&
+	       (t->size == 4 || t->size == 8) && strcasestr(name, "stack") &&
+	       strcasestr(name, "id");
+}
+
+static void show_chain_of(struct show *s, const char *name, struct bytes id)
+{
+	char key[128];
+
+	snprintf(key, sizeof(key), "%s.chain", name);
+	json_key(s->j, key);
+	s->names->chain(s->names->arg, s->j, bits_at(id.p, 0, 8 * id.n, true));
+}
+
 static void show_members(struct show *s, const struct btf_type *t,
 			 struct bytes v, int depth);
 
@@ -286,6 +304,8 @@ static void show_member(struct show *s, const struct btf_type *t, uint32_t i,
 		show_chain(s, part);
 	else
 		show(s, m->type, part, depth);
+	if (!bits && off % 8 == 0 && part.p && is_chain_id(s, mt, name))
+		show_chain_of(s, name, part);
 }
 
 static void show_members(struct show *s, const struct btf_type *t,

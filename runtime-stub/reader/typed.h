@@ -35,9 +35,12 @@ void typed_json(struct json *j, const struct btf *btf, uint32_t type,
 		struct bytes value);
 
 /* The same, and names for addresses: in an array of words whose name has "stack"
- * in it, up to the first that is 0.  `returns`: but the first. */
+ * in it, up to the first that is 0.  `returns`: but the first.  Where `chain` is
+ * not NULL, it writes the call chain of an integer whose name has "stack" and
+ * "id" in it, which follows as "NAME.chain". */
 struct typed_names {
 	void (*name)(void *arg, struct json *j, uint64_t addr, bool returns);
+	void (*chain)(void *arg, struct json *j, uint64_t id);
 	void *arg;
 };
 void typed_json_named(struct json *j, const struct btf *btf, uint32_t type,

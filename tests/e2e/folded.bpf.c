@@ -12,13 +12,6 @@ struct {
 	__uint(value_size, 16 * sizeof(__u64));
 	__uint(max_entries, 1024);
 } chains SEC(".maps");
-struct {
-	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
-	__uint(key_size, sizeof(__u32));
-	__uint(value_size, 16 * sizeof(struct bpf_stack_build_id));
-	__uint(max_entries, 1024);
-	__uint(map_flags, BPF_F_STACK_BUILD_ID);
-} by_file SEC(".maps");
 
 #define HASH(name, key_type, value_type)                                       \
 	struct {                                                               \
@@ -48,6 +41,7 @@ HASH(nothing, struct pair, __u64);
 
 struct record {
 	__u64 arg;
+	int stack_id;
 	__u64 ustack[8];
 };
 struct {
@@ -76,7 +70,6 @@ int sample(struct pt_regs *ctx)
 	struct record *r;
 	__u32 one = 1, *n;
 
-	bpf_get_stackid(ctx, &by_file, BPF_F_USER_STACK);
 	bpf_get_current_comm(who.comm, sizeof(who.comm));
 	add(&by_who, &who, 1);
 	n = bpf_map_lookup_elem(&by_id, &id);
@@ -89,6 +82,7 @@ int sample(struct pt_regs *ctx)
 	if (!r)
 		return 0;
 	r->arg = a.size;
+	r->stack_id = id;
 	bpf_get_stack(ctx, r->ustack, sizeof(r->ustack), BPF_F_USER_STACK);
 	bpf_ringbuf_submit(r, 0);
 	return 0;

@@ -32,7 +32,8 @@ $CC "${fp[@]}" -o app app.c -L. -llib -Wl,-rpath,"$t"
 # had the same number.
 runs() {
 	local i j
-	$W weld app "$O/folded.bpf.o" -p sample=uprobe:leaf -o app.weld
+	$W weld app "$O/folded.bpf.o" "$O/folded_ids.bpf.o" \
+		-p sample=uprobe:leaf -p by_id=uprobe:leaf -o app.weld
 	for ((i = 0; i < 20; i++)); do
 		rm -f region
 		for ((j = 0; j < $1; j++)); do ./app.weld; done
@@ -84,7 +85,8 @@ for e in json.load(open(sys.argv[1])):
 	assert any(v.startswith("main+0x") for v in f["value"]), f
 END
 $W trace app.weld records --once >records
-grep -q '^records: {"arg":5,"ustack":\["leaf+0x0 (app.weld)","right+0x[0-9a-f]* (app.weld)","main+0x' records ||
+chain='\["leaf+0x0 (app.weld)","right+0x[0-9a-f]* (app.weld)","main+0x[^]]*\]'
+grep -q '^records: {"arg":5,"stack_id":[0-9]*,"stack_id.chain":'"$chain"',"ustack":'"$chain"'}$' records ||
 	die "records: $(cat records)"
 
 # What cannot be named is not guessed at.
