@@ -14,9 +14,7 @@
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/table.h"
 
-enum {
-	FEW = 16
-};
+enum { FEW = 8 }; /* the stack is the target's */
 
 struct noted {
 	struct hash_elem *elem;
