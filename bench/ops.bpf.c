@@ -35,7 +35,7 @@ __u64 sink;
                                                                                \
 			what;                                                  \
 		}                                                              \
-		done[number]++;                                                \
+		__sync_fetch_and_add(&done[number], 1);                       \
 		sink = sum + (v != 0);                                   \
 		return 0;                                                      \
 	}
