@@ -14,17 +14,25 @@
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/table.h"
 
-enum { FEW = 8 }; /* the stack is the target's */
+enum { FEW = 16 }; /* the stack is the target's */
 
-struct noted {
-	struct hash_elem *elem;
-	uint64_t state;
+struct noted { /* small: all of this stands on the target's stack */
+	uint32_t low, state; /* of an element: its number + 1, and the low half */
 };
 
-static bool still_there(const struct noted *x)
+static struct hash_elem *noted_elem(const struct table *t,
+				    const struct noted *x)
 {
-	return load(&x->elem->state) == x->state &&
-	       !(load(&x->elem->next) & LINK_MARK);
+	return (struct hash_elem *)(t->pool +
+				    (uint64_t)(x->low - 1) * t->stride);
+}
+
+static bool still_there(const struct table *t, const struct noted *x)
+{
+	const struct hash_elem *e = noted_elem(t, x);
+
+	return (uint32_t)load(&e->state) == x->state &&
+	       !(load(&e->next) & LINK_MARK);
 }
 
 static uint32_t note_few(struct table *t, uint64_t *from, struct noted *few)
@@ -46,7 +54,8 @@ again:
 		if (load(link) != anchor)
 			goto again;
 		if (!(next & LINK_MARK)) {
-			few[n++] = (struct noted){ e, state };
+			few[n++] = (struct noted){ low_of(t, e),
+						    (uint32_t)state };
 			link = &e->next;
 			anchor = next;
 		}
@@ -66,16 +75,17 @@ struct tour {
 /* False: the callback wants no more, or has seen more than there can be. */
 static bool show(struct tour *to, struct table *t, const struct noted *x)
 {
-	void *value = value_of(t, x->elem);
+	struct hash_elem *e = noted_elem(t, x);
+	void *value = value_of(t, e);
 
-	if (!still_there(x))
+	if (!still_there(t, x))
 		return true;
 	if (map_is_percpu(to->m->type))
-		value = cpu_value(to->m, low_of(t, x->elem) - 1, to->run);
+		value = cpu_value(to->m, x->low - 1, to->run);
 	if (!value)
 		return false;
 	to->seen++;
-	return !to->call(to->self, (uint64_t)to->m, (uint64_t)x->elem->key,
+	return !to->call(to->self, (uint64_t)to->m, (uint64_t)e->key,
 			 (uint64_t)value, to->ctx) &&
 	       to->seen < t->elems;
 }
@@ -93,8 +103,8 @@ static bool show_bucket(struct tour *to, struct table *t)
 				return false;
 		from = t->bucket;
 		for (i = n; i-- > 0 && from == t->bucket;)
-			if (still_there(&few[i]))
-				from = &few[i].elem->next;
+			if (still_there(t, &few[i]))
+				from = &noted_elem(t, &few[i])->next;
 	} while (n == FEW);
 	return true;
 }
