@@ -16,6 +16,7 @@
  * a process leaves a map that is whole, and an element less in the pool at most.
  *
  * Results are the kernel's (kernel/bpf/queue_stack_maps.c).
+ * tests/unit/queue_model.c tries all schedules of two threads.
  */
 #include <linux/bpf.h>
 #include <linux/errno.h>

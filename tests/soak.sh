@@ -39,3 +39,5 @@ RANDOM_COUNT=150000 bash tests/bpf/random.sh
 FORMAT_COUNT=100000 "$BUILD/tests/unit-format"
 HASH_MODEL_DEPTH=3 "$BUILD/tests/unit-hash_model"
 RING_MODEL_DEPTH=3 "$BUILD/tests/unit-ring_model"
+QUEUE_MODEL_DEPTH=3 "$BUILD/tests/unit-queue_model"
+CALLS=10000000 SIGNALS=100000 KILLS=1000 bash tests/e2e/mapload.sh

@@ -21,24 +21,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <ucontext.h>
 
 #include <cmocka.h>
 
 #include "runtime-stub/hash.h"
 #include "runtime-stub/stub.h"
-
-static void step(void);
+#include "tests/unit/schedule.h"
 
 // clang-format off
-#define __atomic_load_n(p, order)      (step(), *(p))
-#define __atomic_store_n(p, v, order)  (step(), (void)(*(p) = (v)))
-#define __atomic_fetch_add(p, v, order) (step(), (*(p) += (v)) - (v))
-#define __atomic_fetch_sub(p, v, order) (step(), (*(p) -= (v)) + (v))
+#define __atomic_load_n(p, order)      (schedule_step(), *(p))
+#define __atomic_store_n(p, v, order)  (schedule_step(), (void)(*(p) = (v)))
+#define __atomic_fetch_add(p, v, order) (schedule_step(), (*(p) += (v)) - (v))
+#define __atomic_fetch_sub(p, v, order) (schedule_step(), (*(p) -= (v)) + (v))
 #define __atomic_compare_exchange_n(p, was, v, weak, yes, no) \
-	(step(), *(p) == *(was) ? (*(p) = (v), true) : (*(was) = *(p), false))
-#define mem_copy(to, from, n)          (step(), (mem_copy)(to, from, n))
-#define load64(p)                      (step(), (load64)(p))
+	(schedule_step(), *(p) == *(was) ? (*(p) = (v), true)                  \
+					 : (*(was) = *(p), false))
+#define mem_copy(to, from, n)          (schedule_step(), (mem_copy)(to, from, n))
+#define load64(p)                      (schedule_step(), (load64)(p))
 // clang-format on
 #include "runtime-stub/hash.c"
 #include "runtime-stub/hash_each.c"
@@ -48,10 +47,8 @@ enum {
 	THREADS = 3,
 	OPS = 3,
 	KEYS = 3,
-	PLAN = 4,
 	MAX = 3, /* max_entries, at most */
 	BUCKETS = 2,
-	STACK = 32 << 10,
 };
 const struct weld_info weld_info;
 
@@ -81,66 +78,11 @@ struct done {
 };
 
 static struct {
-	struct preempt {
-		uint64_t at; /* the step in front of which it happens */
-		uint32_t to; /* which of the others goes on */
-		bool kill;
-	} plan[PLAN];
-	uint32_t nplan, next, now, nthread, gone;
-	uint64_t steps;
-	bool running, finished[THREADS], dead;
+	uint32_t gone;
 	struct op script[THREADS][OPS + 1];
 	struct done done[THREADS * OPS + 8];
 	uint32_t ndone;
-	ucontext_t thread[THREADS], back;
 } m;
-
-/* --- coroutines -------------------------------------------------------- */
-
-static uint32_t others(uint32_t *v)
-{
-	uint32_t n = 0;
-
-	for (uint32_t t = 0; t < m.nthread; t++)
-		if (t != m.now && !m.finished[t])
-			v[n++] = t;
-	return n;
-}
-
-static void go(uint32_t to)
-{
-	uint32_t from = m.now;
-
-	m.now = to;
-	swapcontext(&m.thread[from], &m.thread[to]);
-}
-
-static void leave(uint32_t to)
-{
-	uint32_t v[THREADS], n = others(v);
-
-	m.finished[m.now] = true;
-	if (!n)
-		setcontext(&m.back);
-	go(v[to < n ? to : 0]);
-}
-
-static void step(void)
-{
-	uint32_t v[THREADS], n;
-
-	if (!m.running || ++m.steps != m.plan[m.next].at)
-		return;
-	n = others(v);
-	if (m.plan[m.next].kill) {
-		m.dead = true;
-		leave(m.plan[m.next++].to);
-	}
-	if (n && m.plan[m.next].to < n)
-		go(v[m.plan[m.next++].to]);
-	else
-		m.next++;
-}
 
 static uint64_t shown(const void *self, uint64_t m, uint64_t key, uint64_t value,
 		      uint64_t sum)
@@ -185,16 +127,15 @@ static void run_op(struct op op)
 {
 	struct done *d = &m.done[m.ndone++];
 
-	*d = (struct done){ .op = op, .begin = m.steps };
+	*d = (struct done){ .op = op, .begin = s.steps };
 	d->result = perform(op);
-	d->end = ++m.steps;
+	d->end = ++s.steps;
 }
 
 static void run_script(void)
 {
-	for (const struct op *o = m.script[m.now]; o->verb; o++)
+	for (const struct op *o = m.script[s.now]; o->verb; o++)
 		run_op(*o);
-	leave(0);
 }
 
 /* --- one run ----------------------------------------------------------- */
@@ -240,32 +181,18 @@ static void start(const struct op *history, uint32_t gone)
 	memset(weld_region, 0, hash_pool(BUCKETS) + elems_of() * map.stride);
 	h->taken = m.gone = gone;
 	m.ndone = 0;
-	m.steps = 0;
-	m.running = false;
+	s.steps = 0;
+	s.running = false;
 	for (; history->verb; history++)
 		run_op(*history);
-	m.steps = 0;
+	s.steps = 0;
 }
 
 static void run(const struct op *history, uint32_t gone)
 {
-	static uint8_t stack[THREADS][STACK] __attribute__((aligned(16)));
-
 	start(history, gone);
-	m.next = 0;
-	m.dead = false;
-	for (uint32_t t = 0; t < m.nthread; t++) {
-		m.finished[t] = false;
-		getcontext(&m.thread[t]);
-		m.thread[t].uc_stack.ss_sp = stack[t];
-		m.thread[t].uc_stack.ss_size = STACK;
-		m.thread[t].uc_link = NULL;
-		makecontext(&m.thread[t], run_script, 0);
-	}
-	m.now = 0;
-	m.running = true;
-	swapcontext(&m.back, &m.thread[0]);
-	m.running = false;
+	s.mortal = THREADS;
+	schedule_run(run_script);
 }
 
 /* --- is it right ------------------------------------------------------- */
@@ -278,7 +205,7 @@ static bool writes(const struct done *d)
 /* How many keys others may be about to put in or have just taken out. */
 static uint32_t in_hands(const struct done *d)
 {
-	uint32_t n = m.dead;
+	uint32_t n = schedule_deaths();
 
 	for (const struct done *o = m.done; o < m.done + m.ndone; o++)
 		n += o != d && writes(o) &&
@@ -415,7 +342,7 @@ static const char *table_fault(uint32_t *keys, uint32_t *waste)
 		seen[(uint32_t)w] = true;
 	}
 	live = (uint32_t)__builtin_popcount(*keys);
-	if (h->count - live > (m.dead ? 1 : 0))
+	if (h->count - live > (schedule_deaths() ? 1 : 0))
 		return "the count is wrong";
 	return live > max_entries ? "more keys than max_entries" : NULL;
 }
@@ -442,9 +369,7 @@ static void tell(const char *what)
 	static const char *const verb[] = { "",	      "insert", "update",
 					    "exist", "delete", "lookup", "walk" };
 
-	for (uint32_t i = 0; i < m.nplan; i++)
-		printf("before step %d: %s to other %u\n", (int)m.plan[i].at,
-		       m.plan[i].kill ? "killed;" : "switch", m.plan[i].to);
+	schedule_tell();
 	for (uint32_t i = 0; i < m.ndone; i++)
 		printf("%s %d: steps %d..%d, result %d\n",
 		       verb[m.done[i].op.verb], (int)m.done[i].op.key,
@@ -466,7 +391,7 @@ static void check(uint32_t gone)
 	if (bad)
 		tell(bad);
 	/* One that was to go in, and one that it was just taking out. */
-	if (lost(gone) > (m.dead ? 2 : 0))
+	if (lost(gone) > (schedule_deaths() ? 2 : 0))
 		tell("an element is lost");
 	if (!explained((1u << m.ndone) - 1, 0, keys))
 		tell("no order explains the results");
@@ -476,18 +401,18 @@ static void check(uint32_t gone)
 static void explore(const struct op *history, uint32_t gone, uint32_t depth,
 		    bool kill)
 {
-	struct preempt *p = &m.plan[m.nplan];
-	uint64_t from = m.nplan ? p[-1].at + 1 : 1, steps;
+	struct preempt *p = &s.plan[s.nplan];
+	uint64_t from = s.nplan ? p[-1].at + 1 : 1, steps;
 
 	p->at = 0;
 	run(history, gone);
 	check(gone);
-	steps = m.steps;
+	steps = s.steps;
 	if (!depth)
 		return;
-	m.nplan++;
+	s.nplan++;
 	for (uint64_t at = from; at <= steps; at++)
-		for (uint32_t to = 0; to + 1 < m.nthread; to++) {
+		for (uint32_t to = 0; to + 1 < s.nthread; to++) {
 			*p = (struct preempt){ .at = at, .to = to };
 			explore(history, gone, depth - 1, kill);
 			if (!kill)
@@ -495,7 +420,7 @@ static void explore(const struct op *history, uint32_t gone, uint32_t depth,
 			*p = (struct preempt){ .at = at, .to = to, .kill = 1 };
 			explore(history, gone, depth - 1, false);
 		}
-	m.nplan--;
+	s.nplan--;
 	*p = (struct preempt){ 0 };
 }
 
@@ -534,7 +459,7 @@ static void take_script(uint32_t thread, uint32_t script)
 static void two_threads(uint32_t gone, uint32_t depth, bool kill)
 {
 	memset(&m, 0, sizeof(m));
-	m.nthread = 2;
+	s.nthread = 2;
 	max_entries = 2 + !kill - (gone > 0);
 	for (uint32_t h = 0; h < HISTORIES; h++)
 		for (uint32_t a = 0; a < SCRIPTS; a++)
@@ -569,7 +494,7 @@ static void three_threads_agree(void **state)
 {
 	(void)state;
 	memset(&m, 0, sizeof(m));
-	m.nthread = 3;
+	s.nthread = 3;
 	max_entries = 2;
 	for (uint32_t h = 0; h < HISTORIES; h++)
 		for (uint32_t a = 0; a < 5; a++)

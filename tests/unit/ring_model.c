@@ -25,23 +25,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <ucontext.h>
 
 #include "runtime-stub/reader/reader.h"
 #include "runtime-stub/stub.h"
+#include "tests/unit/schedule.h"
 
-static void step(void);
 static int model_kill(int pid);
 
 // clang-format off
-#define __atomic_load_n(p, order)      (step(), *(volatile __typeof__(*(p)) *)(p))
-#define __atomic_store_n(p, v, order)  (step(), (void)(*(p) = (v)))
-#define __atomic_fetch_add(p, v, order) (step(), (*(p) += (v)) - (v))
+#define __atomic_load_n(p, order)      (schedule_step(), *(volatile __typeof__(*(p)) *)(p))
+#define __atomic_store_n(p, v, order)  (schedule_step(), (void)(*(p) = (v)))
+#define __atomic_fetch_add(p, v, order) (schedule_step(), (*(p) += (v)) - (v))
 #define ring_swap ring_swap
 static bool ring_swap(struct ring_pair *p, struct ring_pair was,
 		      struct ring_pair v)
 {
-	step();
+	schedule_step();
 	if (p->a != was.a || p->b != was.b)
 		return false;
 	*p = v;
@@ -63,10 +62,8 @@ enum {
 	WRITERS = 2,
 	THREADS = WRITERS + 1, /* the reader is the last */
 	RECORDS = 3,           /* of each writer, at most */
-	PLAN = 4,
 	PID = 100,
 	SIZE = 64, /* of the ring, with 4 slots */
-	STACK = 32 << 10,
 };
 uint8_t weld_region[8192] __attribute__((aligned(4096)));
 uint64_t weld_own[512];
@@ -82,76 +79,24 @@ static struct region_map map = {
 static struct reader reader = { .base = weld_region, .map = &map };
 
 static struct {
-	struct preempt {
-		uint64_t at;
-		uint32_t to;
-		bool kill;
-	} plan[PLAN];
-	uint32_t nplan, next, now;
-	uint64_t steps;
-	bool running, finished[THREADS], dead[THREADS];
 	uint32_t want[WRITERS];      /* records to write */
 	uint32_t lens[WRITERS];      /* and their content */
 	uint32_t committed[WRITERS], refused[WRITERS];
 	bool open[WRITERS];          /* one is being committed */
 	uint32_t read[WRITERS];
 	const char *bad;
-	ucontext_t thread[THREADS], back;
 } m;
 
-/* --- coroutines --------------------------------------------------------- */
-
-static uint32_t others(uint32_t *v)
+/* Each thread is a process. */
+static void switched(uint32_t to)
 {
-	uint32_t n = 0;
-
-	for (uint32_t t = 0; t < THREADS; t++)
-		if (t != m.now && !m.finished[t])
-			v[n++] = t;
-	return n;
-}
-
-static void go(uint32_t to)
-{
-	uint32_t from = m.now;
-
-	m.now = to;
 	weld_own[OWN_PID] = PID + to;
-	swapcontext(&m.thread[from], &m.thread[to]);
-}
-
-static void leave(uint32_t to)
-{
-	uint32_t v[THREADS], n = others(v);
-
-	m.finished[m.now] = true;
-	if (!n)
-		setcontext(&m.back);
-	go(v[to < n ? to : 0]);
-}
-
-static void step(void)
-{
-	uint32_t v[THREADS], n;
-
-	if (!m.running || ++m.steps != m.plan[m.next].at)
-		return;
-	n = others(v);
-	/* (A reader that dies has read its record; the next one reads it again.) */
-	if (m.plan[m.next].kill && m.now < WRITERS) {
-		m.dead[m.now] = true;
-		leave(m.plan[m.next++].to);
-	}
-	if (n && m.plan[m.next].to < n)
-		go(v[m.plan[m.next++].to]);
-	else
-		m.next++;
 }
 
 static int model_kill(int pid)
 {
 	errno = ESRCH;
-	return m.dead[pid - PID] ? -1 : 0;
+	return s.dead[pid - PID] ? -1 : 0;
 }
 
 /* --- who does what ------------------------------------------------------ */
@@ -206,20 +151,19 @@ static void read_some(uint32_t tries)
 			record_read(&r);
 		if (what == RING_RECORD || what == RING_SKIPPED)
 			reader_ring_done(&reader, 0, &r);
-		else if (what == RING_EMPTY && !m.running)
+		else if (what == RING_EMPTY && !s.running)
 			return;
 	}
 }
 
 static void run_thread(void)
 {
-	uint32_t t = m.now;
+	uint32_t t = s.now;
 
 	if (t == WRITERS)
 		read_some(4);
 	for (uint32_t i = 0; t < WRITERS && i < m.want[t]; i++)
 		write_one(t);
-	leave(0);
 }
 
 /* --- one run ------------------------------------------------------------ */
@@ -233,9 +177,8 @@ static void start(uint32_t before)
 	memset(weld_region, 0, sizeof(weld_region));
 	stat("/proc/self/ns/pid", &st);
 	h->owner = (uint64_t)st.st_ino << 32;
-	m.running = false;
+	s.running = false;
 	m.bad = NULL;
-	memset(m.dead, 0, sizeof(m.dead));
 	memset(m.open, 0, sizeof(m.open));
 	weld_own[OWN_PID] = PID;
 	for (uint32_t i = 0; i < before; i++) {
@@ -247,40 +190,27 @@ static void start(uint32_t before)
 	memset(m.committed, 0, sizeof(m.committed));
 	memset(m.refused, 0, sizeof(m.refused));
 	memset(m.read, 0, sizeof(m.read));
-	m.steps = 0;
+	s.steps = 0;
 }
 
 static void run(uint32_t before)
 {
-	static uint8_t stack[THREADS][STACK] __attribute__((aligned(16)));
-
 	start(before);
-	m.next = 0;
-	for (uint32_t t = 0; t < THREADS; t++) {
-		m.finished[t] = false;
-		getcontext(&m.thread[t]);
-		m.thread[t].uc_stack.ss_sp = stack[t];
-		m.thread[t].uc_stack.ss_size = STACK;
-		m.thread[t].uc_link = NULL;
-		makecontext(&m.thread[t], run_thread, 0);
-	}
-	m.now = 0;
-	m.running = true;
-	swapcontext(&m.back, &m.thread[0]);
-	m.running = false;
+	s.nthread = THREADS;
+	s.mortal = WRITERS; /* a reader that dies has read its record */
+	s.switched = switched;
+	schedule_run(run_thread);
 }
 
 static uint64_t runs, refusals, skipped;
 
 static void tell(const char *what)
 {
-	for (uint32_t i = 0; i < m.nplan; i++)
-		printf("before step %d: %s to other %u\n", (int)m.plan[i].at,
-		       m.plan[i].kill ? "killed;" : "switch", m.plan[i].to);
+	schedule_tell();
 	for (uint32_t w = 0; w < WRITERS; w++)
 		printf("writer %u: %u committed, %u refused, %u read%s\n", w,
 		       m.committed[w], m.refused[w], m.read[w],
-		       m.dead[w] ? ", killed" : "");
+		       s.dead[w] ? ", killed" : "");
 	fail_msg("%s", what);
 }
 
@@ -295,13 +225,13 @@ static void check(bool must_fit)
 	if (m.bad)
 		tell(m.bad);
 	for (uint32_t w = 0; w < WRITERS; w++) {
-		bool perhaps = m.dead[w] && m.open[w];
+		bool perhaps = s.dead[w] && m.open[w];
 
 		if (m.read[w] != m.committed[w] &&
 		    !(perhaps && m.read[w] == m.committed[w] + 1))
 			tell("records are lost or too many");
 		refusals += m.refused[w];
-		skipped += m.dead[w];
+		skipped += s.dead[w];
 		if (must_fit && m.refused[w])
 			tell("a ring with room refuses");
 	}
@@ -312,29 +242,29 @@ static void check(bool must_fit)
 
 static void explore(uint32_t before, uint32_t depth, bool kill, bool must_fit)
 {
-	uint64_t from = m.nplan ? m.plan[m.nplan - 1].at : 0, end;
+	uint64_t from = s.nplan ? s.plan[s.nplan - 1].at : 0, end;
 
 	run(before);
-	end = m.steps;
+	end = s.steps;
 	check(must_fit);
 	if (!depth)
 		return;
 	for (uint64_t at = from + 1; at <= end; at++)
 		for (uint32_t to = 0; to < THREADS - 1; to++)
 			for (int k = 0; k <= kill; k++) {
-				m.plan[m.nplan++] =
+				s.plan[s.nplan++] =
 					(struct preempt){ at, to, k };
 				explore(before, depth - 1, kill && !k,
 					must_fit);
-				m.plan[--m.nplan] = (struct preempt){ 0 };
+				s.plan[--s.nplan] = (struct preempt){ 0 };
 			}
 }
 
 static uint32_t more(void)
 {
-	const char *s = getenv("RING_MODEL_DEPTH");
+	const char *depth = getenv("RING_MODEL_DEPTH");
 
-	return s ? (uint32_t)atoi(s) - 2 : 0;
+	return depth ? (uint32_t)atoi(depth) - 2 : 0;
 }
 
 /* One record each, in a ring that has room for both: a new one, and one that
