@@ -12,6 +12,7 @@
  * RX is complete.
  */
 #include "elf/dynamic.h"
+#include "rewriter/code/known.h"
 #include "rewriter/code/x86.h"
 #include "rewriter/generate.h"
 
@@ -107,6 +108,21 @@ static bool any_session(const struct weld *w)
 	return false;
 }
 
+/* Does any program touch memory that may not be there? */
+static bool any_faults(const struct weld *w)
+{
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		for (uint32_t i = 0; is_needed(w, p) && i < w->set.prog[p].ninsn;
+		     i += 1 + insn_is_lddw(&w->set.prog[p].insn[i])) {
+			const struct bpf_insn *in = &w->set.prog[p].insn[i];
+
+			if (in->code == (BPF_JMP | BPF_CALL) && !in->src_reg &&
+			    helper_faults((uint32_t)in->imm))
+				return true;
+		}
+	return false;
+}
+
 static void root_add(struct weld *w, struct code_names *to, const char *name)
 {
 	to->v = arena_push(&w->arena, to->v, to->n, sizeof(*to->v));
@@ -123,6 +139,7 @@ static struct code_names stub_roots(struct weld *w,
 	root_add(w, &r, "weld_cold");
 	root_add(w, &r, "weld_cold_over");
 	root_add(w, &r, "weld_arm");
+	root_add(w, &r, w->faults ? "fault_arm" : "start_nothing");
 	if (!w->img.dso && w->img.entry)
 		root_add(w, &r, "weld_entry");
 	if (w->img.dso && image_init(&w->img))
@@ -160,9 +177,11 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 {
 	struct code_names root = stub_roots(w, opt);
 	struct stub_extern ext[] = {
-		{ "weld_info", 0 },
-		{ "weld_orig_entry", w->img.entry },
-		{ "weld_orig_init", image_init(&w->img) },
+		{ .name = "weld_info" },
+		{ .name = "weld_orig_entry", .vaddr = w->img.entry },
+		{ .name = "weld_orig_init", .vaddr = image_init(&w->img) },
+		{ .name = "weld_fault_arm",
+		  .alias = w->faults ? "fault_arm" : "start_nothing" },
 	};
 
 	w->rx.a = &w->arena;
@@ -173,7 +192,7 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 	w->info_vaddr = code_here(&w->rx);
 	ext[0].vaddr = w->info_vaddr;
 	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
-	if (stub_link(&w->rx, root.v, root.n, ext, 3, w->region.size,
+	if (stub_link(&w->rx, root.v, root.n, ext, 4, w->region.size,
 		      pads_room(&w->plan), &w->stub, e))
 		return -1;
 	if (w->region.loads && root.n)
@@ -374,6 +393,7 @@ int generate(struct weld *w, const struct weld_options *opt, struct err *e)
 {
 	w->places = places_count(w);
 	w->tailed = programs_tailed(w);
+	w->faults = any_faults(w);
 	w->dense = w->plan.npatch > DENSE_SITES;
 	if (stub_place(w, opt, e) || programs_place(w, opt, e))
 		return -1;

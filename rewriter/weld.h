@@ -20,6 +20,7 @@ struct weld_options {
 	const char *const *set;    /* --set VAR=VALUE */
 	uint32_t nset;
 	enum engine engine;
+	enum fault_mode { FAULT_AUTO, FAULT_SIGNAL, FAULT_SYSCALL } fault;
 	bool dry_run;              /* do everything but write */
 	bool strict;               /* one probe not placed fails the run */
 	bool allow_setuid;
@@ -48,6 +49,10 @@ struct weld {
 	bool *tailed;             /* likewise: is it continued in? */
 	bool dense;               /* very many sites: bytes count */
 	uint8_t weld_id[16];
+	uint32_t fault;           /* enum fault_way (abi.h) */
+	const char *fault_why;
+	bool data_stays;          /* .data and .bss can always be read */
+	bool faults;              /* a program touches what may not be there */
 	struct region region;
 	struct room room;
 	struct code rx;

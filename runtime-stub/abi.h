@@ -17,6 +17,7 @@
  *                       twice as many words, a count
  *     weld_orig_entry   the target's own e_entry
  *     weld_orig_init    the target's own DT_INIT
+ *     weld_fault_arm    fault_arm() or start_nothing(), by what programs need
  * The stub defines, with C calling convention unless said:
  *     weld_arm          called by a trampoline when a gate is 0: arms the
  *                       region if that has not happened.  Preserves every
@@ -87,6 +88,7 @@ enum {
 struct run {
 	uint64_t *cpu;  /* the word that makes a CPU's values ours, or NULL */
 	uint64_t area;  /* from the first CPU's values to that one's */
+	uint64_t fault; /* RUN_*: what is known of its bad pointers (fault.h) */
 	uint64_t signals; /* to be sent at the end, a byte each (signal.c);
 			     zeroed only where there may be some */
 };
@@ -102,6 +104,16 @@ struct init_record { /* bytes that are not zero in a fresh region */
 	uint32_t from;    /* offset of the bytes from struct weld_info */
 	uint32_t len;
 };
+/* How memory that may not be there is touched (runtime-stub/fault.c); with none
+ * of them, by asking first. */
+enum fault_way { FAULT_COPY = 1, FAULT_CATCH = 2, FAULT_TRUST = 4 };
+/* Memory that is there as long as the file's code runs, from struct weld_info
+ * on.  The first range has most of it: it is looked at first. */
+struct weld_range {
+	int32_t at;
+	uint32_t size;
+};
+enum { KNOWN_RANGES = 4 };
 struct weld_info {
 	uint8_t weld_id[16];
 	char weld_name[40];   /* weld_id in hex: the region's file name */
@@ -123,6 +135,8 @@ struct weld_info {
 				 the VM to its instructions; 0: it is not here */
 	uint32_t prog_count;
 	int32_t armed;        /* from here to weld_loads, where there are any */
+	uint32_t fault;       /* of enum fault_way: what may be done */
+	struct weld_range known[KNOWN_RANGES];
 };
 
 /* --- Sites that are an int3 (rewriter/patch/trap.c), sorted. */

@@ -263,7 +263,7 @@ static void put_ip(struct text *t, const struct spec *s, uint64_t from)
 	uint32_t n = s->kind == IP4 ? 4 : 16;
 	uint8_t ip[16];
 
-	helper_probe_read_kernel((uint64_t)ip, n, from, 0, 0, NULL);
+	helper_probe_read_kernel((uint64_t)ip, n, from, 0, 0, t->run);
 	for (uint32_t i = 0; i < n; i++) {
 		if (s->kind == IP4 && i)
 			put(t, '.');
@@ -275,21 +275,23 @@ static void put_ip(struct text *t, const struct spec *s, uint64_t from)
 
 /* Some characters of a string: their number, n + 1 when there may be more than
  * n, or an error.  buf has room for n + 1. */
-static int64_t read_some(enum kind kind, char *buf, uint32_t n, uint64_t from)
+static int64_t read_some(enum kind kind, char *buf, uint32_t n, uint64_t from,
+			 struct run *run)
 {
 	uint64_t to = (uint64_t)buf, ret;
 
 	if (kind == USER_STRING)
-		ret = helper_probe_read_user_str(to, n + 1, from, 0, 0, NULL);
+		ret = helper_probe_read_user_str(to, n + 1, from, 0, 0, run);
 	else if (kind == KERNEL_STRING)
-		ret = helper_probe_read_kernel_str(to, n + 1, from, 0, 0, NULL);
+		ret = helper_probe_read_kernel_str(to, n + 1, from, 0, 0, run);
 	else
-		ret = helper_probe_read_str(to, n + 1, from, 0, 0, NULL);
+		ret = helper_probe_read_str(to, n + 1, from, 0, 0, run);
 	return (int64_t)ret < 0 ? (int64_t)ret : (int64_t)ret - 1;
 }
 
 /* Length of a string, at most `max`; 0 where it cannot be read. */
-static uint32_t string_len(enum kind kind, uint64_t from, uint32_t max)
+static uint32_t string_len(enum kind kind, uint64_t from, uint32_t max,
+			   struct run *run)
 {
 	uint32_t n = 0, want;
 	char buf[CHUNK + 1];
@@ -297,7 +299,7 @@ static uint32_t string_len(enum kind kind, uint64_t from, uint32_t max)
 
 	do {
 		want = max - n < CHUNK ? max - n : CHUNK;
-		got = read_some(kind, buf, want, from + n);
+		got = read_some(kind, buf, want, from + n, run);
 		if (got < 0)
 			return 0;
 		n += (uint32_t)got;
@@ -315,7 +317,7 @@ static void put_string(struct text *t, const struct spec *s, uint64_t from,
 		pad(t, ' ', len, s);
 	while (n < len) {
 		want = len - n < CHUNK ? len - n : CHUNK;
-		if (read_some(s->kind, buf, want, from + n) < want)
+		if (read_some(s->kind, buf, want, from + n, t->run) < want)
 			break; /* it has changed */
 		for (uint32_t i = 0; i < want; i++)
 			put(t, buf[i]);
@@ -382,7 +384,7 @@ static long count(struct format *f, const struct spec *s, uint32_t n,
 {
 	uint64_t v = argument(f, n);
 	char buf[40]; /* an IPv6 address */
-	struct text text = { .to = buf, .room = sizeof(buf) };
+	struct text text = { .to = buf, .room = sizeof(buf), .run = f->run };
 	uint32_t need = s->wide ? 8 : 4;
 
 	switch (s->kind) {
@@ -392,7 +394,7 @@ static long count(struct format *f, const struct spec *s, uint32_t n,
 		if (*used >= ARGS_ROOM)
 			return -ENOSPC;
 		f->len[n] = (uint16_t)string_len(s->kind, v,
-						 ARGS_ROOM - *used - 1);
+						 ARGS_ROOM - *used - 1, f->run);
 		*used += f->len[n] + 1u;
 		return 0;
 	case IP4:
@@ -483,8 +485,8 @@ long format_args(struct format *f, uint64_t args, uint64_t size)
 
 DEFINE_HELPER(snprintf)
 {
-	struct format f = { .fmt = (const char *)r3 };
-	struct text t = { .to = (char *)r1, .room = (uint32_t)r2 };
+	struct format f = { .fmt = (const char *)r3, .run = run };
+	struct text t = { .to = (char *)r1, .room = (uint32_t)r2, .run = run };
 	long ret = format_args(&f, r4, r5);
 
 	if (!ret)

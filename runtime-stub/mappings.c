@@ -10,8 +10,8 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
+#include "runtime-stub/fault.h"
 #include "runtime-stub/mappings.h"
-#include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
 enum {

@@ -80,6 +80,20 @@ static bool is_gone(uint64_t owner, uint64_t us)
 	return own_is_dead(owner, us);
 }
 
+long own_pid(void)
+{
+	long pid = (long)__atomic_load_n(&weld_own[OWN_PID], __ATOMIC_RELAXED);
+
+	if (pid)
+		return pid;
+	pid = sys0(__NR_getpid);
+	if (sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
+		 MADV_WIPEONFORK) == 0)
+		__atomic_store_n(&weld_own[OWN_PID], (uint64_t)pid,
+				 __ATOMIC_RELAXED);
+	return pid;
+}
+
 void own_take(const void *stack)
 {
 	struct region_header *h = (struct region_header *)weld_region;

@@ -19,6 +19,10 @@
 #define PR_GET_AUXV 0x41555856
 #endif
 
+#ifndef AT_MINSIGSTKSZ
+#define AT_MINSIGSTKSZ 51
+#endif
+
 static const char variable[] = "BPFWELD_REGION=";
 enum { VARIABLE = sizeof(variable) - 1 };
 
@@ -29,12 +33,20 @@ struct aux aux_read(const uint64_t *v, const uint64_t *end)
 {
 	struct aux a = { .secure = true };
 
-	for (; v + 1 < end && v[0] != AT_NULL; v += 2) {
-		if (v[0] == AT_SECURE)
+	for (; v + 1 < end && v[0] != AT_NULL; v += 2)
+		switch (v[0]) {
+		case AT_SECURE:
 			a.secure = v[1] != 0;
-		if (v[0] == AT_SYSINFO_EHDR)
+			break;
+		case AT_SYSINFO_EHDR:
 			a.vdso = v[1];
-	}
+			break;
+		case AT_MINSIGSTKSZ:
+			a.frame = v[1];
+			break;
+		case AT_EXECFN:
+			a.last = v[1];
+		}
 	return a;
 }
 
@@ -71,6 +83,16 @@ const char *env_want(const char *const *envp)
 		if (str_starts(*envp, variable))
 			return *envp + VARIABLE;
 	return NULL;
+}
+
+bool env_preloads(const char *const *envp)
+{
+	for (; *envp; envp++)
+		if (str_starts(*envp, "LD_PRELOAD=") ||
+		    str_starts(*envp, "LD_AUDIT="))
+			return true;
+	return sys4(__NR_faccessat, AT_FDCWD, (long)"/etc/ld.so.preload", 0,
+		    0) == 0;
 }
 
 /* One byte of the environment: where in the variable it puts us. */

@@ -18,7 +18,6 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 #include <linux/futex.h>
-#include <linux/mman.h>
 
 #include "runtime-stub/ring.h"
 #include "runtime-stub/stub.h"
@@ -46,22 +45,6 @@ static struct ring ring_of(const struct region_map *m)
 		.size = m->stride,
 		.slots = m->buckets,
 	};
-}
-
-/* Whose a record is: our process, as it ends when the process does.  Kept where
- * the kernel wipes it in a forked child. */
-static uint32_t owner(void)
-{
-	uint32_t pid = (uint32_t)__atomic_load_n(&weld_own[OWN_PID],
-						 __ATOMIC_RELAXED);
-
-	if (pid)
-		return pid;
-	pid = (uint32_t)sys0(__NR_getpid);
-	if (sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
-		 MADV_WIPEONFORK) == 0)
-		__atomic_store_n(&weld_own[OWN_PID], pid, __ATOMIC_RELAXED);
-	return pid;
 }
 
 /* The last record of `tail` has its slot.  A slot that has been given to a later
@@ -106,7 +89,8 @@ static struct record reserve(const struct ring *r, uint64_t len)
 {
 	uint64_t takes = ring_takes(len), n;
 	struct ring_pair tail, next;
-	uint32_t pid = owner();
+	/* Whose a record is: our process's, as it ends when that does. */
+	uint32_t pid = (uint32_t)own_pid();
 	struct record out = { 0 };
 	bool room, stale;
 
@@ -147,7 +131,7 @@ static struct record record_of(const struct ring *r, uint8_t *sample)
 	n += load32(header + 4) - (uint32_t)n;
 	return (struct record){
 		.header = header,
-		.slot = { ring_owned(n + 1, owner()), first + ring_takes(len) },
+		.slot = { ring_owned(n + 1, (uint32_t)own_pid()), first + ring_takes(len) },
 	};
 }
 

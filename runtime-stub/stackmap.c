@@ -47,6 +47,7 @@ struct search {
 	uint32_t each; /* bytes of one address */
 	bool ids, reserved;
 	uint64_t flags;
+	struct run *run;
 };
 
 static uint64_t load(const uint64_t *p)
@@ -86,7 +87,7 @@ static long chain_take(struct search *s, const struct hit *hit)
 			 (s->ids ? offsetof(struct bpf_stack_build_id, ip)
 				 : 0));
 	if (s->flags & BPF_F_USER_STACK)
-		chain_walk(&c, hit);
+		chain_walk(&c, hit, s->run);
 	if (c.found <= c.skip)
 		return -EFAULT;
 	e->n = s->n = c.found - c.skip;
@@ -184,6 +185,7 @@ DEFINE_HELPER(get_stackid)
 		.pool = data + hash_pool(m->buckets),
 		.ids = m->flags & BPF_F_STACK_BUILD_ID,
 		.flags = r3,
+		.run = run,
 	};
 	long id;
 

@@ -16,7 +16,7 @@
  * fork: a shared region stays shared, a private one is copied with everything
  * else.
  */
-#include "runtime-stub/stub.h"
+#include "runtime-stub/fault.h"
 #include "runtime-stub/sys.h"
 
 enum settled { NOT_YET, ARMED, OFF };
@@ -27,6 +27,8 @@ uint32_t weld_settled; /* entry.S tests it */
 void start_entry(const uint64_t *sp);
 void start_init(int argc, const char *const *argv, const char *const *envp);
 void start_hit(void);
+/* One of fault_arm() and start_nothing(): the welder knows. */
+void weld_fault_arm(const char *const *envp, struct aux aux);
 #pragma GCC visibility pop
 
 static uint32_t claimed; /* enum region_way: what somebody has begun */
@@ -43,6 +45,10 @@ static void settle(uint32_t how)
 
 	__atomic_compare_exchange_n(&weld_settled, &was, how, false,
 				    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+void start_nothing(void)
+{
 }
 
 bool region_is_armed(void)
@@ -121,7 +127,9 @@ static void armed(void)
 		((void (*)(void))(info + weld_info.armed))();
 }
 
-static void arm(struct aux aux, const char *want)
+/* `envp`: as the kernel made it, or NULL.  A private region shall need no
+ * system call: `private` is for sandboxes that kill. */
+static void arm(struct aux aux, const char *want, const char *const *envp)
 {
 	clock_use(aux.vdso);
 	if (aux.secure || (want && !*want))
@@ -130,15 +138,26 @@ static void arm(struct aux aux, const char *want)
 		settle(OFF);
 	else if (want && str_equal(want, "private"))
 		fill_private();
-	else if (file_map(want)) {
-		settle(ARMED);
-		armed();
-	} else
-		fill_private();
+	else {
+		weld_fault_arm(envp, aux);
+		if (file_map(want)) {
+			settle(ARMED);
+			armed();
+		} else
+			fill_private();
+	}
+}
+
+/* The arguments' and the environment's strings are behind the vectors. */
+static uint64_t stack_top(const void *vectors, uint64_t last)
+{
+	uint64_t end = (uint64_t)vectors;
+
+	return last - end < FAULT_STACK ? last : end;
 }
 
 /* The stack as the kernel made it: argc, argv, NULL, envp, NULL, auxv. */
-static void start_stack(const char *const *envp)
+static void start_stack(const char *const *envp, bool program)
 {
 	const char *const *v = envp;
 	struct aux aux;
@@ -146,18 +165,18 @@ static void start_stack(const char *const *envp)
 	while (*v)
 		v++;
 	aux = aux_read((const uint64_t *)(v + 1), (const uint64_t *)(v + 129));
+	if (program)
+		fault_stack_top = stack_top(v, aux.last);
 	if (aux.secure) /* or unsetenv() has moved the end of envp */
 		aux = aux_find();
-	arm(aux, env_want(envp));
-	/* A private one shall need no system call: `private` is for sandboxes
-	 * that kill. */
+	arm(aux, env_want(envp), program ? envp : NULL);
 	if (region_is_armed() && region_claim(BY_FILE))
 		own_take(envp);
 }
 
 void start_entry(const uint64_t *sp)
 {
-	start_stack((const char *const *)(sp + 1 + sp[0] + 1));
+	start_stack((const char *const *)(sp + 1 + sp[0] + 1), true);
 }
 
 /* glibc calls DT_INIT with main's arguments, musl with whatever the registers
@@ -168,7 +187,7 @@ void start_init(int argc, const char *const *argv, const char *const *envp)
 		return;
 	if (argc > 0 && envp == argv + argc + 1 &&
 	    can_read((uint64_t)(envp - 1), 16) && !envp[-1])
-		start_stack(envp);
+		start_stack(envp, false);
 	else
 		start_hit();
 }
@@ -180,5 +199,5 @@ void start_hit(void)
 	if (__atomic_load_n(&filling, __ATOMIC_ACQUIRE))
 		fill_private();
 	else
-		arm(aux_find(), env_find());
+		arm(aux_find(), env_find(), NULL);
 }

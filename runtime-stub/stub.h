@@ -12,7 +12,8 @@
  *   map.c       bpf_map_*, by the rows of maps.def: array.c, hash.c, ...
  *   cpu.c       values for each CPU
  *   ring.c      bpf_ringbuf_*
- *   read.c      bpf_probe_read* and other memory that may not be there
+ *   fault.c     memory that may not be there; fault.S: touching it
+ *   read.c      bpf_probe_read*, bpf_copy_from_user, bpf_probe_write_user
  *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   callback.c  what calls a program back; each.c: bpf_for_each_map_elem
@@ -90,9 +91,6 @@ uint32_t cpu_node(void);
 /* loads.c: tell readers what we have mapped. */
 void weld_loads(void);
 
-/* read.c: are all n bytes readable now?  Asks the kernel, no signal. */
-bool can_read(uint64_t addr, uint64_t n);
-
 /* format.c: a format with its arguments, and what is made of it. */
 enum { FORMAT_ARGS = 12 };
 struct format {
@@ -100,11 +98,13 @@ struct format {
 	const uint64_t *arg; /* at any address */
 	uint32_t nargs;
 	uint16_t len[FORMAT_ARGS]; /* of strings; set by format_prepare() */
+	struct run *run;
 };
 struct text {
 	char *to;
 	uint32_t room;
 	uint32_t len; /* of the whole text, whether it fitted or not */
+	struct run *run;
 };
 /* Arguments as programs hand them over, `size` bytes: 0 or -EINVAL. */
 long format_args(struct format *f, uint64_t args, uint64_t size);
@@ -124,12 +124,16 @@ long vdso_call(uint64_t func, int clock, void *ts);
 struct aux {
 	bool secure;       /* AT_SECURE, or unknown: distrust the environment */
 	uint64_t vdso;     /* AT_SYSINFO_EHDR, or 0 */
+	uint64_t frame;    /* AT_MINSIGSTKSZ, or 0 */
+	uint64_t last;     /* AT_EXECFN, the last string on the stack, or 0 */
 };
 /* From the vector itself; *v is AT_NULL's place at the latest. */
 struct aux aux_read(const uint64_t *v, const uint64_t *end);
 struct aux aux_find(void);      /* by asking */
 const char *env_want(const char *const *envp); /* $BPFWELD_REGION or NULL */
 const char *env_find(void);     /* the same, by asking */
+/* Has the dynamic linker been told to load what nobody asked for? */
+bool env_preloads(const char *const *envp);
 
 /* file.c: map the shared region's file over weld_region.  `want`: its path,
  * or NULL for the default one. */
@@ -151,6 +155,12 @@ void own_take(const void *stack);
 uint64_t own_self(void);
 /* Does this other one live no more?  False where nobody can tell. */
 bool own_is_dead(uint64_t owner, uint64_t us);
+/* Our pid, kept where the kernel wipes it in a forked child. */
+long own_pid(void);
+/* fault.c: find out how memory may be touched.  `envp`: the program's, on the
+ * main thread's stack, or NULL where that is not known. */
+void fault_arm(const char *const *envp, struct aux aux);
+void start_nothing(void); /* in its place where no program needs it */
 
 #pragma GCC visibility pop
 

@@ -12,7 +12,7 @@ enum { PRINTK_ARGS = 3 };
 static long print(struct format *f, uint32_t size)
 {
 	struct region_trace *ring = (void *)(weld_region + weld_info.trace);
-	struct text t = { .room = TRACE_TEXT };
+	struct text t = { .room = TRACE_TEXT, .run = f->run };
 	struct region_trace_record *r;
 	uint64_t slots, n, who;
 	long ret = format_prepare(f, size);
@@ -46,14 +46,15 @@ DEFINE_HELPER(trace_printk)
 	const uint64_t arg[PRINTK_ARGS] = { r3, r4, r5 };
 	struct format f = { .fmt = (const char *)r1,
 			    .arg = arg,
-			    .nargs = PRINTK_ARGS };
+			    .nargs = PRINTK_ARGS,
+			    .run = run };
 
 	return (uint64_t)print(&f, (uint32_t)r2);
 }
 
 DEFINE_HELPER(trace_vprintk)
 {
-	struct format f = { .fmt = (const char *)r1 };
+	struct format f = { .fmt = (const char *)r1, .run = run };
 	long ret = format_args(&f, r3, r4);
 
 	return (uint64_t)(ret ? ret : print(&f, (uint32_t)r2));

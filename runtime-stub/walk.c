@@ -26,7 +26,7 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
-#include "runtime-stub/stub.h"
+#include "runtime-stub/fault.h"
 #include "runtime-stub/walk.h"
 
 enum {
@@ -34,19 +34,20 @@ enum {
 	WORD = 8
 };
 
-/* Memory that was found readable, whole pages: stacks are asked about once a
- * page. */
+/* Memory that was found readable, whole pages: our stack, which nobody unmaps,
+ * is asked about once a page. */
 struct span {
 	uint64_t from, to;
 };
 
-static bool readable(struct span *s, uint64_t addr, uint64_t n)
+static bool words(struct span *s, uint64_t *to, uint64_t addr, uint64_t n,
+		  struct run *run)
 {
 	uint64_t end = addr + n;
 
 	if (addr >= s->from && end <= s->to && end >= addr)
-		return true;
-	if (!can_read(addr, n))
+		return !fault_copy(to, (const void *)addr, n);
+	if (!copy_in(to, addr, n, run))
 		return false;
 	if (addr < s->from || addr > s->to)
 		s->from = addr;
@@ -61,18 +62,17 @@ static void add(struct chain *c, uint64_t ip)
 	c->found += c->found < c->most;
 }
 
-void chain_walk(struct chain *c, const struct hit *hit)
+void chain_walk(struct chain *c, const struct hit *hit, struct run *run)
 {
 	struct span known = { 0, 0 };
-	uint64_t fp = hit->bp;
+	uint64_t w[2];
 
 	add(c, hit->ip);
-	if (hit->push_rbp && readable(&known, hit->sp, WORD))
-		add(c, load64((const void *)hit->sp));
-	while (c->found < c->most && readable(&known, fp, 2 * WORD)) {
-		add(c, load64((const void *)(fp + WORD)));
-		fp = load64((const void *)fp);
-	}
+	if (hit->push_rbp && words(&known, w, hit->sp, WORD, run))
+		add(c, w[0]);
+	w[0] = hit->bp;
+	while (c->found < c->most && words(&known, w, w[0], 2 * WORD, run))
+		add(c, w[1]);
 }
 
 uint32_t chain_most(uint32_t room, uint32_t skip)
@@ -81,7 +81,7 @@ uint32_t chain_most(uint32_t room, uint32_t skip)
 }
 
 static long fill(const struct hit *hit, void *buf, uint32_t size,
-		 uint64_t flags)
+		 uint64_t flags, struct run *run)
 {
 	bool user = flags & BPF_F_USER_STACK, ids = flags & BPF_F_USER_BUILD_ID;
 	uint32_t each = ids ? sizeof(struct bpf_stack_build_id) : WORD;
@@ -97,7 +97,7 @@ static long fill(const struct hit *hit, void *buf, uint32_t size,
 	c.to = (any64 *)((uint8_t *)buf +
 			 (ids ? offsetof(struct bpf_stack_build_id, ip) : 0));
 	if (user)
-		chain_walk(&c, hit);
+		chain_walk(&c, hit, run);
 	if (c.found < c.skip)
 		return -EFAULT;
 	n = c.found - c.skip;
@@ -110,7 +110,7 @@ DEFINE_HELPER(get_stack)
 {
 	uint8_t *buf = (uint8_t *)r2;
 	uint32_t size = (uint32_t)r3;
-	long n = fill((const struct hit *)r1, buf, size, r4);
+	long n = fill((const struct hit *)r1, buf, size, r4, run);
 	uint32_t used = n < 0 ? 0 : (uint32_t)n;
 
 	mem_zero(buf + used, size - used);

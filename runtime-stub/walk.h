@@ -22,7 +22,7 @@ struct chain {
 #pragma GCC visibility push(hidden)
 uint32_t chain_most(uint32_t room, uint32_t skip);
 /* found = most, or as many as there are. */
-void chain_walk(struct chain *c, const struct hit *hit);
+void chain_walk(struct chain *c, const struct hit *hit, struct run *run);
 /* buildid.c: from n addresses, which stand in .ip, to build ids and offsets
  * where the file is known. */
 void chain_build_ids(struct bpf_stack_build_id *at, uint32_t n);

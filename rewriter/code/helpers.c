@@ -37,7 +37,28 @@ bool helper_runs(uint32_t id, int map_type)
 	case BPF_FUNC_for_each_map_elem:
 		return map_type == MAP_UNKNOWN || map_is_percpu(map_type);
 	}
-	return helper_signals(id);
+	return helper_signals(id) || helper_faults(id);
+}
+
+bool helper_faults(uint32_t id)
+{
+	switch (id) {
+	case BPF_FUNC_probe_read:
+	case BPF_FUNC_probe_read_str:
+	case BPF_FUNC_probe_read_user:
+	case BPF_FUNC_probe_read_user_str:
+	case BPF_FUNC_probe_read_kernel:
+	case BPF_FUNC_probe_read_kernel_str:
+	case BPF_FUNC_copy_from_user:
+	case BPF_FUNC_probe_write_user:
+	case BPF_FUNC_trace_printk:
+	case BPF_FUNC_trace_vprintk:
+	case BPF_FUNC_snprintf:
+	case BPF_FUNC_get_stack:
+	case BPF_FUNC_get_stackid:
+		return true;
+	}
+	return false;
 }
 
 bool helper_signals(uint32_t id)

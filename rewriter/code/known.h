@@ -145,6 +145,8 @@ enum { MAP_UNKNOWN = -1 };
 /* Does it call a subprogram, which may want one? */
 bool helper_calls_back(uint32_t id);
 bool helper_runs(uint32_t id, int map_type);
+/* Does it touch memory that may not be there? */
+bool helper_faults(uint32_t id);
 /* Does it leave signals in the struct run, which are sent at its end? */
 bool helper_signals(uint32_t id);
 /* The stub's function for it; false: unknown. */

@@ -5,7 +5,8 @@
  * are told where in r9, C's sixth argument.
  *
  *         movq  $0, cpu(%rsp)         beginning; `area` has a meaning only
- *         ...                         where cpu is not NULL
+ *         movq  $0, fault(%rsp)       where cpu is not NULL
+ *         ...
  *         lea   run(%rsp), %r9        before a call; in a subprogram
  *         mov   run(%rsp), %r9
  *         ...
@@ -25,9 +26,14 @@ static struct mem state(const struct gen *g)
 	return (struct mem){ .base = RSP, .disp = g->run };
 }
 
+static struct mem field(const struct gen *g, size_t offset)
+{
+	return (struct mem){ .base = RSP, .disp = g->run + (int32_t)offset };
+}
+
 void gen_run_begin(struct gen *g)
 {
-	struct mem m = state(g);
+	struct mem m = state(g), fault = field(g, offsetof(struct run, fault));
 
 	if (!g->f->run)
 		return;
@@ -36,6 +42,7 @@ void gen_run_begin(struct gen *g)
 		return;
 	}
 	x86_store_imm(g->c, 8, &m, 0);
+	x86_store_imm(g->c, 8, &fault, 0);
 	if (!g->f->signals)
 		return;
 	m.disp = g->run + (int32_t)offsetof(struct run, signals);

@@ -210,6 +210,18 @@ static void refer_rw(struct code *rx, uint64_t at, uint64_t rw, int64_t add)
 	};
 }
 
+static uint64_t extern_vaddr(const struct link *l, const struct stub_extern *x)
+{
+	for (size_t i = 1; x->alias && i < l->nsym; i++) {
+		const struct piece *p = piece_of(l, &l->sym[i]);
+
+		if (p && p->live &&
+		    !strcmp(l->str + l->sym[i].st_name, x->alias))
+			return l->rx->vaddr + p->at + l->sym[i].st_value;
+	}
+	return x->vaddr;
+}
+
 static int refer_extern(struct link *l, uint64_t at, const char *name,
 			int64_t add)
 {
@@ -230,7 +242,7 @@ static int refer_extern(struct link *l, uint64_t at, const char *name,
 		}
 	for (size_t i = 0; i < l->next; i++) {
 		if (!strcmp(l->ext[i].name, name)) {
-			refer_rx(l->rx, at, l->ext[i].vaddr, add);
+			refer_rx(l->rx, at, extern_vaddr(l, &l->ext[i]), add);
 			return 0;
 		}
 	}

@@ -29,6 +29,7 @@ struct stub {
 struct stub_extern {
 	const char *name;  /* weld_info, weld_orig_entry, ... */
 	uint64_t vaddr;
+	const char *alias; /* not NULL: a root that it is another name of */
 };
 
 /* Append the stub's text and read-only data to `rx`.  `root` are the symbols

@@ -26,7 +26,8 @@ enum {
 
 struct block {
 	uint8_t calls[CALL_ROOM];
-	uint8_t stack[512]; /* rsp points here; r10 to its end */
+	/* rsp points here; r10 to its end */
+	uint8_t stack[512 + sizeof(struct run)];
 	uint64_t real_rsp;
 	uint64_t before[NREG], after[NREG];
 	uint64_t flags;
@@ -135,7 +136,7 @@ static struct frame frame_for(const struct regmap *m, uint64_t site)
 {
 	struct frame fr = {
 		.flags = FRAME_OFF(flags),
-		.stack = 512,
+		.stack = sizeof(((struct block *)0)->stack),
 		.hit = FRAME_OFF(hit),
 		.below = 4096,
 		.sp = 4096,

@@ -39,7 +39,7 @@ const struct {
 	{ .weld_id = { ID }, .weld_name = "feed", .region_size = SIZE,
 	  .probe_count = 1, .gates = 256, .maps = 320, .counts = 384,
 	  .trace = 512, .trace_size = sizeof(struct region_trace),
-	  .init_count = 1, .init = sizeof(struct weld_info) },
+	  .init_count = 1, .init = sizeof(struct weld_info), .fault = 7 },
 	{ { 4096, sizeof(struct weld_info) + sizeof(struct init_record), 8 } },
 	{ 1, 2, 3, 4, 5, 6, 7, 8 },
 };
@@ -203,5 +203,6 @@ EOF
 target() {
 	local name=$1; shift
 	$CC -O2 -pthread -I"$SOURCE" -DID=1 -o "$t/$name" $t/target.c "$STUB" \
-		-Wl,--defsym=weld_orig_entry=_start -Wl,-z,noexecstack "$@"
+		-Wl,--defsym=weld_orig_entry=_start \
+		-Wl,--defsym=weld_fault_arm=fault_arm -Wl,-z,noexecstack "$@"
 }

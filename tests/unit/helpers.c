@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runtime-stub/clock.c"
+#include "runtime-stub/fault.c"
 #include "runtime-stub/format.c"
 #include "runtime-stub/map.c"
 #include "runtime-stub/process.c"
@@ -34,6 +35,8 @@ const struct weld_info weld_info = {
 		      SLOTS * sizeof(struct region_trace_record),
 };
 
+static struct run run;
+
 long vdso_call(uint64_t func, int clock, void *ts)
 {
 	return ((int (*)(int, void *))func)(clock, ts);
@@ -41,17 +44,39 @@ long vdso_call(uint64_t func, int clock, void *ts)
 
 #define CALL3(name, a, b, c)                                                   \
 	((int64_t)helper_##name((uint64_t)(a), (uint64_t)(b), (uint64_t)(c),   \
-				0, 0, NULL))
+				0, 0, &run))
+
+/* The first thing that tests of memory do: *state says which of fault.c's ways
+ * it is.  (cmocka has set its own handlers just before, and restores them.) */
+static uint32_t each_way[] = { 0, FAULT_COPY, FAULT_CATCH };
+
+static void begin(void **state)
+{
+	run.fault = RUN_UNKNOWN;
+	ways = *(uint32_t *)*state;
+	if (ways & FAULT_CATCH)
+		assert_true(install(SEGV) && install(BUS));
+}
+
+static int ended(void **state)
+{
+	uint32_t way = *(uint32_t *)*state;
+	uint64_t was = run.fault;
+
+	ways = 0;
+	run.fault = RUN_UNKNOWN;
+	return was != (way & FAULT_CATCH ? RUN_CAUGHT : RUN_ASKED);
+}
 
 /* Two pages, of which the second cannot be read.  Returns the boundary. */
 static uint8_t *edge(void)
 {
-	uint8_t *p = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+	uint8_t *p = mmap(NULL, 2 * FAULT_PAGE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(p != MAP_FAILED);
-	assert_int_equal(mprotect(p + PAGE, PAGE, PROT_NONE), 0);
-	return p + PAGE;
+	assert_int_equal(mprotect(p + FAULT_PAGE, FAULT_PAGE, PROT_NONE), 0);
+	return p + FAULT_PAGE;
 }
 
 #define KERNEL_ADDRESS UINT64_C(0xffffffff81000000)
@@ -63,7 +88,7 @@ static void reading_is_safe(void **state)
 	uint8_t *end = edge(), zero[16] = { 0 }, to[16];
 	uint8_t *heap = malloc(8);
 
-	(void)state;
+	begin(state);
 	memset(end - 16, 0x5a, 16);
 	memset(heap, 1, 8);
 	for (uint64_t n = 0; n <= 16; n++) {
@@ -99,19 +124,19 @@ static void reading_is_safe(void **state)
 	assert_int_equal(to[0], 9);
 	assert_int_equal(CALL3(probe_read_kernel, to, 8, zero), 0);
 	free(heap);
-	munmap(end - PAGE, 2 * PAGE);
+	munmap(end - FAULT_PAGE, 2 * FAULT_PAGE);
 }
 
 /* Bytes in front of what cannot be written are written, as by the kernel. */
 static void writing_is_safe(void **state)
 {
-	char *two = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+	char *two = mmap(NULL, 2 * FAULT_PAGE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	static const char text[] = "0123456", frozen[8] = "frozen";
-	char *end = two + PAGE;
+	char *end = two + FAULT_PAGE;
 
-	(void)state;
-	assert_int_equal(mprotect(end, PAGE, PROT_READ), 0);
+	begin(state);
+	assert_int_equal(mprotect(end, FAULT_PAGE, PROT_READ), 0);
 	assert_int_equal(CALL3(probe_write_user, two, text, 8), 0);
 	assert_memory_equal(two, text, 8);
 	assert_int_equal(CALL3(probe_write_user, end - 8, text, 8), 0);
@@ -127,7 +152,7 @@ static void writing_is_safe(void **state)
 			 -EFAULT);
 	assert_int_equal(CALL3(probe_write_user, NOT_CANONICAL, text, 8),
 			 -EFAULT);
-	munmap(two, 2 * PAGE);
+	munmap(two, 2 * FAULT_PAGE);
 }
 
 /* What strncpy_from_user() leaves: whole words up to the NUL, then nothing. */
@@ -155,7 +180,7 @@ static void strings_end_as_in_the_kernel(void **state)
 	};
 	uint8_t *end = edge();
 
-	(void)state;
+	begin(state);
 	for (size_t i = 0; i < sizeof(t) / sizeof(*t); i++) {
 		uint8_t to[16], *from = end - 24;
 
@@ -170,14 +195,14 @@ static void strings_end_as_in_the_kernel(void **state)
 							? 0
 							: t[i].left[k]);
 	}
-	munmap(end - PAGE, 2 * PAGE);
+	munmap(end - FAULT_PAGE, 2 * FAULT_PAGE);
 }
 
 static void strings_at_the_edge(void **state)
 {
 	uint8_t *end = edge(), to[16], zero[16] = { 0 };
 
-	(void)state;
+	begin(state);
 	memcpy(end - 4, "abc", 4);
 	memset(to, '#', 16);
 	assert_int_equal(CALL3(probe_read_user_str, to, 16, end - 4), 4);
@@ -200,7 +225,7 @@ static void strings_at_the_edge(void **state)
 	memset(to, '#', 16);
 	assert_int_equal(CALL3(probe_read_str, to, 16, weld_region), 4);
 	assert_memory_equal(to, "map\0####", 8);
-	munmap(end - PAGE, 2 * PAGE);
+	munmap(end - FAULT_PAGE, 2 * FAULT_PAGE);
 }
 
 static void arrays_answer_as_the_kernels(void **state)
@@ -337,7 +362,7 @@ static void printing(void **state)
 		struct region_trace_record *r = &ring->record[n % SLOTS];
 		int64_t ret = (int64_t)helper_trace_printk(
 			(uint64_t)t[i].fmt, strlen(t[i].fmt) + 1, t[i].arg[0],
-			t[i].arg[1], t[i].arg[2], NULL);
+			t[i].arg[1], t[i].arg[2], &run);
 
 		if (!t[i].text) {
 			assert_int_equal(ret, -EINVAL);
@@ -354,10 +379,10 @@ static void printing(void **state)
 	}
 	/* The NUL must be inside the size given. */
 	assert_int_equal((int64_t)helper_trace_printk((uint64_t) "abc", 3, 0, 0,
-						      0, NULL),
+						      0, &run),
 			 -EINVAL);
 	/* Longer than a record: the whole length is returned. */
-	assert_int_equal(helper_trace_printk((uint64_t) "%300d", 6, 1, 0, 0, NULL),
+	assert_int_equal(helper_trace_printk((uint64_t) "%300d", 6, 1, 0, 0, &run),
 			 300);
 	assert_int_equal(ring->record[n % SLOTS].len, TRACE_TEXT);
 }
@@ -395,13 +420,49 @@ static void environment_and_vector(void **state)
 	assert_false(a.secure);
 }
 
+/* All lengths, from all offsets in a word, and over a page's end. */
+static void longer_reads(void **state)
+{
+	uint8_t *end = edge(), to[300];
+
+	begin(state);
+	for (int i = 0; i < 300; i++)
+		end[i - 300] = (uint8_t)(i * 7 + i / 256);
+	for (uint64_t off = 200; off < 300; off++)
+		for (uint64_t n = 0; n < 300; n++) {
+			memset(to, 0xff, sizeof(to));
+			if (n > off) {
+				assert_int_equal(CALL3(probe_read_user, to, n,
+						       end - off),
+						 -EFAULT);
+				for (uint64_t i = 0; i < n; i++)
+					assert_int_equal(to[i], 0);
+			} else {
+				assert_int_equal(CALL3(probe_read_user, to, n,
+						       end - off),
+						 0);
+				assert_memory_equal(to, end - off, n);
+			}
+			assert_true(n == 300 || to[n] == 0xff);
+		}
+	munmap(end - FAULT_PAGE, 2 * FAULT_PAGE);
+}
+
+#define EACH_WAY(f)                                                            \
+	cmocka_unit_test_prestate_setup_teardown(f, NULL, ended, &each_way[0]), \
+		cmocka_unit_test_prestate_setup_teardown(f, NULL, ended,       \
+							 &each_way[1]),        \
+		cmocka_unit_test_prestate_setup_teardown(f, NULL, ended,       \
+							 &each_way[2])
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reading_is_safe),
-		cmocka_unit_test(writing_is_safe),
-		cmocka_unit_test(strings_end_as_in_the_kernel),
-		cmocka_unit_test(strings_at_the_edge),
+		EACH_WAY(reading_is_safe),
+		EACH_WAY(writing_is_safe),
+		EACH_WAY(strings_end_as_in_the_kernel),
+		EACH_WAY(strings_at_the_edge),
+		EACH_WAY(longer_reads),
 		cmocka_unit_test(arrays_answer_as_the_kernels),
 		cmocka_unit_test(who_and_when),
 		cmocka_unit_test(the_cpu_is_this_one),

@@ -87,6 +87,11 @@ static struct {
 	const char *bad;
 } m;
 
+long own_pid(void)
+{
+	return (long)weld_own[OWN_PID];
+}
+
 /* Each thread is a process. */
 static void switched(uint32_t to)
 {
