@@ -62,6 +62,8 @@ static struct row rows[] = {
 	  .where = "two" },
 	{ .title = "percpu array up., 2 thr.", .prog = "cpu_array_put",
 	  .ops = true, .where = "two" },
+	{ .title = "read, known", .prog = "read_known", .ops = true },
+	{ .title = "read, heap", .prog = "read_heap", .ops = true },
 };
 enum { NROWS = sizeof(rows) / sizeof(*rows) };
 

@@ -65,6 +65,9 @@ OPS(cpu_array, 8, LOOKUP(cpu_array_ops))
 OPS(cpu_array_put, 9, UPDATE(cpu_array_ops))
 OPS(cpu_hash_put, 10, UPDATE(cpu_hash_ops))
 OPS(cpu_hash, 11, LOOKUP(cpu_hash_ops))
+#define READ(from) sum |= key ^ bpf_probe_read_user(&value, 5, (void *)(from))
+OPS(read_known, 12, READ(PT_REGS_IP(ctx)))
+OPS(read_heap, 13, READ(PT_REGS_PARM4(ctx)))
 
 struct event { /* 32 bytes */
 	__u64 arg[4];

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -60,6 +61,8 @@ ROW(cpu_array)
 ROW(cpu_array_put)
 ROW(cpu_hash_put)
 ROW(cpu_hash)
+ROW(read_known)
+ROW(read_heap)
 
 /* It ends in a jump to another function, behind which the probe is. */
 __asm__(".pushsection .text\n"
@@ -132,6 +135,8 @@ static const struct row {
 	{ "cpu_array_put", row_cpu_array_put },
 	{ "cpu_hash_put", row_cpu_hash_put },
 	{ "cpu_hash", row_cpu_hash },
+	{ "read_known", row_read_known },
+	{ "read_heap", row_read_heap },
 };
 
 struct job {
@@ -148,10 +153,12 @@ static double now(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
+static char *heap;
+
 static void calls_make(row_fn *fn, long calls)
 {
 	for (long i = 0; i < calls; i++)
-		fn(i, 1, 2, 3);
+		fn(i, 1, 2, (long)heap);
 }
 
 static long warming(const struct job *j)
@@ -219,6 +226,7 @@ int main(void)
 	struct job j;
 	int two;
 
+	heap = strcpy(malloc(64), "heap");
 	while (fgets(line, sizeof(line), stdin)) {
 		int n = sscanf(line, "%31s %ld %15s", name, &j.calls, where);
 
