@@ -34,6 +34,9 @@ int header_read(struct arena *a, struct image *img, bool welded_too,
 int dynamic_read(struct image *img, struct dynamic *d, struct err *e);
 int symbols_read(struct arena *a, struct image *img, const struct dynamic *d,
 		 struct err *e);
+/* How many symbols DT_SYMTAB has; false: a hash table that cannot be right. */
+bool dynsym_count(const struct image *img, const struct dynamic *d,
+		  uint64_t *count);
 int go_read(struct arena *a, struct image *img, const struct dynamic *d,
 	    struct err *e);
 /* The Go version that the file was built by, NULL where it does not say; *is_go

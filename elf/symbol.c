@@ -196,8 +196,8 @@ static bool count_gnu_hash(struct bytes b, uint64_t *count)
 	return !c.bad;
 }
 
-static bool count_dynsym(const struct image *img, const struct dynamic *d,
-			 uint64_t *count)
+bool dynsym_count(const struct image *img, const struct dynamic *d,
+		  uint64_t *count)
 {
 	uint32_t head[2]; /* of DT_HASH: buckets, symbols */
 
@@ -278,7 +278,7 @@ static int dynsym_read(struct arena *a, struct image *img,
 
 	if (!at)
 		return 0;
-	if (!count_dynsym(img, d, &count))
+	if (!dynsym_count(img, d, &count))
 		return fail(e, img->path, d->gnu_hash ? d->gnu_hash : at,
 			    "symbol hash table runs past its segment");
 	t.sym = image_from(img, at);

@@ -11,6 +11,7 @@
 
 #include "elf/deflate.h"
 #include "elf/lines.h"
+#include "rewriter/fault.h"
 #include "rewriter/output.h"
 #include "rewriter/usdt/usdt.h"
 #include "runtime-stub/reader/manifest.h"
@@ -281,6 +282,8 @@ static int manifest_place(struct weld *w, const struct weld_options *opt,
 		.tool = "bpfweld " BPFWELD_VERSION,
 		.target = opt->target,
 		.engine = opt->engine == ENGINE_VM ? "vm" : "native",
+		.fault = w->faults ? fault_name(w->fault) : "",
+		.fault_why = w->faults ? w->fault_why : "",
 		.original_size = w->img.file.n,
 		.region_size = w->region.size,
 	};

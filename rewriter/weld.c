@@ -21,6 +21,7 @@
 #include "elf/dynamic.h"
 #include "rewriter/bpf/verify.h"
 #include "rewriter/dump.h"
+#include "rewriter/fault.h"
 #include "rewriter/generate.h"
 #include "rewriter/output.h"
 #include "rewriter/usdt/usdt.h"
@@ -140,6 +141,7 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 		identity_add(&id, "allow-trap", strlen("allow-trap"));
 	identity_add(&id, &opt->engine, sizeof(opt->engine));
 	identity_add(&id, &opt->usdt_nop5, sizeof(opt->usdt_nop5));
+	identity_add(&id, &w->fault, sizeof(w->fault));
 	identity_add(&id, BPFWELD_VERSION, sizeof(BPFWELD_VERSION));
 	identity_end(&id, w->weld_id);
 }
@@ -177,7 +179,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	w->sites.allow_trap = opt->allow_trap;
 	w->sites.frame_table = w->room.frame_table;
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
-	      probes_number(w, opt, e);
+	      probes_number(w, opt, e) || fault_choose(w, opt, e);
 	if (!bad)
 		weld_name(w, opt);
 	bad = bad ||
@@ -187,8 +189,10 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	      generate(w, opt, e);
 	bad = bad || output_edits(w, opt, e);
 	/* Beyond this point every address is fixed. */
-	if (!bad)
+	if (!bad) {
 		code_resolve(&w->rx, emit_rw_vaddr(&w->room, w->rx.n));
+		fault_write(w);
+	}
 	bad = bad || dump_stage(w, opt->dump, e);
 	bad = bad || (!opt->dry_run &&
 		      emit_write(a, &w->img, &w->room, &w->edits, opt->out, e));

@@ -8,7 +8,7 @@
 #include "rewriter/cli/cli.h"
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
-       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP };
+       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP, OPT_FAULT };
 
 enum { CPUS_MAX = 4096 };
 
@@ -20,6 +20,7 @@ static const struct option options[] = {
 	{ "cpus", required_argument, NULL, OPT_CPUS },
 	{ "strict", no_argument, NULL, OPT_STRICT },
 	{ "engine", required_argument, NULL, OPT_ENGINE },
+	{ "fault", required_argument, NULL, OPT_FAULT },
 	{ "dump", required_argument, NULL, OPT_DUMP },
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
 	{ "allow-trap", no_argument, NULL, OPT_TRAP },
@@ -65,6 +66,19 @@ static int cpus_parse(const char *s, uint32_t *out, struct err *e)
 	return 0;
 }
 
+static int fault_parse(const char *name, enum fault_mode *out, struct err *e)
+{
+	if (strcmp(name, "auto") == 0)
+		*out = FAULT_AUTO;
+	else if (strcmp(name, "signal") == 0)
+		*out = FAULT_SIGNAL;
+	else if (strcmp(name, "syscall") == 0)
+		*out = FAULT_SYSCALL;
+	else
+		return misuse(e, "--fault=%s: auto, signal or syscall", name);
+	return 0;
+}
+
 static int option_take(struct args *a, int c, struct err *e)
 {
 	struct weld_options *w = &a->weld;
@@ -89,6 +103,8 @@ static int option_take(struct args *a, int c, struct err *e)
 		return engine_parse(optarg, &w->engine, e);
 	case OPT_CPUS:
 		return cpus_parse(optarg, &w->cpus, e);
+	case OPT_FAULT:
+		return fault_parse(optarg, &w->fault, e);
 	case OPT_DUMP:
 		w->dump = optarg;
 		return 0;

@@ -88,6 +88,8 @@ static void info_text(const struct info *in, const char *file)
 	       m->original_size);
 	printf("  weld id  %s\n", in->id);
 	printf("  engine   %s\n", m->engine);
+	if (*m->fault)
+		printf("  fault    %s: %s\n", m->fault, m->fault_why);
 	for (size_t i = 0; i < m->nobject; i++)
 		printf("  object   %s (%zu bytes)\n", m->object[i].path,
 		       m->object[i].bytes.n);
@@ -187,6 +189,8 @@ static void info_json(struct info *in)
 	json_str_at(&j, "target", m->target);
 	json_str_at(&j, "weld_id", in->id);
 	json_str_at(&j, "engine", m->engine);
+	json_str_at(&j, "fault", *m->fault ? m->fault : NULL);
+	json_str_at(&j, "fault_why", *m->fault ? m->fault_why : NULL);
 	original_json(&j, m);
 	objects_json(&j, m);
 	region_json(&j, in);

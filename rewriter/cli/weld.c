@@ -5,6 +5,7 @@
 
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
+#include "rewriter/fault.h"
 
 static const char usage[] =
 	"usage: bpfweld weld TARGET OBJ... -o OUT [options]\n"
@@ -18,6 +19,7 @@ static const char usage[] =
 	"      --set VAR=VALUE     value of a global variable of the objects\n"
 	"      --engine=native|vm  compile the programs (default) or interpret\n"
 	"      --cpus=N            PERCPU maps have values for N CPUs (default 32)\n"
+	"      --fault=auto|signal|syscall  bad pointers: catch signals, or ask first\n"
 	"      --strict            fail if any probe cannot be placed\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
 	"      --allow-trap        last resort: an int3 where nothing else fits; it can\n"
@@ -102,6 +104,8 @@ static void summary_json(const struct weld *w, const struct args *a)
 	json_u64_at(&j, "maps", w->set.nmap);
 	json_u64_at(&j, "code_bytes", w->rx.n);
 	json_u64_at(&j, "region_bytes", w->region.size);
+	json_str_at(&j, "fault", w->faults ? fault_name(w->fault) : NULL);
+	json_str_at(&j, "fault_why", w->faults ? w->fault_why : NULL);
 	json_end(&j);
 	json_done(&j);
 }
@@ -135,6 +139,8 @@ static void summary_text(const struct weld *w, const struct args *a)
 	if (w->links.nskipped)
 		printf(", %zu program%s for other binaries",
 		       w->links.nskipped, w->links.nskipped == 1 ? "" : "s");
+	if (w->faults)
+		printf(", --fault=%s", fault_name(w->fault));
 	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
 }
 

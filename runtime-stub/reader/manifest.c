@@ -114,6 +114,8 @@ static const struct field manifest_field[] = {
 	F(manifest,        original_size, 0x05, NUMBER),
 	F(manifest,        original_hash, 0x06, FIXED),
 	F(manifest,        region_size,   0x07, NUMBER),
+	F(manifest,        fault,         0x08, TEXT),
+	F(manifest,        fault_why,     0x09, TEXT),
 	L(manifest,        object,        0x11, &object),
 	L(manifest,        map,           0x12, &map),
 	L(manifest,        prog,          0x14, &prog),

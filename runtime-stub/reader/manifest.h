@@ -44,6 +44,8 @@ struct manifest {
 	const char *tool;   /* "bpfweld 0.1" */
 	const char *target; /* path given at weld time */
 	const char *engine; /* "native" or "vm" */
+	const char *fault;  /* "signal" or "syscall", and why */
+	const char *fault_why;
 	uint8_t weld_id[16];
 	uint64_t original_size;
 	uint8_t original_hash[16]; /* XXH3-128 of the original file */

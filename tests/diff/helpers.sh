@@ -10,6 +10,10 @@ one_cpu=(taskset -c "$cpu")
 judge $t/helpers $O/helpers.bpf.o "${helpers[@]}" -- \
 	"${one_cpu[@]}" $t/helpers
 judge $t/helpers $O/places.bpf.o "${places[@]}" -- $t/helpers
+judge --fault=syscall $t/helpers $O/helpers.bpf.o "${helpers[@]}" -- \
+	"${one_cpu[@]}" $t/helpers
+judge --fault=signal $t/helpers $O/helpers.bpf.o "${helpers[@]}" -- \
+	"${one_cpu[@]}" $t/helpers
 
 # What is masked is what varies by nature, and nothing else.
 $W diff -v $t/helpers $O/helpers.bpf.o "${helpers[@]}" -- \

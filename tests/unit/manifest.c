@@ -46,6 +46,8 @@ static const struct manifest sample = {
 	.tool = "bpfweld 0.1",
 	.target = "/bin/true",
 	.engine = "native",
+	.fault = "syscall",
+	.fault_why = "it imports sigaction",
 	.weld_id = { 1, 2, 3, [15] = 0xff },
 	.original_size = 61,
 	.original_hash = { 9 },
@@ -103,6 +105,8 @@ static void assert_sample(const struct manifest *m)
 	assert_string_equal(m->tool, sample.tool);
 	assert_string_equal(m->target, sample.target);
 	assert_string_equal(m->engine, sample.engine);
+	assert_string_equal(m->fault, sample.fault);
+	assert_string_equal(m->fault_why, sample.fault_why);
 	assert_memory_equal(m->weld_id, sample.weld_id, 16);
 	assert_memory_equal(m->original_hash, sample.original_hash, 16);
 	assert_int_equal(m->original_size, sample.original_size);

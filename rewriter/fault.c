@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* fault.c - may the stub catch SIGSEGV, or must it ask first?
+ *
+ * A handler is invisible only where nobody looks at, sets or blocks signals,
+ * and where there is always room for a signal's frame.  --fault=auto wants that
+ * proved, of the target and of every library it needs:
+ *
+ *     a program that ld.so starts, so that we are there before its own code
+ *     and know whose code it can be; no Go
+ *     none of the functions in `signals` is imported, nor dlopen(), behind
+ *     which anything may be
+ *     no system call instruction of its own
+ *
+ * Libraries that are part of the C library are taken as what they are known to
+ * be; one that is not found is not known.  What is preloaded is seen at run
+ * time (runtime-stub/fault.c).  Where all of that holds, reads need no system
+ * call at all.  --fault=signal makes the stub look, once a run of a program,
+ * whether the handlers are still there; then nothing need be proved.
+ *
+ * Without a handler the kernel is asked first.  Where threads can unmap what
+ * was just asked about, it copies instead; but not where the process may have a
+ * filter of system calls that kills, which knows nothing of that call.
+ */
+#include "elf/dynamic.h"
+#include "elf/needs.h"
+#include "rewriter/fault.h"
+#include "rewriter/site/insn.h"
+
+enum { LIBS_MAX = 256, PAGE = 4096 };
+
+/* They set or block signals or show what is set; make stacks; or start code
+ * with signals blocked, as glibc's helper threads do. */
+static const char *const signals[] = {
+	"sigaction", "__sigaction", "__libc_sigaction", "signal", "bsd_signal",
+	"sysv_signal", "__sysv_signal", "ssignal", "sigset", "sigvec",
+	"sigignore", "siginterrupt", "sighold", "sigrelse", "sigpause",
+	"__sigpause", "sigblock", "sigsetmask", "sigprocmask",
+	"pthread_sigmask", "pthread_attr_setsigmask_np",
+	"sigaltstack", "sigstack", "sigreturn", "sigsuspend", "__sigsuspend",
+	"sigwait", "sigwaitinfo", "sigtimedwait", "signalfd", "makecontext",
+	"setcontext", "swapcontext", "pthread_attr_setstack",
+	"pthread_attr_setstackaddr", "timer_create", "mq_notify", "aio_read",
+	"aio_read64", "aio_write", "aio_write64", "aio_fsync", "aio_fsync64",
+	"lio_listio", "lio_listio64", "getaddrinfo_a", "clone", "clone3",
+	"__clone", "syscall", "dlopen", "dlmopen", "dlsym", "dlvsym",
+};
+static const char *const threads[] = {
+	"pthread_create", "thrd_create", "clone", "clone3", "__clone",
+	"syscall", "dlopen", "dlmopen", "timer_create", "mq_notify",
+	"aio_read", "aio_read64", "aio_write", "aio_write64", "getaddrinfo_a",
+};
+static const char *const filters[] = {
+	"prctl", "syscall", "seccomp_load", "seccomp_init", "dlopen",
+	"dlmopen",
+};
+/* Who has it may make pages of its own data unreadable. */
+static const char *const protects[] = { "mprotect", "pkey_mprotect" };
+/* glibc, musl, and what gcc links against. */
+static const char *const known_libs[] = {
+	"libc.so.6", "ld-linux-x86-64.so.2", "libm.so.6", "libmvec.so.1",
+	"libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
+	"libgcc_s.so.1", "libstdc++.so.6", "libc.musl-x86_64.so.1",
+};
+#define HAS(list, name) has(list, sizeof(list) / sizeof(*(list)), name)
+
+static bool has(const char *const *list, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(list[i], name))
+			return true;
+	return false;
+}
+
+struct closure {
+	struct weld *w;
+	const char *lib[LIBS_MAX]; /* by the name that asks for it */
+	size_t nlib;
+	const char *doubt;         /* why not to catch, or NULL */
+	bool threads, filters;
+};
+
+static void doubt(struct closure *c, const struct image *img, const char *verb,
+		  const char *what)
+{
+	if (c->doubt)
+		return;
+	c->doubt = arena_printf(&c->w->arena, "%s %s%s",
+				img == &c->w->img ? "it" : img->path, verb,
+				what);
+}
+
+static void imports_judge(struct closure *c, const struct image *img,
+			  const struct needs *n)
+{
+	for (size_t i = 0; i < n->nimport; i++) {
+		if (HAS(signals, n->import[i]))
+			doubt(c, img, "imports ", n->import[i]);
+		if (!strncmp(n->import[i], "__asan_", 7) ||
+		    !strncmp(n->import[i], "__tsan_", 7))
+			doubt(c, img, "has a sanitizer", "");
+		c->threads |= HAS(threads, n->import[i]);
+		c->filters |= HAS(filters, n->import[i]);
+	}
+}
+
+/* Decoded from a function's first byte, as 0f 05 may be part of anything. */
+static bool makes_calls(const struct image *img, const struct fde *f)
+{
+	const uint8_t *p = image_at(img, f->start, f->size);
+	struct insn in;
+
+	if (!p || !memmem(p, f->size, "\x0f\x05", 2))
+		return false;
+	for (uint64_t at = 0; at < f->size; at += in.len) {
+		if (!insn_decode(p + at, f->size - at, f->start + at, &in))
+			return true;
+		if (in.flow == FLOW_SYSCALL)
+			return true;
+	}
+	return false;
+}
+
+static void calls_judge(struct closure *c, const struct image *img)
+{
+	for (size_t i = 0; i < img->nfde && !c->doubt; i++)
+		if (makes_calls(img, &img->fde[i]))
+			doubt(c, img, "makes system calls itself", "");
+}
+
+static void file_judge(struct closure *c, const struct image *img);
+
+static void lib_judge(struct closure *c, const struct image *from,
+		      const struct needs *n, const char *name)
+{
+	const char *path;
+	struct image img;
+	struct err e;
+
+	if (HAS(known_libs, name) || has(c->lib, c->nlib, name))
+		return;
+	path = needs_find(&c->w->arena, from, n, name);
+	if (!path || c->nlib == LIBS_MAX ||
+	    image_read(&c->w->arena, path, &img, &e)) {
+		doubt(c, from, "needs a library that cannot be read: ", name);
+		c->threads = c->filters = true;
+		return;
+	}
+	/* What it is known by is in a file that is unmapped before it. */
+	c->lib[c->nlib++] = arena_strdup(&c->w->arena, name);
+	file_judge(c, &img);
+	image_close(&img);
+}
+
+static void file_judge(struct closure *c, const struct image *img)
+{
+	struct needs n;
+	struct err e;
+
+	if (needs_read(&c->w->arena, img, &n, &e)) {
+		doubt(c, img, "cannot be read", "");
+		c->threads = c->filters = true;
+		return;
+	}
+	imports_judge(c, img, &n);
+	if (c->doubt && c->threads && c->filters)
+		return; /* it cannot become worse */
+	calls_judge(c, img);
+	for (size_t i = 0; i < n.nlib; i++)
+		lib_judge(c, img, &n, n.lib[i]);
+}
+
+/* What nobody can know of the process that our code will be in. */
+static const char *unknown(const struct image *img)
+{
+	if (img->go)
+		return "it is a Go program";
+	if (img->dso)
+		return "it is a library";
+	if (!img->interp || !img->entry)
+		return "it is static";
+	return NULL;
+}
+
+static bool stays_loaded(const struct image *img)
+{
+	uint64_t flags;
+
+	return dynamic_get(img, DT_FLAGS_1, &flags) && (flags & DF_1_NODELETE);
+}
+
+/* Nobody makes guard pages of .data or .bss?  Go's runtime does not. */
+static bool data_stays(struct weld *w)
+{
+	struct needs n;
+	struct err e;
+
+	if (w->img.go)
+		return true;
+	if ((!w->img.dso && !w->img.interp) ||
+	    needs_read(&w->arena, &w->img, &n, &e))
+		return false;
+	for (size_t i = 0; i < n.nimport; i++)
+		if (HAS(protects, n.import[i]))
+			return false;
+	return true;
+}
+
+static uint32_t without_signals(const struct closure *c)
+{
+	return c->threads && !c->filters ? FAULT_COPY : 0;
+}
+
+int fault_choose(struct weld *w, const struct weld_options *opt, struct err *e)
+{
+	struct closure c = { .w = w, .doubt = unknown(&w->img) };
+
+	if (opt->usdt_nop5)
+		c.doubt = "it has no programs";
+	if (c.doubt)
+		c.filters = true;
+	else
+		file_judge(&c, &w->img);
+	w->fault = without_signals(&c);
+	w->fault_why = c.doubt;
+	w->data_stays = data_stays(w);
+	if (opt->fault == FAULT_SYSCALL) {
+		w->fault_why = "as told";
+	} else if (opt->fault == FAULT_SIGNAL) {
+		if (w->img.dso && !stays_loaded(&w->img))
+			return refuse(e, w->img.path, NOWHERE,
+				      "--fault=signal: a library that can be "
+				      "unloaded cannot leave handlers behind");
+		w->fault |= FAULT_CATCH;
+		w->fault_why = "as told; the handlers are looked for in each "
+			       "run";
+	}
+	if (opt->fault != FAULT_SYSCALL && !c.doubt) {
+		w->fault |= FAULT_CATCH | FAULT_TRUST;
+		w->fault_why = "nothing in it sets or blocks signals";
+	}
+	return 0;
+}
+
+const char *fault_name(uint32_t ways)
+{
+	return ways & FAULT_CATCH ? "signal" : "syscall";
+}
+
+/* --- Memory that is there. ---------------------------------------------- */
+
+struct span {
+	uint64_t lo, hi;
+};
+
+static void span_add(struct span *v, size_t *n, size_t max, uint64_t lo,
+		     uint64_t hi)
+{
+	lo -= lo % PAGE;
+	hi = align_up(hi, PAGE);
+	if (*n && lo >= v[*n - 1].lo && lo <= v[*n - 1].hi)
+		v[*n - 1].hi = hi > v[*n - 1].hi ? hi : v[*n - 1].hi;
+	else if (*n < max)
+		v[(*n)++] = (struct span){ lo, hi };
+}
+
+/* Pages of segments that can be read, in the order of their addresses, which is
+ * that of the program headers.  Ours come last and are never left out. */
+static size_t spans_find(const struct weld *w, struct span *v)
+{
+	uint64_t rw = emit_rw_vaddr(&w->room, w->rx.n);
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->img.nseg; i++) {
+		const struct segment *s = &w->img.seg[i];
+
+		if (s->type == PT_LOAD && (s->flags & PF_R) &&
+		    (w->data_stays || !(s->flags & PF_W)))
+			span_add(v, &n, KNOWN_RANGES - 2, s->vaddr,
+				 s->vaddr + s->memsz);
+	}
+	span_add(v, &n, KNOWN_RANGES, w->room.rx_vaddr,
+		 w->room.rx_vaddr + w->rx.n);
+	span_add(v, &n, KNOWN_RANGES, rw, rw + w->edits.rw_memsz);
+	return n;
+}
+
+void fault_write(struct weld *w)
+{
+	struct weld_info *info = (void *)(w->rx.p + w->info_vaddr -
+					  w->rx.vaddr);
+	struct span v[KNOWN_RANGES];
+	size_t n = spans_find(w, v);
+
+	info->fault = w->fault;
+	for (size_t i = 0; i < n; i++)
+		if (v[i].hi - v[i].lo <= UINT32_MAX)
+			info->known[i] = (struct weld_range){
+				.at = (int32_t)(v[i].lo - w->info_vaddr),
+				.size = (uint32_t)(v[i].hi - v[i].lo),
+			};
+}
