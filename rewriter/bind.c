@@ -24,8 +24,15 @@ struct bind {
 	struct links *out;
 	struct sdt_note *note; /* read when the first USDT probe is wanted */
 	size_t nnote;
+	const char *const *opt; /* of the command line */
+	uint32_t nopt;
 	uint32_t order, session;
+	const char *homeless; /* what to add for programs without a target */
+	uint32_t nhomeless;
 	struct err *e;
+};
+enum {
+	HOMELESS_SHOWN = 4
 };
 
 static const char *base_name(const char *path)
@@ -353,12 +360,14 @@ static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 }
 
 /* Prefix a message about the target with the program it is for. */
-static int name_program(struct bind *b, uint32_t prog)
+static int name_program(struct bind *b, uint32_t prog, bool skippable)
 {
 	const char *what = arena_strdup(b->a, b->e->what);
+	const char *name = b->set->prog[prog].name;
 
-	snprintf(b->e->what, sizeof(b->e->what), "program '%s': %s",
-		 b->set->prog[prog].name, what);
+	snprintf(b->e->what, sizeof(b->e->what), "program '%s': %s%s%s%s", name,
+		 what, skippable ? "; -p " : "", skippable ? name : "",
+		 skippable ? "=none leaves it out" : "");
 	return -1;
 }
 
@@ -378,8 +387,7 @@ static int link_usdt(struct bind *b, uint32_t prog, const struct spec *sp)
 {
 	size_t before = b->out->nlink;
 
-	if (!b->note &&
-	    sdt_notes_read(b->a, b->img, &b->note, &b->nnote, b->e))
+	if (!b->note && sdt_notes_read(b->a, b->img, &b->note, &b->nnote, b->e))
 		return -1;
 	for (size_t i = 0; i < b->nnote; i++) {
 		const struct sdt_note *n = &b->note[i];
@@ -402,12 +410,12 @@ static int link_spec(struct bind *b, uint32_t prog, const struct spec *sp)
 
 	one.glob = sp->glob && !is_name(b, sp);
 	bad = sp->kind == SPEC_USDT ? link_usdt(b, prog, sp)
-	      : sp->by_addr	    ? link_at(b, prog, &one, sp->addr)
-	      : one.glob	    ? link_glob(b, prog, &one)
+	      : sp->by_addr         ? link_at(b, prog, &one, sp->addr)
+	      : one.glob            ? link_glob(b, prog, &one)
 				    : link_function(b, prog, &one);
 
 	b->order++;
-	return bad ? name_program(b, prog) : 0;
+	return bad ? name_program(b, prog, false) : 0;
 }
 
 /* --- programs and options ---------------------------------------------- */
@@ -419,6 +427,29 @@ static bool option_for(const char *opt, const char *name)
 	return !strncmp(opt, name, n) && opt[n] == '=';
 }
 
+static bool says_none(const char *opt)
+{
+	const char *eq = strchr(opt, '=');
+
+	return eq && !strcmp(eq + 1, "none");
+}
+
+const char **bind_without(struct arena *a, const char *const *opt,
+			  uint32_t nopt, uint32_t *n)
+{
+	const char **name = NULL;
+
+	*n = 0;
+	for (uint32_t i = 0; i < nopt; i++) {
+		if (!says_none(opt[i]))
+			continue;
+		name = arena_push(a, name, *n, sizeof(*name));
+		name[(*n)++] = arena_printf(a, "%.*s",
+					    (int)strcspn(opt[i], "="), opt[i]);
+	}
+	return name;
+}
+
 static int unknown_program(struct bind *b, const char *opt, size_t len)
 {
 	const struct bpf_set *set = b->set;
@@ -428,6 +459,8 @@ static int unknown_program(struct bind *b, const char *opt, size_t len)
 
 	for (i = 0; i < set->nunusable; i++)
 		if (!strcmp(set->unusable[i].name, name)) {
+			if (says_none(opt))
+				return 0;
 			*b->e = set->unusable[i].why;
 			return -1;
 		}
@@ -435,6 +468,18 @@ static int unknown_program(struct bind *b, const char *opt, size_t len)
 		known[i] = set->prog[i].name;
 	return misuse(b->e, "-p %s: no program '%s'%s", opt, name,
 		      names_closest(b->a, name, known, set->nprog));
+}
+
+/* PROG=none, and no place besides. */
+static int only_none(struct bind *b, const char *opt)
+{
+	size_t len = strcspn(opt, "=") + 1;
+
+	for (uint32_t i = 0; i < b->nopt; i++)
+		if (!strncmp(b->opt[i], opt, len) && !says_none(b->opt[i]))
+			return misuse(b->e, "-p %s: but there is -p %s", opt,
+				      b->opt[i]);
+	return 0;
 }
 
 static int check_option(struct bind *b, const char *opt)
@@ -459,6 +504,8 @@ static int check_option(struct bind *b, const char *opt)
 	}
 	if (!found)
 		return unknown_program(b, opt, len);
+	if (says_none(opt))
+		return only_none(b, opt);
 	if (!spec_takes_regs(found->section))
 		return refuse(b->e, NULL, NOWHERE,
 			      "-p %s: a program of SEC(\"%s\") cannot run on "
@@ -471,8 +518,10 @@ static int bind_option(struct bind *b, uint32_t prog, const char *opt)
 {
 	struct spec sp;
 
+	if (says_none(opt))
+		return 0;
 	if (spec_parse(b->a, strchr(opt, '=') + 1, &sp, b->e))
-		return name_program(b, prog);
+		return name_program(b, prog, false);
 	if (!is_target(b->img, sp.binary))
 		return misuse(b->e, "-p %s: '%s' is not the target '%s'", opt,
 			      sp.binary, b->img->path);
@@ -487,32 +536,48 @@ static int bind_option(struct bind *b, uint32_t prog, const char *opt)
 	return link_spec(b, prog, &sp);
 }
 
+/* All of them are said at once, and how to go on. */
+static void no_target(struct bind *b, const struct bpf_prog *p,
+		      const char *suggest)
+{
+	if (b->nhomeless++ >= HOMELESS_SHOWN)
+		return;
+	b->homeless =
+		arena_printf(b->a, "%s -p %s=%s",
+			     b->homeless ? b->homeless : "", p->name, suggest);
+}
+
+static int without_target(struct bind *b)
+{
+	return misuse(b->e,
+		      "%u program%s no target: add%s%s (PROG=none leaves "
+		      "one out)",
+		      b->nhomeless, b->nhomeless == 1 ? " has" : "s have",
+		      b->homeless, b->nhomeless > HOMELESS_SHOWN ? " ..." : "");
+}
+
 static int bind_section(struct bind *b, uint32_t prog)
 {
 	const struct bpf_prog *p = &b->set->prog[prog];
 	const char *file = b->set->object[p->object].path;
+	const char *suggest = spec_suggest(b->a, p->section);
 	bool has_target;
 	struct spec sp;
+	int bad;
 
 	if (p->optional)
 		return 0;
-	if (spec_parse_sec(b->a, p->section, &sp, &has_target, b->e)) {
-		if (bpf_in_map(b->set, prog))
-			return 0;
-		b->e->file = file;
-		return name_program(b, prog);
-	}
-	if (!has_target && bpf_in_map(b->set, prog))
+	bad = spec_parse_sec(b->a, p->section, &sp, &has_target, b->e);
+	if ((bad || !has_target) && bpf_in_map(b->set, prog))
 		return 0;
-	if (!has_target)
-		return misuse(b->e,
-			      "program '%s' has no target: add "
-			      "-p %s=%s",
-			      p->name, p->name,
-			      sp.kind == SPEC_USDT ? "usdt:PROVIDER:NAME"
-			      : sp.kind == SPEC_URETPROBE
-				      ? "uretprobe:FUNCTION"
-				      : "uprobe:FUNCTION");
+	if (suggest && (bad || !has_target)) {
+		no_target(b, p, suggest);
+		return 0;
+	}
+	if (bad) {
+		b->e->file = file;
+		return name_program(b, prog, true);
+	}
 	if (!is_target(b->img, sp.binary)) {
 		b->out->nskipped++;
 		return 0;
@@ -532,7 +597,8 @@ static int nothing_left(struct bind *b)
 		const struct bpf_prog *p = &b->set->prog[i];
 
 		if (p->optional ||
-		    spec_parse_sec(b->a, p->section, &sp, &has_target, &e))
+		    spec_parse_sec(b->a, p->section, &sp, &has_target, &e) ||
+		    !has_target)
 			continue;
 		list = arena_printf(b->a, "%s%s'%s' is for %s", list,
 				    n++ ? ", " : ": ", p->name, sp.binary);
@@ -556,8 +622,14 @@ int bind_links(struct arena *a, const struct sites *s,
 	       const struct bpf_set *set, const char *const *opt, uint32_t nopt,
 	       struct links *out, struct err *e)
 {
-	struct bind b = { .a = a, .s = s, .img = s->img, .set = set,
-			  .out = out, .e = e };
+	struct bind b = { .a = a,
+			  .s = s,
+			  .img = s->img,
+			  .set = set,
+			  .out = out,
+			  .opt = opt,
+			  .nopt = nopt,
+			  .e = e };
 	uint32_t prog, k;
 
 	memset(out, 0, sizeof(*out));
@@ -580,6 +652,8 @@ int bind_links(struct arena *a, const struct sites *s,
 		if (!named && bind_section(&b, prog))
 			return -1;
 	}
+	if (b.nhomeless)
+		return without_target(&b);
 	if (!out->nlink)
 		return nothing_left(&b);
 	qsort(out->link, out->nlink, sizeof(*out->link), by_addr);

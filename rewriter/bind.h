@@ -74,8 +74,17 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
  * a uprobe whatever its SEC() says? */
 bool spec_takes_regs(const char *sec);
 
-/* `opt` is a list of "PROG=SPEC" ("PROG=SPEC,cookie=N").  A program named by
- * an option uses its options and not its SEC().  A program whose SEC() names
+/* What -p could say for a program whose SEC() names nothing in user space, with
+ * FUNCTION or PROVIDER:NAME for what nobody knows; NULL when its SEC() is wrong
+ * in other ways. */
+const char *spec_suggest(struct arena *a, const char *sec);
+
+/* The programs that "PROG=none" options leave out. */
+const char **bind_without(struct arena *a, const char *const *opt,
+			  uint32_t nopt, uint32_t *n);
+
+/* `opt` is a list of "PROG=SPEC" ("PROG=SPEC,cookie=N", "PROG=none").  A program
+ * named by an option uses its options and not its SEC().  A program whose SEC() names
  * another binary is skipped and counted; when nothing is left, that is the
  * error.  No such function: error with the closest names. */
 int bind_links(struct arena *a, const struct sites *s,

@@ -11,10 +11,12 @@
  *                     uprobe:BINARY:FUNC...              then ",cookie=N"
  *                     uretprobe:...                      the same, no +OFF
  *                     usdt:[BINARY:]PROVIDER:NAME        globs in both
+ *                     none                               left out
  *
  * As in libbpf, +OFF is what follows the last '+' if that is a number up to
  * the end; otherwise the '+' belongs to the name.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +85,37 @@ bool spec_takes_regs(const char *sec)
 		if (type_is(sec, pt_regs_types[i], false))
 			return true;
 	return false;
+}
+
+/* SEC("uretprobe/f") is no target to libbpf, but says which function is meant;
+ * in SEC("kprobe/f") it is one of the kernel, or a stopgap. */
+static const char *function_meant(const char *sec)
+{
+	const char *slash = strchr(sec, '/');
+	bool kernel = *sec == 'k';
+	size_t n = 0;
+
+	if (!slash || kernel)
+		return "FUNCTION";
+	while (isalnum((unsigned char)slash[1 + n]) || slash[1 + n] == '_')
+		n++;
+	return n && !slash[1 + n] ? slash + 1 : NULL;
+}
+
+const char *spec_suggest(struct arena *a, const char *sec)
+{
+	const char *f;
+
+	if (!spec_takes_regs(sec))
+		return NULL;
+	if (type_is(sec, "usdt", false))
+		return strchr(sec, '/') ? NULL : "usdt:PROVIDER:NAME";
+	f = function_meant(sec);
+	if (!f)
+		return NULL;
+	return arena_printf(
+		a, "%s:%s",
+		strstr(sec, "ret") == sec + 1 ? "uretprobe" : "uprobe", f);
 }
 
 /* strtoull that accepts nothing but a whole number. */

@@ -65,8 +65,8 @@ int trap_check(const struct weld_options *opt, const struct image *img,
 	return why ? refuse(e, img->path, NOWHERE, "--allow-trap: %s", why) : 0;
 }
 
-static int target_check(const struct weld_options *opt,
-			const struct image *img, struct err *e)
+static int target_check(const struct weld_options *opt, const struct image *img,
+			struct err *e)
 {
 	if ((img->mode & (S_ISUID | S_ISGID)) && !opt->allow_setuid)
 		return refuse(e, img->path, NOWHERE,
@@ -155,6 +155,8 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	if (opt->usdt_nop5)
 		return nop5_links(a, &w->sites, &w->set, &w->links, &w->facts,
 				  e);
+	w->set.without =
+		bind_without(a, opt->probe, opt->nprobe, &w->set.nwithout);
 	return bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset,
 			&w->set, e) ||
 	       bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
@@ -169,8 +171,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	struct arena *a = &w->arena;
 	int bad;
 
-	bad = options_check(opt, e) ||
-	      image_read(a, opt->target, &w->img, e) ||
+	bad = options_check(opt, e) || image_read(a, opt->target, &w->img, e) ||
 	      target_check(opt, &w->img, e) ||
 	      emit_plan(a, &w->img, &w->room, e) ||
 	      sites_find(a, &w->img, &w->sites, e) || links_make(w, opt, e);

@@ -67,7 +67,7 @@ struct bpf_prog {
 	const char *name;      /* C name of the function */
 	const char *section;   /* SEC() as written, without a leading '?' */
 	uint32_t object;
-	bool optional;         /* SEC("?...") */
+	bool optional;         /* SEC("?..."), or not wanted */
 	/* SEC("uprobe.session"): what runs on entry and what runs on return are
 	 * two programs here, the second right behind the first. */
 	enum bpf_session { SESSION_NONE, SESSION_ENTRY, SESSION_RETURN } session;
@@ -109,9 +109,13 @@ struct bpf_set {
 	uint32_t nprog;
 	struct bpf_unusable *unusable;
 	uint32_t nunusable;
+	const char **without; /* by the caller: programs that it does not want,
+				 treated as SEC("?...") */
+	uint32_t nwithout;
 };
 
-/* `set` is a list of "VAR=VALUE" for .rodata/.data variables (by BTF name;
+/* `out` has `without`, and is empty otherwise.
+ * `set` is a list of "VAR=VALUE" for .rodata/.data variables (by BTF name;
  * integers, bool, char arrays in quotes), each of which must be used. */
 int bpf_load(struct arena *a, const char *const *paths, uint32_t npaths,
 	     const char *const *set, uint32_t nset, struct bpf_set *out,

@@ -8,8 +8,9 @@
  *   check           what is left must be something we can run
  *   slots           programs and maps that maps begin with
  *
- * A program in SEC("?...") is one that libbpf would not load by itself.  When
- * it cannot be used it is left out, with the reason kept for who asks for it.
+ * A program in SEC("?...") is one that libbpf would not load by itself; so is
+ * one that the command line leaves out.  When it cannot be used it is left out,
+ * with the reason kept for who asks for it.
  */
 #include <bpf/btf.h>
 #include <errno.h>
@@ -137,6 +138,14 @@ static void leave_out(struct arena *a, struct bpf_set *set,
 	};
 }
 
+static bool is_left_out(const struct bpf_set *set, const char *name)
+{
+	for (uint32_t i = 0; i < set->nwithout; i++)
+		if (!strcmp(set->without[i], name))
+			return true;
+	return false;
+}
+
 static int load_program_as(struct arena *a, const struct object *o,
 			   struct bpf_set *set, const struct obj_func *f,
 			   enum bpf_session session, struct err *e)
@@ -146,7 +155,7 @@ static int load_program_as(struct arena *a, const struct object *o,
 		.name = f->name,
 		.section = sec + (*sec == '?'),
 		.object = o->index,
-		.optional = *sec == '?',
+		.optional = *sec == '?' || is_left_out(set, f->name),
 		.session = session,
 		.of = set->nprog,
 	};
@@ -219,7 +228,8 @@ int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
 		   const char *const *set, uint32_t nset, struct bpf_set *out,
 		   struct err *e)
 {
-	memset(out, 0, sizeof(*out));
+	*out = (struct bpf_set){ .without = out->without,
+				 .nwithout = out->nwithout };
 	if (!load(a, in, n, set, nset, out, e))
 		return 0;
 	bpf_unload(out);
@@ -233,7 +243,6 @@ int bpf_load(struct arena *a, const char *const *paths, uint32_t npaths,
 	struct bpf_input *in = arena_alloc(a, npaths * sizeof(*in));
 	uint32_t i;
 
-	memset(out, 0, sizeof(*out));
 	for (i = 0; i < npaths; i++) {
 		in[i].path = paths[i];
 		if (read_file(a, paths[i], &in[i].bytes, e))

@@ -14,7 +14,7 @@ static const char usage[] =
 	"  -p, --probe PROG=SPEC   put program PROG at SPEC instead of its SEC():\n"
 	"                          uprobe:FUNC[+OFF], uprobe:0xADDR, uprobe:GLOB,\n"
 	"                          uretprobe:FUNC (its returns), uprobe.session:FUNC,\n"
-	"                          usdt:PROVIDER:NAME (globs, too);\n"
+	"                          usdt:PROVIDER:NAME (globs, too), none;\n"
 	"                          \",cookie=N\" may follow\n"
 	"      --set VAR=VALUE     value of a global variable of the objects\n"
 	"      --engine=native|vm  compile the programs (default) or interpret\n"

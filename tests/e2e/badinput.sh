@@ -163,10 +163,12 @@ for type in SOCKMAP DEVMAP CPUMAP STRUCT_OPS; do
 done
 prog helper $work 'bpf_get_current_task()'
 welds 3 "get_current_task" count helper.o
-for kind in kprobe/do_exit \
-	tracepoint/syscalls/sys_enter_openat xdp; do
-	prog kind $kind ""; welds 3 "" count kind.o
+for kind in tracepoint/syscalls/sys_enter_openat xdp; do
+	prog kind $kind ""; welds 3 "-p prog=none leaves it out" count kind.o
 done
+# Tools attach these to functions of programs, too.
+prog kind kprobe/do_exit ""
+welds 2 "add -p prog=uprobe:FUNCTION" count kind.o
 prog bare uprobe ""; welds 2 "prog" count bare.o
 prog gone uprobe/count:wrok ""
 welds 1 "no function 'wrok' (did you mean work?)" count gone.o

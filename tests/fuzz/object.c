@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bpf_input in = { "fuzz.bpf.o", { data, size } };
 	struct arena a = { 0 };
-	struct bpf_set set;
+	struct bpf_set set = { 0 };
 	struct err e;
 
 	if (!bpf_load_bytes(&a, &in, 1, NULL, 0, &set, &e))

@@ -241,12 +241,89 @@ static void sections(void **state)
 	assert_int_equal(bind("tp/syscalls/sys_enter_read", NULL, 0), -1);
 	assert_int_equal(err.kind, ERR_UNSUPPORTED);
 	assert_string_equal(err.file, "x.bpf.o");
+	assert_non_null(strstr(err.what, "; -p p=none leaves it out"));
 	/* an option replaces the SEC() */
 	assert_int_equal(bind("uprobe/libapp.so.1:strong", &opt, 1), 0);
 	assert_int_equal(links.nlink, 1);
 	assert_int_equal(links.link[0].addr, 0x1040);
 	assert_int_equal(bind("tp/syscalls/sys_enter_read", &opt, 1), -1);
 	assert_non_null(strstr(err.what, "cannot run on a uprobe"));
+}
+
+/* SEC()s that name nothing here: what to say instead. */
+static void homeless(void **state)
+{
+	static const struct {
+		const char *sec, *add;
+	} v[] = {
+		{ "uretprobe", "add -p p=uretprobe:FUNCTION (" },
+		{ "uretprobe.s", "add -p p=uretprobe:FUNCTION (" },
+		{ "uretprobe/readline", "add -p p=uretprobe:readline (" },
+		{ "uprobe/readline", "add -p p=uprobe:readline (" },
+		{ "kprobe/handle_entry", "add -p p=uprobe:FUNCTION (" },
+		{ "kretprobe/handle_return", "add -p p=uretprobe:FUNCTION (" },
+		{ "usdt", "add -p p=usdt:PROVIDER:NAME (" },
+		{ "uprobe.session", "add -p p=uprobe:FUNCTION (" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		assert_int_equal(bind(v[i].sec, NULL, 0), -1);
+		if (err.kind != ERR_USAGE ||
+		    !strstr(err.what, "1 program has no target: ") ||
+		    !strstr(err.what, v[i].add))
+			fail_msg("%s: %s", v[i].sec, err.what);
+	}
+	assert_int_equal(bind("uprobe//bin/bash", NULL, 0), -1);
+	assert_non_null(strstr(err.what, "is not TYPE/BINARY:FUNCTION"));
+}
+
+static void left_out(void **state)
+{
+	struct bpf_prog p[] = { { .name = "a", .section = "kprobe/x" },
+				{ .name = "b", .section = "usdt" },
+				{ .name = "c", .section = "uprobe" },
+				{ .name = "d", .section = "tp/x/y" } };
+	struct bpf_set set = {
+		.object = &file, .nobject = 1, .prog = p, .nprog = 3
+	};
+	const char *opt[] = { "a=none", "c=uprobe:strong", "d=none" };
+	const char **without;
+	uint32_t n;
+
+	(void)state;
+	arena_free(&arena);
+	without = bind_without(&arena, opt, 3, &n);
+	assert_int_equal(n, 2);
+	assert_string_equal(without[0], "a");
+	assert_string_equal(without[1], "d");
+	/* all that lack a target are named at once */
+	assert_int_equal(
+		bind_links(&arena, &sites, &set, NULL, 0, &links, &err), -1);
+	assert_non_null(strstr(err.what,
+			       "3 programs have no target: add "
+			       "-p a=uprobe:FUNCTION -p b=usdt:PROVIDER:NAME "
+			       "-p c=uprobe:FUNCTION (PROG=none"));
+	opt[2] = "b=none";
+	assert_int_equal(bind_links(&arena, &sites, &set, opt, 3, &links, &err),
+			 0);
+	assert_int_equal(links.nlink, 1);
+	assert_int_equal(links.link[0].prog, 2);
+	/* whatever its SEC() is; but it must be there */
+	set.nprog = 4;
+	opt[2] = "d=none";
+	p[1].optional = true;
+	assert_int_equal(bind_links(&arena, &sites, &set, opt, 3, &links, &err),
+			 0);
+	opt[2] = "e=none";
+	assert_int_equal(bind_links(&arena, &sites, &set, opt, 3, &links, &err),
+			 -1);
+	assert_non_null(strstr(err.what, "no program 'e'"));
+	opt[2] = "c=none";
+	assert_int_equal(bind_links(&arena, &sites, &set, opt, 3, &links, &err),
+			 -1);
+	assert_non_null(
+		strstr(err.what, "-p c=none: but there is -p c=uprobe:strong"));
 }
 
 static int done(void **state)
@@ -265,6 +342,8 @@ int main(void)
 		cmocka_unit_test(options_add_up),
 		cmocka_unit_test(section_binary),
 		cmocka_unit_test(sections),
+		cmocka_unit_test(homeless),
+		cmocka_unit_test(left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, done);
