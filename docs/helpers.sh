@@ -120,7 +120,7 @@ cat <<'END'
 
 ## Maps
 
-All other types are refused by the map's name. What is different from the kernel's: [limits.md](limits.md).
+All other types are refused by the map's name when a program that is welded uses it. What is different from the kernel's: [limits.md](limits.md).
 
 END
 sed -n 's/^\t{ BPF_MAP_TYPE_\([A-Z_]*\),.*/\1/p' $shapes |

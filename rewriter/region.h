@@ -39,6 +39,7 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 
 /* --- shape.c: how a map lies in the region, but for where.  Sizes, flags and
  * numbers of entries are held against what the kernel takes. */
+bool map_type_known(uint32_t type);
 int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	      struct err *e);
 

@@ -4,6 +4,8 @@
  * What a definition may say is what the kernel lets through: the type's
  * *_map_alloc_check() in kernel/bpf/.
  */
+#include <bpf/libbpf.h>
+
 #include "rewriter/region.h"
 #include "runtime-stub/hash.h"
 #include "runtime-stub/queue.h"
@@ -260,10 +262,30 @@ static const struct shape {
 	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },
 };
 
+static const struct shape *shape_of(uint32_t type)
+{
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(*shapes); i++)
+		if (shapes[i].type == type)
+			return &shapes[i];
+	return NULL;
+}
+
+static const char *type_name(uint32_t type)
+{
+	const char *s = libbpf_bpf_map_type_str((enum bpf_map_type)type);
+
+	return s ? s : "unknown";
+}
+
+bool map_type_known(uint32_t type)
+{
+	return shape_of(type);
+}
+
 int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	      struct err *e)
 {
-	const struct shape *s = shapes, *end = s + sizeof(shapes) / sizeof(*s);
+	const struct shape *s = shape_of(def->type);
 
 	snprintf(m->name, sizeof(m->name), "%s", def->name);
 	m->type = def->type;
@@ -271,11 +293,12 @@ int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	m->value_size = def->value_size;
 	m->max_entries = def->max_entries;
 	m->flags = def->flags;
-	while (s < end && s->type != def->type)
-		s++;
-	if (s == end)
+	if (!s && def->absent)
+		return 0;
+	if (!s)
 		return refuse(e, def->name, NOWHERE,
-			      "map type %u is not supported", def->type);
+			      "maps of type %s are not supported",
+			      type_name(def->type));
 	if (def->flags & ~s->flags)
 		return fail(e, def->name, NOWHERE,
 			    "a map of this type has no flags 0x%x",

@@ -157,13 +157,16 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 				  e);
 	w->set.without =
 		bind_without(a, opt->probe, opt->nprobe, &w->set.nwithout);
-	return bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset,
-			&w->set, e) ||
-	       bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
-			  &w->links, e) ||
-	       usdt_programs(a, &w->img, &w->set, &w->links, e) ||
-	       links_keep(w, opt, e) ||
-	       verify_all(a, &w->set, &w->links, &w->facts, e);
+	if (bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset, &w->set,
+		     e) ||
+	    bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
+		       &w->links, e) ||
+	    usdt_programs(a, &w->img, &w->set, &w->links, e) ||
+	    links_keep(w, opt, e) ||
+	    verify_all(a, &w->set, &w->links, &w->facts, e))
+		return -1;
+	verify_maps(&w->set, w->facts);
+	return 0;
 }
 
 int weld(struct weld *w, const struct weld_options *opt, struct err *e)

@@ -41,6 +41,8 @@ struct bpf_map_def {
 				   kernel lets no tracing program have it */
 	struct bpf_slot *slot; /* of a map of programs or maps (refs.h) */
 	uint32_t nslot;
+	bool absent;          /* of a type we have not, but nothing that runs
+				 refers to it: it has no place in the region */
 };
 
 /* How instructions refer to things after loading (src_reg of lddw):

@@ -3,7 +3,8 @@
  *
  * In:   linked programs and the sites they are bound to.
  * Out:  what the compiler and the trampoline may rely on, per program.
- * Then: every program that is bound has passed the structural checks.
+ * Then: every program that is bound has passed the structural checks; it has
+ *       facts of a size.
  */
 #ifndef BPFWELD_VERIFY_H
 #define BPFWELD_VERIFY_H
@@ -11,6 +12,9 @@
 #include "rewriter/bind.h"
 #include "rewriter/code/compile.h"
 
+/* A map of a type that we have not is no fault as long as no program that is
+ * bound refers to it: they are marked `absent`. */
+void verify_maps(struct bpf_set *set, const struct facts *facts);
 int verify_all(struct arena *a, const struct bpf_set *set,
 	       const struct links *links, struct facts **facts, struct err *e);
 

@@ -569,6 +569,8 @@ int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
 		if (!m)
 			return fail(e, w->set.object[d->object].path, NOWHERE,
 				    "libbpf has no map %s", d->name);
+		if (d->absent)
+			continue;
 		if (map_snapshot(a, w, bpf_map__fd(m), d, &k->perf[i],
 				 &out->map[i], e))
 			return -1;

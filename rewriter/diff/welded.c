@@ -138,6 +138,8 @@ int welded_snapshot(struct arena *a, const struct weld *w, const char *region,
 
 		out->map[i].key_size = snap_key_size(d);
 		out->map[i].value_size = snap_value_size(d);
+		if (d->absent)
+			continue;
 		if (found)
 			bad = read_map(a, w, &r, i, &out->map[i], e);
 		else

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include "rewriter/bpf/verify.h"
 #include "rewriter/region.h"
 #include "runtime-stub/hash.h"
 /* Behind ours: it makes fail() a macro. */
@@ -182,6 +183,47 @@ static void bad_maps_are_refused(void **state)
 	arena_free(&a);
 }
 
+/* A map of an unknown type is no fault when nothing that runs refers to it. */
+static void unused_maps_are_let_through(void **state)
+{
+	struct bpf_map_def m = { .name = "groups",
+				 .type = BPF_MAP_TYPE_CGROUP_ARRAY,
+				 .key_size = 4,
+				 .value_size = 4,
+				 .max_entries = 1 };
+	struct bpf_insn insn[] = {
+		{ .code = BPF_LD | BPF_IMM | BPF_DW,
+		  .src_reg = BPF_PSEUDO_MAP_FD },
+		{ 0 },
+	};
+	struct bpf_prog p = { .insn = insn, .ninsn = 2 };
+	struct bpf_set set = { .map = &m, .nmap = 1, .prog = &p, .nprog = 1 };
+	struct facts facts = { .size = 1 };
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	verify_maps(&set, &facts);
+	assert_false(m.absent);
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), -1);
+	assert_string_equal(e.what,
+			    "maps of type cgroup_array are not supported");
+	facts.size = 0; /* nothing is bound */
+	verify_maps(&set, &facts);
+	assert_true(m.absent);
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), 0);
+	assert_int_equal(r.map[0].size, 0);
+	facts.size = 1;
+	p.ninsn = 0; /* or refers to another one */
+	verify_maps(&set, &facts);
+	assert_true(m.absent);
+	m.type = BPF_MAP_TYPE_ARRAY;
+	verify_maps(&set, &facts);
+	assert_false(m.absent);
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +231,7 @@ int main(void)
 		cmocka_unit_test(info_tells_the_stub),
 		cmocka_unit_test(the_ring_is_there_when_printed_to),
 		cmocka_unit_test(bad_maps_are_refused),
+		cmocka_unit_test(unused_maps_are_let_through),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
