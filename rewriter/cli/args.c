@@ -8,7 +8,8 @@
 #include "rewriter/cli/cli.h"
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
-       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP, OPT_FAULT };
+       OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP, OPT_FAULT,
+       OPT_TEXT };
 
 enum { CPUS_MAX = 4096 };
 
@@ -26,6 +27,7 @@ static const struct option options[] = {
 	{ "allow-trap", no_argument, NULL, OPT_TRAP },
 	{ "go-once", no_argument, NULL, OPT_GO_ONCE },
 	{ "mask", required_argument, NULL, OPT_MASK },
+	{ "text", no_argument, NULL, OPT_TEXT },
 	{ "explain", required_argument, NULL, OPT_EXPLAIN },
 	{ "usdt-nop5", no_argument, NULL, OPT_NOP5 },
 	{ "json", no_argument, NULL, 'j' },
@@ -119,6 +121,9 @@ static int option_take(struct args *a, int c, struct err *e)
 		return 0;
 	case OPT_MASK:
 		list_add(a, &a->mask, &a->nmask, optarg);
+		return 0;
+	case OPT_TEXT:
+		a->text = true;
 		return 0;
 	case OPT_EXPLAIN:
 		a->explain = optarg;

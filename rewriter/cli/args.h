@@ -12,6 +12,7 @@ struct args {
 	char **command;       /* diff: what follows "--", or NULL */
 	const char *const *mask; /* diff: globs of MAP.FIELD */
 	uint32_t nmask;
+	bool text;               /* diff: arrays of char up to the NUL */
 	const char *explain;  /* check: the site, or NULL */
 };
 

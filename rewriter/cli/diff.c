@@ -22,6 +22,7 @@ static const char usage[] =
 	"      --allow-setuid      as for weld\n"
 	"      --mask GLOB         do not compare MAP, MAP.FIELD, command.output or\n"
 	"                          command.status\n"
+	"      --text              compare arrays of char up to their NUL\n"
 	"  -j, --json              the result as JSON\n"
 	"  -v, --verbose           each run, all differences, what was masked\n"
 	"Exit 0: equal, 1: different, 77: the kernel cannot be used here.\n";
@@ -54,6 +55,7 @@ static int diff(const struct args *a, struct weld *w, struct err *e)
 		.command = a->command,
 		.ignore = a->mask,
 		.nignore = a->nmask,
+		.text = a->text,
 		.json = a->json,
 		.verbose = a->verbose,
 	};

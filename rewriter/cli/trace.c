@@ -54,34 +54,12 @@ static void stop(int sig)
 
 /* --- types -------------------------------------------------------------- */
 
-/* The struct of that name; or the only one of that size, without a name. */
-static uint32_t struct_find(const struct btf *btf, const char *name,
-			    uint32_t size)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = 1; btf && i < btf__type_cnt(btf); i++) {
-		const struct btf_type *t = btf__type_by_id(btf, i);
-		const char *is;
-
-		if (!btf_is_struct(t))
-			continue;
-		is = btf__name_by_offset(btf, t->name_off);
-		if (name ? strcmp(is, name) != 0 : t->size != size || !*is)
-			continue;
-		if (found)
-			return 0;
-		found = i;
-	}
-	return found;
-}
-
 static uint32_t type_of(struct tracing *t, uint32_t object, uint32_t len)
 {
 	if (t->last.len != len || t->last.object != object) {
 		t->last.object = object;
 		t->last.len = len;
-		t->last.type = struct_find(t->maps.btf[object], t->type, len);
+		t->last.type = typed_struct(t->maps.btf[object], t->type, len);
 	}
 	return t->last.type;
 }
@@ -91,7 +69,7 @@ static int type_check(struct tracing *t, struct err *e)
 	for (size_t i = 0; t->type && i < t->nring; i++) {
 		uint32_t object = t->maps.m.map[t->ring[i]].object;
 
-		if (struct_find(t->maps.btf[object], t->type, 0))
+		if (typed_struct(t->maps.btf[object], t->type, 0))
 			return 0;
 	}
 	return t->type ? fail(e, t->welded, NOWHERE, "there is no struct %s",

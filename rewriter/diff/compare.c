@@ -34,8 +34,7 @@ struct compare {
 	struct arena *a;
 	const struct weld *w;
 	struct verdict *v;
-	const char *const *ignore;
-	size_t nignore;
+	const struct diff_options *opt;
 	size_t nrun; /* side[nrun] is the welded one */
 	/* The map at hand: */
 	uint32_t map, key_size, elem_size;
@@ -115,9 +114,9 @@ static bool is_ignored(const struct compare *c, const char *map,
 {
 	const char *both = arena_printf(c->a, "%s.%s", map, field);
 
-	for (size_t i = 0; i < c->nignore; i++)
-		if (name_matches(map, c->ignore[i]) ||
-		    name_matches(both, c->ignore[i]))
+	for (size_t i = 0; i < c->opt->nignore; i++)
+		if (name_matches(map, c->opt->ignore[i]) ||
+		    name_matches(both, c->opt->ignore[i]))
 			return true;
 	return false;
 }
@@ -350,6 +349,35 @@ static void compare_aside(struct compare *c)
 
 /* --- one map. */
 
+/* The length that all records of a ring have, or 0. */
+static uint32_t records_len(const struct compare *c)
+{
+	uint32_t len = 0, n;
+
+	for (size_t s = 0; s <= c->nrun; s++)
+		for (size_t i = 0; i < c->side[s]->nelem; i++) {
+			memcpy(&n, elem_at(c->side[s], i) + RING_KEY,
+			       sizeof(n));
+			if (len && n != len)
+				return 0;
+			len = n;
+		}
+	return len;
+}
+
+/* Blank what follows the NULs of a side's texts. */
+static void texts_end(const struct compare *c, const struct snap_map *m)
+{
+	for (size_t i = 0; i < m->nelem; i++)
+		for (size_t k = c->nkey; k < c->nfield; k++) {
+			const struct field *f = &c->field[k];
+			char *text = (char *)elem_at(m, i) + f->off;
+			size_t n = f->text ? strnlen(text, f->size) : f->size;
+
+			memset(text + n, 0, f->size - n);
+		}
+}
+
 static void map_fields(struct compare *c, const struct bpf_map_def *d)
 {
 	const struct btf *btf = c->w->set.object[d->object].btf;
@@ -358,7 +386,7 @@ static void map_fields(struct compare *c, const struct bpf_map_def *d)
 
 	key = fields_of(c->a, btf, d->btf_key, snap_key_size(d), &c->nkey);
 	value = ring_is(d->type)
-			? ring_fields(c->a, &nvalue)
+			? ring_fields(c->a, d, btf, records_len(c), &nvalue)
 			: fields_of(c->a, btf, d->btf_value, d->value_size,
 				    &nvalue);
 	c->nfield = c->nkey + nvalue;
@@ -387,6 +415,8 @@ static void compare_map(struct compare *c, struct snapshot *const *run,
 		c->side[s] = &run[s]->map[map];
 	c->side[c->nrun] = &welded->map[map];
 	map_fields(c, d);
+	for (size_t s = 0; c->opt->text && s <= c->nrun; s++)
+		texts_end(c, c->side[s]);
 	walk(c);
 	if (c->aside[1].n || c->aside[c->nrun].n || c->keys_vary)
 		compare_aside(c);
@@ -493,14 +523,13 @@ static void sort_maps(struct snapshot *s)
 
 void snapshots_compare(struct arena *a, const struct weld *w,
 		       struct snapshot *const *run, size_t nrun,
-		       struct snapshot *welded, const char *const *ignore,
-		       size_t nignore, struct verdict *out)
+		       struct snapshot *welded, const struct diff_options *opt,
+		       struct verdict *out)
 {
 	struct compare c = { .a = a,
 			     .w = w,
 			     .v = out,
-			     .ignore = ignore,
-			     .nignore = nignore,
+			     .opt = opt,
 			     .nrun = nrun };
 
 	memset(out, 0, sizeof(*out));

@@ -104,7 +104,7 @@ static void judge(struct job *j)
 	struct diff_result *r = j->out;
 
 	snapshots_compare(j->a, j->w, r->run, r->nrun, &r->welded,
-			  j->opt->ignore, j->opt->nignore, &r->verdict);
+			  j->opt, &r->verdict);
 }
 
 /* More twins while values are left that the kernel did not have: another one

@@ -69,6 +69,7 @@ struct field {
 	uint32_t step;       /* of one array element; == size for no array */
 	uint32_t type;       /* BTF id (of an array's element), 0: bytes */
 	uint32_t group;      /* fields of one array of structs have the same */
+	bool text;           /* an array of char */
 };
 struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 			uint32_t size, size_t *n);
@@ -79,8 +80,11 @@ void percpu_fold(struct arena *a, const struct weld *w,
 		 const struct bpf_map_def *d, const uint8_t *all, size_t n,
 		 size_t stride, uint8_t *out);
 
-/* Of a ring's elements: its length, and words of four bytes. */
-struct field *ring_fields(struct arena *a, size_t *n);
+/* Of a ring's elements, all of which have `len` bytes (0: not all the same): the
+ * length, and the fields of the one struct of this size, as `trace` shows them;
+ * else words of four bytes. */
+struct field *ring_fields(struct arena *a, const struct bpf_map_def *d,
+			  const struct btf *btf, uint32_t len, size_t *n);
 /* One more record of a ring. */
 void ring_record_add(struct arena *a, struct snap_map *m, const void *data,
 		     size_t len);
@@ -116,18 +120,21 @@ struct verdict {
 	size_t nmask;
 	bool output_varies;
 };
-/* run[0] is the kernel's, run[1..nrun) are twins.  `ignore` is a list of globs
- * for MAP or MAP.FIELD: masked without looking.  Sorts the snapshots. */
+/* run[0] is the kernel's, run[1..nrun) are twins.  `opt->ignore` is a list of
+ * globs for MAP or MAP.FIELD: masked without looking.  Sorts the snapshots; for
+ * `opt->text` it clears what is behind a NUL in their values. */
+struct diff_options;
 void snapshots_compare(struct arena *a, const struct weld *w,
 		       struct snapshot *const *run, size_t nrun,
-		       struct snapshot *welded, const char *const *ignore,
-		       size_t nignore, struct verdict *out);
+		       struct snapshot *welded, const struct diff_options *opt,
+		       struct verdict *out);
 
 /* --- report.c: the verdict for people, or as one JSON object. */
 struct diff_options {
 	char **command;             /* ends with NULL */
 	const char *const *ignore;
 	size_t nignore;
+	bool text; /* of arrays of char, nothing behind the NUL is compared */
 	bool json, verbose;
 };
 struct diff_result {

@@ -8,6 +8,7 @@
 #include <bpf/btf.h>
 
 #include "rewriter/diff/diff.h"
+#include "runtime-stub/reader/typed.h"
 
 struct flat {
 	struct arena *a;
@@ -60,7 +61,7 @@ static void members(struct flat *f, const char *name, const struct btf_type *t,
 		if (bits)
 			leaf(f, (struct field){
 					part, from, (bit % 8 + bits + 7) / 8,
-					(bit % 8 + bits + 7) / 8, 0, 0 });
+					(bit % 8 + bits + 7) / 8, 0, 0, false });
 		else
 			flatten(f, part, m[i].type, from, depth);
 	}
@@ -78,6 +79,16 @@ static void variables(struct flat *f, const struct btf_type *t, int depth)
 			flatten(f, btf__name_by_offset(f->btf, var->name_off),
 				var->type, v[i].offset, depth);
 	}
+}
+
+static bool is_char(const struct btf *btf, uint32_t id)
+{
+	int real = btf__resolve_type(btf, id);
+	const struct btf_type *t =
+		real > 0 ? btf__type_by_id(btf, (uint32_t)real) : NULL;
+
+	return t && btf_is_int(t) && t->size == 1 &&
+	       !strcmp(btf__name_by_offset(btf, t->name_off), "char");
 }
 
 static bool is_composite(const struct btf *btf, uint32_t id)
@@ -101,11 +112,11 @@ static void elements(struct flat *f, const char *name, uint32_t id,
 		all = f->size;
 	if (size == 1) /* text and byte strings stay whole */
 		leaf(f, (struct field){ name, off, (uint32_t)all, (uint32_t)all,
-					id, 0 });
+					id, 0, is_char(f->btf, arr->type) });
 	else if (!is_composite(f->btf, arr->type) ||
 		 f->n + arr->nelems > FIELDS_MAX)
 		leaf(f, (struct field){ name, off, (uint32_t)all,
-					(uint32_t)size, arr->type, 0 });
+					(uint32_t)size, arr->type, 0, false });
 	else {
 		if (!outer)
 			f->group = ++f->last_group;
@@ -128,7 +139,7 @@ static void flatten(struct flat *f, const char *name, uint32_t id, uint32_t off,
 		return;
 	if (depth > DEPTH_MAX)
 		leaf(f, (struct field){ name, off, (uint32_t)size,
-					(uint32_t)size, 0, 0 });
+					(uint32_t)size, 0, 0, false });
 	else if (btf_is_composite(t))
 		members(f, name, t, off, depth + 1);
 	else if (btf_is_array(t))
@@ -137,17 +148,34 @@ static void flatten(struct flat *f, const char *name, uint32_t id, uint32_t off,
 		variables(f, t, depth + 1);
 	else if (size > 0)
 		leaf(f, (struct field){ name, off, (uint32_t)size,
-					(uint32_t)size, id, 0 });
+					(uint32_t)size, id, 0, false });
 }
 
-struct field *ring_fields(struct arena *a, size_t *n)
+/* perf's records are padded by up to seven bytes (diff/welded.c). */
+static uint32_t record_type(const struct bpf_map_def *d, const struct btf *btf,
+			    uint32_t len)
 {
-	struct flat f = { .a = a, .size = RING_VALUE };
+	uint32_t least = d->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY ? len - 7
+								  : len;
+	uint32_t type = 0;
 
-	leaf(&f, (struct field){ "len", 0, 4, 4, 0, 0 });
-	for (uint32_t at = 0; at < RING_BYTES; at += 4)
+	for (; !type && len && len >= least; len--)
+		type = typed_struct(btf, NULL, len);
+	return type;
+}
+
+struct field *ring_fields(struct arena *a, const struct bpf_map_def *d,
+			  const struct btf *btf, uint32_t len, size_t *n)
+{
+	struct flat f = { .a = a, .btf = btf, .size = RING_VALUE };
+	uint32_t type = len <= RING_BYTES ? record_type(d, btf, len) : 0;
+
+	leaf(&f, (struct field){ "len", 0, 4, 4, 0, 0, false });
+	if (type)
+		flatten(&f, "", type, 4, 0);
+	for (uint32_t at = 0; !type && at < RING_BYTES; at += 4)
 		leaf(&f, (struct field){ arena_printf(a, "data+%u", at), 4 + at,
-					 4, 4, 0, 0 });
+					 4, 4, 0, 0, false });
 	*n = f.n;
 	return f.field;
 }
@@ -177,7 +205,7 @@ struct field *fields_of(struct arena *a, const struct btf *btf, uint32_t type,
 		flatten(&f, "", type, 0, 0);
 	if (!f.n || f.n >= 2 * FIELDS_MAX) { /* no type: one field */
 		f.n = 0;
-		leaf(&f, (struct field){ "", 0, size, size, 0, 0 });
+		leaf(&f, (struct field){ "", 0, size, size, 0, 0, false });
 	}
 	*n = f.n;
 	return f.field;

@@ -109,6 +109,15 @@ static void place_line(const struct printer *p, const struct difference *d)
 	fputc(']', p->to);
 }
 
+/* Is it what lies behind a text that differs? */
+static bool behind_nul(const struct difference *d)
+{
+	const struct field *f = d->field;
+
+	return f->text && !strncmp((const char *)d->kernel + f->off,
+				   (const char *)d->welded + f->off, f->size);
+}
+
 static void field_line(const struct printer *p, const struct difference *d)
 {
 	const struct field *f = d->field;
@@ -123,6 +132,8 @@ static void field_line(const struct printer *p, const struct difference *d)
 	value_line(p->to, btf, f->type, part(d, d->kernel));
 	fputs(", welded ", p->to);
 	value_line(p->to, btf, f->type, part(d, d->welded));
+	if (behind_nul(d))
+		fputs(": behind the NUL (--text does not look there)", p->to);
 }
 
 static void element_line(const struct printer *p, const struct difference *d)

@@ -46,6 +46,10 @@ struct typed_names {
 void typed_json_named(struct json *j, const struct btf *btf, uint32_t type,
 		      struct bytes value, const struct typed_names *names);
 
+/* The struct of that name; without a name the only one that has `size` bytes and
+ * a name.  0: there is none, or there are several. */
+uint32_t typed_struct(const struct btf *btf, const char *name, uint32_t size);
+
 /* Order of two keys of `size` bytes: integers by value, others by bytes. */
 int typed_compare(const struct btf *btf, uint32_t type, const uint8_t *a,
 		  const uint8_t *b, size_t size);

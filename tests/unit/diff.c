@@ -35,10 +35,12 @@ static struct bpf_map_def map = { .name = "m",
 				  .value_size = sizeof(struct value) };
 static struct bpf_object_file object = { .name = "o" };
 static struct weld weld_of_map;
+static uint32_t text_type; /* the same bytes as { u64 count; char text[24]; } */
+static bool text; /* compare_only() is to look at texts so */
 
 static int setup(void **state)
 {
-	int u32, u64, hist;
+	int u32, u64, hist, ch, chars;
 
 	(void)state;
 	btf = btf__new_empty();
@@ -51,6 +53,12 @@ static int setup(void **state)
 	btf__add_field(btf, "count", u64, 0, 0);
 	btf__add_field(btf, "time", u64, 64, 0);
 	btf__add_field(btf, "hist", hist, 128, 0);
+	ch = btf__add_int(btf, "char", 1, BTF_INT_SIGNED);
+	chars = btf__add_array(btf, u32, ch, 24);
+	text_type = (uint32_t)btf__add_struct(btf, "named",
+					      sizeof(struct value));
+	btf__add_field(btf, "count", u64, 0, 0);
+	btf__add_field(btf, "text", chars, 64, 0);
 	object.btf = btf;
 	weld_of_map.set.object = &object;
 	weld_of_map.set.nobject = 1;
@@ -93,8 +101,12 @@ static struct verdict compare_only(struct runs *r, size_t nkernel,
 		snap[i].output = r->output[i] ? r->output[i] : "/dev/null";
 		run[i] = &snap[i];
 	}
+	struct diff_options opt = { .ignore = &ignore,
+				    .nignore = ignore != NULL,
+				    .text = text };
+
 	snapshots_compare(&arena, &weld_of_map, run, nkernel, &snap[RUNS - 1],
-			  &ignore, ignore != NULL, &v);
+			  &opt, &v);
 	return v;
 }
 
@@ -157,6 +169,32 @@ static void a_difference_has_key_and_field(void **state)
 			 2);
 	assert_int_equal(((const struct elem *)v.diff[0].welded)->value.count,
 			 9);
+}
+
+static void texts_end_at_their_nul(void **state)
+{
+	uint32_t type = map.btf_value;
+	struct runs r = { 0 };
+	struct verdict v;
+
+	(void)state;
+	map.btf_value = text_type;
+	add_all(&r, 7, 1);
+	for (size_t i = 0; i < RUNS; i++) {
+		char *s = (char *)&r.elem[i][0].value.time;
+
+		strcpy(s, "abc");
+		s[5] = i == RUNS - 1 ? 'x' : 'y';
+	}
+	v = compare(&r);
+	verdict_is(v, 1, 0, 1);
+	assert_true(v.diff[0].field->text);
+	text = true;
+	verdict_is(compare(&r), 2, 0, 0);
+	((char *)&r.elem[RUNS - 1][0].value.time)[2] = 'd';
+	verdict_is(compare(&r), 1, 0, 1);
+	text = false;
+	map.btf_value = type;
 }
 
 static void what_varies_is_masked(void **state)
@@ -350,6 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_runs),
 		cmocka_unit_test(a_difference_has_key_and_field),
+		cmocka_unit_test(texts_end_at_their_nul),
 		cmocka_unit_test(what_varies_is_masked),
 		cmocka_unit_test(layout_must_be_the_twins),
 		cmocka_unit_test(an_array_is_masked_as_a_whole),
