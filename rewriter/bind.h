@@ -83,10 +83,10 @@ const char *spec_suggest(struct arena *a, const char *sec);
 const char **bind_without(struct arena *a, const char *const *opt,
 			  uint32_t nopt, uint32_t *n);
 
-/* `opt` is a list of "PROG=SPEC" ("PROG=SPEC,cookie=N", "PROG=none").  A program
- * named by an option uses its options and not its SEC().  A program whose SEC() names
- * another binary is skipped and counted; when nothing is left, that is the
- * error.  No such function: error with the closest names. */
+/* `opt` is a list of "PROG=SPEC" ("PROG=SPEC,cookie=N", "PROG=none").  A
+ * program named by an option uses its options and not its SEC().  A program
+ * whose SEC() names another binary is skipped and counted; when nothing is
+ * left, that is the error.  No such function: error with the closest names. */
 int bind_links(struct arena *a, const struct sites *s,
 	       const struct bpf_set *set, const char *const *opt,
 	       uint32_t nopt, struct links *out, struct err *e);

@@ -31,8 +31,7 @@ void verify_maps(struct bpf_set *set, const struct facts *facts)
 
 		for (uint32_t p = 0; p < set->nprog && !used; p++)
 			used = facts[p].size && refers_to(&set->prog[p], m);
-		set->map[m].absent =
-			!used && !map_type_known(set->map[m].type);
+		set->map[m].absent = !used && !map_type_known(set->map[m].type);
 	}
 }
 

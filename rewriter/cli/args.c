@@ -9,7 +9,7 @@
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
        OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP, OPT_FAULT,
-       OPT_TEXT };
+       OPT_TEXT, OPT_TYPE };
 
 enum { CPUS_MAX = 4096 };
 
@@ -28,6 +28,7 @@ static const struct option options[] = {
 	{ "go-once", no_argument, NULL, OPT_GO_ONCE },
 	{ "mask", required_argument, NULL, OPT_MASK },
 	{ "text", no_argument, NULL, OPT_TEXT },
+	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "explain", required_argument, NULL, OPT_EXPLAIN },
 	{ "usdt-nop5", no_argument, NULL, OPT_NOP5 },
 	{ "json", no_argument, NULL, 'j' },
@@ -121,6 +122,9 @@ static int option_take(struct args *a, int c, struct err *e)
 		return 0;
 	case OPT_MASK:
 		list_add(a, &a->mask, &a->nmask, optarg);
+		return 0;
+	case OPT_TYPE:
+		a->type = optarg;
 		return 0;
 	case OPT_TEXT:
 		a->text = true;

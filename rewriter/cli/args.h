@@ -12,7 +12,8 @@ struct args {
 	char **command;       /* diff: what follows "--", or NULL */
 	const char *const *mask; /* diff: globs of MAP.FIELD */
 	uint32_t nmask;
-	bool text;               /* diff: arrays of char up to the NUL */
+	const char *type;     /* diff: what records are, or NULL */
+	bool text;            /* diff: arrays of char up to the NUL */
 	const char *explain;  /* check: the site, or NULL */
 };
 

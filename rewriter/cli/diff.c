@@ -5,6 +5,7 @@
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
 #include "rewriter/diff/diff.h"
+#include "runtime-stub/reader/typed.h"
 
 enum {
 	EXIT_DIFFERENT = 1,
@@ -22,6 +23,7 @@ static const char usage[] =
 	"      --allow-setuid      as for weld\n"
 	"      --mask GLOB         do not compare MAP, MAP.FIELD, command.output or\n"
 	"                          command.status\n"
+	"      --type STRUCT       what ring and perf records are (as for trace)\n"
 	"      --text              compare arrays of char up to their NUL\n"
 	"  -j, --json              the result as JSON\n"
 	"  -v, --verbose           each run, all differences, what was masked\n"
@@ -49,12 +51,29 @@ static void left_out(size_t n, const char *why)
 			n == 1 ? " is" : "s are", why);
 }
 
+/* What --type says, for all objects; some must have it. */
+static int records_named(struct weld *w, const char *said, const char **name,
+			 struct err *e)
+{
+	bool found = false;
+
+	for (uint32_t i = 0; i < w->set.nobject; i++) {
+		struct btf *btf = w->set.object[i].btf;
+
+		if (typed_named(&w->arena, btf, said, name, e))
+			return -1;
+		found |= typed_struct(btf, *name, 0) != 0;
+	}
+	return found ? 0 : misuse(e, "--type: there is no struct %s", *name);
+}
+
 static int diff(const struct args *a, struct weld *w, struct err *e)
 {
 	struct diff_options opt = {
 		.command = a->command,
 		.ignore = a->mask,
 		.nignore = a->nmask,
+		.type = a->type,
 		.text = a->text,
 		.json = a->json,
 		.verbose = a->verbose,
@@ -67,6 +86,8 @@ static int diff(const struct args *a, struct weld *w, struct err *e)
 	if (!a->command || !*a->command)
 		return misuse(e, "diff: no command after --");
 	if (weld(w, &a->weld, e))
+		return -1;
+	if (a->type && records_named(w, a->type, &opt.type, e))
 		return -1;
 	if (!diff_usable(&why))
 		return skipped(a->json, why);

@@ -23,8 +23,8 @@ static const char usage[] =
 	"nobody has read; without MAP of all of them, and what bpf_trace_printk()\n"
 	"prints.  A program that has not run yet is waited for; interrupt to end.\n"
 	"      --once          what is there now, and no more\n"
-	"      --type STRUCT   what a record is; without it the one struct of the\n"
-	"                      object that has its size\n"
+	"      --type STRUCT   what a record is, by name or as 'u32 pid; char str[80]';\n"
+	"                      without it the one struct of the object that has its size\n"
 	"  -j, --json          a JSON object a line\n"
 	"Records that there was no room for are counted on standard error (-j: in\n"
 	"lines of their own).\n";
@@ -66,6 +66,12 @@ static uint32_t type_of(struct tracing *t, uint32_t object, uint32_t len)
 
 static int type_check(struct tracing *t, struct err *e)
 {
+	const char *said = t->type;
+
+	for (size_t i = 0; t->type && i < t->maps.m.nobject; i++)
+		if (typed_named(&t->maps.arena, t->maps.btf[i], said, &t->type,
+				e))
+			return -1;
 	for (size_t i = 0; t->type && i < t->nring; i++) {
 		uint32_t object = t->maps.m.map[t->ring[i]].object;
 

@@ -385,10 +385,10 @@ static void map_fields(struct compare *c, const struct bpf_map_def *d)
 	size_t nvalue;
 
 	key = fields_of(c->a, btf, d->btf_key, snap_key_size(d), &c->nkey);
-	value = ring_is(d->type)
-			? ring_fields(c->a, d, btf, records_len(c), &nvalue)
-			: fields_of(c->a, btf, d->btf_value, d->value_size,
-				    &nvalue);
+	value = ring_is(d->type) ? ring_fields(c->a, d, btf, c->opt->type,
+					       records_len(c), &nvalue)
+				 : fields_of(c->a, btf, d->btf_value,
+					     d->value_size, &nvalue);
 	c->nfield = c->nkey + nvalue;
 	c->field = arena_alloc(c->a, c->nfield * sizeof(*c->field));
 	c->ignored = arena_alloc(c->a, c->nfield * sizeof(*c->ignored));
@@ -526,11 +526,9 @@ void snapshots_compare(struct arena *a, const struct weld *w,
 		       struct snapshot *welded, const struct diff_options *opt,
 		       struct verdict *out)
 {
-	struct compare c = { .a = a,
-			     .w = w,
-			     .v = out,
-			     .opt = opt,
-			     .nrun = nrun };
+	struct compare c = {
+		.a = a, .w = w, .v = out, .opt = opt, .nrun = nrun
+	};
 
 	memset(out, 0, sizeof(*out));
 	for (size_t i = 0; i < nrun; i++)
@@ -540,7 +538,6 @@ void snapshots_compare(struct arena *a, const struct weld *w,
 	compare_output(&c, run, welded);
 	/* A .kconfig is the kernel's own on one side, fixed on the other. */
 	for (uint32_t i = 0; i < w->set.nmap; i++)
-		if (w->set.map[i].data != DATA_KCONFIG &&
-		    !w->set.map[i].absent)
+		if (w->set.map[i].data != DATA_KCONFIG && !w->set.map[i].absent)
 			compare_map(&c, run, welded, i);
 }

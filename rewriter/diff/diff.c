@@ -103,8 +103,8 @@ static void judge(struct job *j)
 {
 	struct diff_result *r = j->out;
 
-	snapshots_compare(j->a, j->w, r->run, r->nrun, &r->welded,
-			  j->opt, &r->verdict);
+	snapshots_compare(j->a, j->w, r->run, r->nrun, &r->welded, j->opt,
+			  &r->verdict);
 }
 
 /* More twins while values are left that the kernel did not have: another one

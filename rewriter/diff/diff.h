@@ -80,11 +80,13 @@ void percpu_fold(struct arena *a, const struct weld *w,
 		 const struct bpf_map_def *d, const uint8_t *all, size_t n,
 		 size_t stride, uint8_t *out);
 
-/* Of a ring's elements, all of which have `len` bytes (0: not all the same): the
- * length, and the fields of the one struct of this size, as `trace` shows them;
- * else words of four bytes. */
+/* Of a ring's elements, all of which have `len` bytes (0: not all the same):
+ * the length, and the fields of the struct called `name`, if it has this size;
+ * without a name, of the one that has it, as `trace` shows them; else words of
+ * four bytes. */
 struct field *ring_fields(struct arena *a, const struct bpf_map_def *d,
-			  const struct btf *btf, uint32_t len, size_t *n);
+			  const struct btf *btf, const char *name, uint32_t len,
+			  size_t *n);
 /* One more record of a ring. */
 void ring_record_add(struct arena *a, struct snap_map *m, const void *data,
 		     size_t len);
@@ -134,6 +136,7 @@ struct diff_options {
 	char **command;             /* ends with NULL */
 	const char *const *ignore;
 	size_t nignore;
+	const char *type; /* the struct that records are, or NULL (typed.h) */
 	bool text; /* of arrays of char, nothing behind the NUL is compared */
 	bool json, verbose;
 };

@@ -59,9 +59,10 @@ static void members(struct flat *f, const char *name, const struct btf_type *t,
 
 		part = join(f, name, part);
 		if (bits)
-			leaf(f, (struct field){
-					part, from, (bit % 8 + bits + 7) / 8,
-					(bit % 8 + bits + 7) / 8, 0, 0, false });
+			leaf(f, (struct field){ part, from,
+						(bit % 8 + bits + 7) / 8,
+						(bit % 8 + bits + 7) / 8, 0, 0,
+						false });
 		else
 			flatten(f, part, m[i].type, from, depth);
 	}
@@ -153,22 +154,28 @@ static void flatten(struct flat *f, const char *name, uint32_t id, uint32_t off,
 
 /* perf's records are padded by up to seven bytes (diff/welded.c). */
 static uint32_t record_type(const struct bpf_map_def *d, const struct btf *btf,
-			    uint32_t len)
+			    const char *name, uint32_t len)
 {
-	uint32_t least = d->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY ? len - 7
-								  : len;
+	uint32_t least =
+		d->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY ? len - 7 : len;
 	uint32_t type = 0;
 
+	if (name) {
+		type = typed_struct(btf, name, 0);
+		least = type ? btf__type_by_id(btf, type)->size : 0;
+		return type && least <= len && len - least < 8 ? type : 0;
+	}
 	for (; !type && len && len >= least; len--)
 		type = typed_struct(btf, NULL, len);
 	return type;
 }
 
 struct field *ring_fields(struct arena *a, const struct bpf_map_def *d,
-			  const struct btf *btf, uint32_t len, size_t *n)
+			  const struct btf *btf, const char *name, uint32_t len,
+			  size_t *n)
 {
 	struct flat f = { .a = a, .btf = btf, .size = RING_VALUE };
-	uint32_t type = len <= RING_BYTES ? record_type(d, btf, len) : 0;
+	uint32_t type = len <= RING_BYTES ? record_type(d, btf, name, len) : 0;
 
 	leaf(&f, (struct field){ "len", 0, 4, 4, 0, 0, false });
 	if (type)

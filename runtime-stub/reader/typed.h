@@ -46,9 +46,15 @@ struct typed_names {
 void typed_json_named(struct json *j, const struct btf *btf, uint32_t type,
 		      struct bytes value, const struct typed_names *names);
 
-/* The struct of that name; without a name the only one that has `size` bytes and
- * a name.  0: there is none, or there are several. */
+/* The struct of that name; without a name the only one that has `size` bytes
+ * and a name.  0: there is none, or there are several. */
 uint32_t typed_struct(const struct btf *btf, const char *name, uint32_t size);
+
+/* What a person says a record is: the name of a struct, or the members of one
+ * ("u32 pid; char str[80]"), which is added to `btf` (typed_decl.c).  The name
+ * for typed_struct(), the same for every `btf`. */
+int typed_named(struct arena *a, struct btf *btf, const char *text,
+		const char **name, struct err *e);
 
 /* Order of two keys of `size` bytes: integers by value, others by bytes. */
 int typed_compare(const struct btf *btf, uint32_t type, const uint8_t *a,

@@ -36,7 +36,7 @@ static struct bpf_map_def map = { .name = "m",
 static struct bpf_object_file object = { .name = "o" };
 static struct weld weld_of_map;
 static uint32_t text_type; /* the same bytes as { u64 count; char text[24]; } */
-static bool text; /* compare_only() is to look at texts so */
+static bool text;          /* compare_only() is to look at texts so */
 
 static int setup(void **state)
 {
@@ -55,8 +55,8 @@ static int setup(void **state)
 	btf__add_field(btf, "hist", hist, 128, 0);
 	ch = btf__add_int(btf, "char", 1, BTF_INT_SIGNED);
 	chars = btf__add_array(btf, u32, ch, 24);
-	text_type = (uint32_t)btf__add_struct(btf, "named",
-					      sizeof(struct value));
+	text_type =
+		(uint32_t)btf__add_struct(btf, "named", sizeof(struct value));
 	btf__add_field(btf, "count", u64, 0, 0);
 	btf__add_field(btf, "text", chars, 64, 0);
 	object.btf = btf;

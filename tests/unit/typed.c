@@ -318,6 +318,53 @@ static void comparing(void **state)
 	assert_int_equal(order(t_text, 8, "ab\0\0\0\0\0", "ab\0\0\0\0\0"), 0);
 }
 
+/* A struct that a person writes, laid out as C does it. */
+static void declared(void **state)
+{
+	static const struct {
+		uint8_t c;
+		uint64_t n;
+		char s[3];
+		uint16_t h[2];
+		uint32_t id;
+	} v = { 1, 2, "ab", { 3, 4 }, 5 };
+	static const struct {
+		const char *text, *error;
+	} bad[] = {
+		{ "u32", NULL }, /* the name of a struct, that may not exist */
+		{ "u32 a[", "not 'TYPE NAME" },
+		{ "u32 a[0]", "not 'TYPE NAME" },
+		{ "u32 a[2]x", "not 'TYPE NAME" },
+		{ "u32;", "not 'TYPE NAME" },
+		{ ";", "has no member" },
+		{ "what is;", "no type 'what'" },
+	};
+	struct arena a = { 0 };
+	const char *name;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(typed_named(&a, btf, "struct pair", &name, &e), 0);
+	assert_string_equal(name, "pair");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		int ret = typed_named(&a, btf, bad[i].text, &name, &e);
+
+		assert_int_equal(ret, bad[i].error ? -1 : 0);
+		if (ret && !strstr(e.what, bad[i].error))
+			fail_msg("%s: %s", bad[i].text, e.what);
+	}
+	assert_int_equal(typed_named(&a, btf,
+				     "unsigned char c; __u64 n; "
+				     "char s[3]; u16 h[2] ; int id;",
+				     &name, &e),
+			 0);
+	assert_int_equal(typed_struct(btf, NULL, sizeof(v)),
+			 typed_struct(btf, name, 0));
+	assert_json((int)typed_struct(btf, name, 0), &v, sizeof(v),
+		    "{\"c\":1,\"n\":2,\"s\":\"ab\",\"h\":[3,4],\"id\":5}");
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,7 +372,7 @@ int main(void)
 		cmocka_unit_test(structs),      cmocka_unit_test(sections),
 		cmocka_unit_test(pretty),       cmocka_unit_test(endless_types),
 		cmocka_unit_test(from_raw_btf), cmocka_unit_test(parsing),
-		cmocka_unit_test(comparing),
+		cmocka_unit_test(comparing),    cmocka_unit_test(declared),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
