@@ -73,6 +73,7 @@ static const struct option all_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "output", required_argument, NULL, 'o' },
 	{ "usdt", no_argument, NULL, 'U' },
+	{ "syscalls", no_argument, NULL, 'S' },
 	{ "folded", no_argument, NULL, 'F' },
 	{ "counts", required_argument, NULL, 'C' },
 	{ NULL, 0, NULL, 0 },
@@ -117,6 +118,9 @@ int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 			break;
 		case 'U':
 			out->usdt = true;
+			break;
+		case 'S':
+			out->syscalls = true;
 			break;
 		case 'F':
 			out->folded = true;

@@ -46,13 +46,14 @@ int cli_option(int argc, char **argv, const char *shorts,
 struct cli {
 	bool json, help;
 	bool usdt;
+	bool syscalls;
 	bool folded;
 	const char *counts; /* --counts; NULL when not given */
 	const char *output; /* -o; NULL when not given */
 	char **arg;         /* operands */
 	int narg;
 };
-/* `options`: letters of j, o, U, F, C; help is always there. */
+/* `options`: letters of j, o, U, S, F, C; help is always there. */
 int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 	      struct err *e);
 

@@ -5,7 +5,8 @@
  * symbol, both, or Go's function table alone), name.  A function of several
  * names is listed once, under the name that the glob matches; -j has all names.
  * USDT probes follow, a line a site, with their arguments as they stand in the
- * note.
+ * note.  System call instructions are shown on request only: all code must be
+ * decoded to find them.
  */
 #include <inttypes.h>
 
@@ -17,10 +18,11 @@
 #include "rewriter/usdt/argspec.h"
 
 static const char usage[] =
-	"usage: bpfweld list TARGET [GLOB] [--usdt] [-j]\n"
+	"usage: bpfweld list TARGET [GLOB] [--usdt | --syscalls] [-j]\n"
 	"Lists the functions of an ELF file: address, size, known from (fde,\n"
 	"symbol, both, go, calls), name; and its USDT probes: address, usdt,\n"
-	"PROVIDER:NAME, arguments.  --usdt lists only those.  GLOB (* and ?)\n"
+	"PROVIDER:NAME, arguments.  --usdt lists only those; --syscalls the system\n"
+	"call instructions: address, number, syscall, place.  GLOB (* and ?)\n"
 	"selects by any name of a function, or by PROVIDER:NAME.  A function without a symbol is called\n"
 	"fn_ADDRESS; a fragment is a part of another function (.cold) and no entry.\n";
 
@@ -28,7 +30,8 @@ struct list {
 	struct arena *a;
 	const struct sites *s;
 	const char *glob; /* or NULL */
-	bool text, usdt;  /* usdt: nothing else */
+	bool text;
+	bool usdt, syscalls; /* nothing else */
 	struct json j;
 	size_t n;         /* shown */
 	struct err *e;
@@ -132,7 +135,7 @@ static void functions(struct list *l)
 {
 	struct name n;
 
-	for (size_t i = 0; i < l->s->nfunc && !l->usdt; i++) {
+	for (size_t i = 0; i < l->s->nfunc; i++) {
 		const struct func *f = &l->s->func[i];
 
 		if (!pick(l->s->img, f, l->glob, &n))
@@ -201,6 +204,45 @@ static void probes(struct list *l, const struct sdt_note *v, size_t n)
 	}
 }
 
+static void syscall_show(struct list *l, const struct syscall_site *y)
+{
+	next(l);
+	if (l->text) {
+		printf("0x%012" PRIx64 " %8s syscall %s+0x%" PRIx64 "\n",
+		       y->addr,
+		       y->number < 0
+			       ? "-"
+			       : arena_printf(l->a, "%" PRId64, y->number),
+		       y->func->name, y->addr - y->func->addr);
+		return;
+	}
+	json_object(&l->j);
+	json_hex_at(&l->j, "addr", y->addr);
+	json_str_at(&l->j, "known_from", "syscall");
+	json_str_at(&l->j, "function", y->func->name);
+	json_u64_at(&l->j, "offset", y->addr - y->func->addr);
+	if (y->number >= 0)
+		json_u64_at(&l->j, "number", (uint64_t)y->number);
+	json_end(&l->j);
+}
+
+static void syscalls(struct list *l)
+{
+	struct name name;
+	size_t n;
+
+	for (size_t i = 0; i < l->s->nfunc; i++) {
+		const struct func *f = &l->s->func[i];
+		const struct syscall_site *v;
+
+		if (!pick(l->s->img, f, l->glob, &name))
+			continue;
+		v = syscalls_of(l->a, l->s, f, &n);
+		for (size_t k = 0; k < n; k++)
+			syscall_show(l, &v[k]);
+	}
+}
+
 static int no_match(struct list *l, const struct sdt_note *note, size_t nnote)
 {
 	const struct sites *s = l->s;
@@ -214,8 +256,10 @@ static int no_match(struct list *l, const struct sdt_note *note, size_t nnote)
 		name[n++] = arena_printf(l->a, "%s:%s", note[i].provider,
 					 note[i].name);
 	return fail(l->e, s->img->path, NOWHERE, "no %s matches %s%s",
-		    l->usdt ? "USDT probe" : "function", l->glob,
-		    names_closest(l->a, l->glob, name, n));
+		    l->syscalls ? "function with a system call"
+		    : l->usdt   ? "USDT probe"
+				: "function",
+		    l->glob, names_closest(l->a, l->glob, name, n));
 }
 
 static int list(struct list *l)
@@ -225,8 +269,12 @@ static int list(struct list *l)
 
 	if (sdt_notes_read(l->a, l->s->img, &note, &nnote, l->e))
 		return -1;
-	functions(l);
-	probes(l, note, nnote);
+	if (l->syscalls)
+		syscalls(l);
+	if (!l->syscalls && !l->usdt)
+		functions(l);
+	if (!l->syscalls)
+		probes(l, note, nnote);
 	if (!l->n && l->glob)
 		return no_match(l, note, nnote);
 	if (!l->text) {
@@ -248,7 +296,7 @@ int cmd_list(int argc, char **argv)
 	struct list l = { .a = &a, .s = &s, .e = &e };
 	int ret = 0;
 
-	if (cli_parse(argc, argv, "jU", &cli, &e))
+	if (cli_parse(argc, argv, "jUS", &cli, &e))
 		return cli_fail(&e, cli.json);
 	if (cli.help) {
 		fputs(usage, stdout);
@@ -257,6 +305,7 @@ int cmd_list(int argc, char **argv)
 	l.glob = cli.narg > 1 ? cli.arg[1] : NULL;
 	l.text = !cli.json;
 	l.usdt = cli.usdt;
+	l.syscalls = cli.syscalls;
 	l.j = json_to(stdout, false);
 	if (cli.narg < 1 || cli.narg > 2)
 		ret = misuse(&e, "list wants one target and perhaps a glob");

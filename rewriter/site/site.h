@@ -133,6 +133,15 @@ struct body {
 };
 void body_find(const struct sites *s, const struct func *f, struct body *out);
 
+/* --- syscall.c: the system call instructions of a function. */
+struct syscall_site {
+	uint64_t addr;
+	const struct func *func; /* around it */
+	int64_t number;          /* of the call; -1: not known */
+};
+struct syscall_site *syscalls_of(struct arena *a, const struct sites *s,
+				 const struct func *f, size_t *n);
+
 /* go.c: do Go's tables claim the address, be it padding? */
 bool go_holds(const struct image *img, uint64_t addr);
 /* Does Go's runtime know the same about both places, which must be in one
