@@ -58,6 +58,21 @@ static bool is_unsigned(const struct btf *btf, uint32_t type)
 	return t && btf_is_int(t) && !btf_int_encoding(t);
 }
 
+/* A call chain: addresses up to the first that is 0. */
+static void chain_json(struct json *j, struct bytes b)
+{
+	uint64_t addr;
+
+	json_array(j);
+	for (; b.n >= sizeof(addr); b.p += sizeof(addr), b.n -= sizeof(addr)) {
+		memcpy(&addr, b.p, sizeof(addr));
+		if (!addr)
+			break;
+		json_hex(j, addr);
+	}
+	json_end(j);
+}
+
 static void value_json(struct json *j, const struct btf *btf, uint32_t type,
 		       struct bytes b)
 {
@@ -140,12 +155,16 @@ static void element_line(const struct printer *p, const struct difference *d)
 {
 	const struct bpf_map_def *m = map_of(p, d->map);
 	const uint8_t *there = d->kernel ? d->kernel : d->welded;
+	struct bytes value = { there + m->key_size, m->value_size };
+	struct json j = json_to(p->to, false);
 
 	place_line(p, d);
 	fprintf(p->to,
 		": only in the %s run: ", d->kernel ? "kernel's" : "welded");
-	value_line(p->to, btf_of(p, d->map), m->btf_value,
-		   (struct bytes){ there + m->key_size, m->value_size });
+	if (m->type == BPF_MAP_TYPE_STACK_TRACE)
+		chain_json(&j, value);
+	else
+		value_line(p->to, btf_of(p, d->map), m->btf_value, value);
 }
 
 static void text_line(FILE *to, const char *who, const char *text)
@@ -256,13 +275,17 @@ static void element_json(const struct printer *p, const struct difference *d)
 
 	place_json(p, d);
 	for (int i = 0; i < 2; i++) {
+		struct bytes value = { elem[i] ? elem[i] + m->key_size : NULL,
+				       m->value_size };
+
 		json_key(p->json, i ? "welded" : "kernel");
-		if (elem[i])
-			value_json(p->json, btf_of(p, d->map), m->btf_value,
-				   (struct bytes){ elem[i] + m->key_size,
-						   m->value_size });
-		else
+		if (!elem[i])
 			json_null(p->json);
+		else if (m->type == BPF_MAP_TYPE_STACK_TRACE)
+			chain_json(p->json, value);
+		else
+			value_json(p->json, btf_of(p, d->map), m->btf_value,
+				   value);
 	}
 }
 
