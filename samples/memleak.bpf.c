@@ -17,7 +17,7 @@
 
 const volatile __u64 min_size = 0, max_size = ~0ULL; /* count those between */
 const volatile __u32 only_pid = 0;                   /* 0: all */
-const volatile __u32 one_in = 1; /* count every so-manieth allocation */
+const volatile __u32 one_in = 1; /* count one allocation of so many */
 
 enum { DEPTH = 32 };
 
