@@ -35,6 +35,7 @@ struct tracing {
 	struct maps maps;
 	const char *welded, *type;
 	bool json, once;
+	bool told;      /* that records have no type */
 	uint32_t *ring; /* maps that are followed */
 	size_t nring;
 	bool lines;     /* of trace_printk, too */
@@ -106,6 +107,20 @@ static void record_json(struct tracing *t, uint32_t map,
 	json_done(&j);
 }
 
+/* Said once: how to see more than bytes. */
+static void untyped(struct tracing *t, uint32_t map, uint32_t len)
+{
+	if (t->told)
+		return;
+	t->told = true;
+	fflush(stdout);
+	fprintf(stderr,
+		"bpfweld: %s: no struct, or more than one, has %u bytes; "
+		"--type NAME or --type 'u32 pid; char text[80]' says what a "
+		"record is\n",
+		t->maps.m.map[map].name, len);
+}
+
 static void record_text(struct tracing *t, uint32_t map,
 			const struct reader_record *r)
 {
@@ -114,6 +129,8 @@ static void record_text(struct tracing *t, uint32_t map,
 	uint32_t type = type_of(t, k->object, r->len);
 	struct json j = json_to(stdout, false);
 
+	if (!type)
+		untyped(t, map, r->len);
 	printf("%s: ", k->name);
 	if (type) {
 		maps_typed_json(&j, &t->maps, k->object, type, b, true);

@@ -83,7 +83,8 @@ curl -sk https://127.0.0.1:$port/page | cksum
 printf 'GET /page HTTP/1.0\r\n\r\n' |
 	openssl s_client -quiet -connect 127.0.0.1:$port 2>messages | cksum
 X
-judge $ssl $O/sslsniff.bpf.o -- sh clients
+# How often a read finds nothing yet is a matter of time.
+judge $ssl $O/sslsniff.bpf.o --mask .bss.failed -- sh clients
 mkdir ssl
 $W weld $ssl $O/sslsniff.bpf.o -o ssl/libssl.so.3
 LD_LIBRARY_PATH=$t/ssl BPFWELD_REGION=$t/ring \
