@@ -146,6 +146,21 @@ static bool is_left_out(const struct bpf_set *set, const char *name)
 	return false;
 }
 
+/* What cannot run here need not keep the others from it. */
+static int hint_none(struct arena *a, const struct object *o, const char *name,
+		     struct err *e)
+{
+	const char *what = arena_strdup(a, e->what);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < o->nfunc; i++)
+		n += o->func[i].sec != o->text && o->func[i].global;
+	if (e->kind == ERR_UNSUPPORTED && n > 1)
+		snprintf(e->what, sizeof(e->what),
+			 "%s; -p %s=none leaves it out", what, name);
+	return -1;
+}
+
 static int load_program_as(struct arena *a, const struct object *o,
 			   struct bpf_set *set, const struct obj_func *f,
 			   enum bpf_session session, struct err *e)
@@ -162,7 +177,7 @@ static int load_program_as(struct arena *a, const struct object *o,
 
 	if (complete(a, o, set, f, &p, e)) {
 		if (!p.optional)
-			return -1;
+			return hint_none(a, o, f->name, e);
 		leave_out(a, set, &p, e);
 		return 0;
 	}

@@ -187,6 +187,21 @@ static void optional(void **state)
 			       "bpf_get_current_task#35: there is no kernel"));
 }
 
+/* As if it were SEC("?..."). */
+static void not_wanted(void **state)
+{
+	const char *without[] = { "other", "reads_task" };
+
+	(void)state;
+	set.without = without;
+	set.nwithout = 2;
+	load_ok("core_needs", NULL);
+	assert_int_equal(set.nprog, 0);
+	assert_int_equal(set.nunusable, 1);
+	assert_string_equal(set.unusable[0].name, "reads_task");
+	assert_non_null(strstr(set.unusable[0].why.what, "task_struct.mm"));
+}
+
 static void two_objects(void **state)
 {
 	const char *paths[2];
@@ -348,6 +363,7 @@ int main(void)
 		cmocka_unit_test_teardown(references, done),
 		cmocka_unit_test_teardown(core, done),
 		cmocka_unit_test_teardown(optional, done),
+		cmocka_unit_test_teardown(not_wanted, done),
 		cmocka_unit_test_teardown(two_objects, done),
 		cmocka_unit_test_teardown(set_values, done),
 		cmocka_unit_test_teardown(set_refused, done),
