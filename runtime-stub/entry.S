@@ -102,6 +102,23 @@
 	COLD	weld_cold, 0
 	COLD	weld_cold_over, 128
 
+/* A load of a program's, so of all registers only its own may change. */
+	FUNCTION weld_task_load
+	.irp	r, rax, rcx, rdx, rsi, rdi, r8, r9
+	push	%\r
+	.cfi_adjust_cfa_offset 8
+	.endr
+	mov	%r10, %rdi
+	mov	%r11d, %esi
+	call	task_load
+	mov	%rax, %r10
+	.irp	r, r9, r8, rdi, rsi, rdx, rcx, rax
+	pop	%\r
+	.cfi_adjust_cfa_offset -8
+	.endr
+	ret
+	FINISH	weld_task_load
+
 /* e_entry: nothing is above us. */
 	FUNCTION weld_entry
 	.cfi_undefined rip

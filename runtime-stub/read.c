@@ -11,12 +11,14 @@
  * programs read them so: what lies in the region, or not far above our frame on
  * the stack, is read.  Failure zeroes the destination, as there.  Unlike
  * there, a page that is mapped and not resident is brought in and read.
+ * A task's fields are in the kernel's half, and can be read there (tasks.c).
  * probe_read_str takes the region for the kernel's and the stack for the user's
  * (its two kinds of copying differ behind the NUL).
  */
 #include <linux/errno.h>
 
 #include "runtime-stub/fault.h"
+#include "runtime-stub/task.h"
 
 enum { NEAR_STACK = 8192 };
 #define TASK_SIZE UINT64_C(0x7ffffffff000)
@@ -117,6 +119,30 @@ static long copy_string(uint8_t *to, uint32_t n, uint64_t from,
 	return at;
 }
 
+/* What the kernel has for tasks: ours are nowhere (task.h). */
+static long read_task(uint64_t to, uint32_t n, uint64_t from)
+{
+	return task_read((void *)to, n, from) ? 0 : failed(to, n, -EFAULT);
+}
+
+static long read_task_str(uint64_t to, uint32_t n, uint64_t from)
+{
+	uint32_t room = task_room(from), at = 0;
+	char text[sizeof(((struct task *)0)->comm)];
+
+	if ((int32_t)n <= 0)
+		return 0;
+	if (room > n)
+		room = n;
+	if (!room || !task_read(text, room, from))
+		return failed(to, n, -EFAULT);
+	while (at < room - 1 && text[at])
+		at++;
+	text[at] = 0;
+	mem_copy((void *)to, text, at + 1);
+	return at + 1;
+}
+
 /* Length with the NUL; cut to n - 1 bytes and a NUL. */
 static long read_user_str(uint64_t to, uint32_t n, uint64_t from,
 			  struct run *run)
@@ -159,6 +185,8 @@ static long read_kernel_str(uint64_t to, uint32_t n, uint64_t from,
 	uint8_t *p = (uint8_t *)to;
 	uint32_t at;
 
+	if (task_is(from))
+		return read_task_str(to, n, from);
 	if ((int32_t)n <= 0)
 		return 0;
 	if (bad)
@@ -175,6 +203,8 @@ static long read_kernel_str(uint64_t to, uint32_t n, uint64_t from,
 
 DEFINE_HELPER(probe_read)
 {
+	if (task_is(r3))
+		return (uint64_t)read_task(r1, (uint32_t)r2, r3);
 	if (r3 >= TASK_SIZE)
 		return (uint64_t)failed(r1, (uint32_t)r2, not_ours(r3));
 	return (uint64_t)read_user(r1, (uint32_t)r2, r3, run);
@@ -201,6 +231,8 @@ DEFINE_HELPER(probe_read_kernel)
 {
 	long bad = kernel_like(r3);
 
+	if (task_is(r3))
+		return (uint64_t)read_task(r1, (uint32_t)r2, r3);
 	if (bad)
 		return (uint64_t)failed(r1, (uint32_t)r2, bad);
 	return (uint64_t)read_user(r1, (uint32_t)r2, r3, run);

@@ -21,6 +21,7 @@
  *   walk.c      bpf_get_stack; buildid.c: the files its addresses are in
  *   mappings.c  what is mapped where; loads.c: and told to readers
  *   stackmap.c  bpf_get_stackid
+ *   tasks.c     bpf_get_current_task*, and the fields of a task
  *   clock.c     ktime through the vDSO; task.c: who and where we are
  *   signal.c    bpf_send_signal*
  *   vm.c        the interpreter
@@ -90,6 +91,11 @@ uint32_t cpu_node(void);
 
 /* loads.c: tell readers what we have mapped. */
 void weld_loads(void);
+
+/* tasks.c: n bytes of one field; `addr` is a task's (task.h).  False: there is
+ * no such field, or it cannot be had. */
+bool task_read(void *to, uint32_t n, uint64_t addr);
+uint32_t task_room(uint64_t addr); /* to the end of the field; 0: none */
 
 /* format.c: a format with its arguments, and what is made of it. */
 enum { FORMAT_ARGS = 12 };

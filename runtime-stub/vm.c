@@ -10,6 +10,7 @@
  */
 #include "runtime-stub/callback.h"
 #include "runtime-stub/mem.h"
+#include "runtime-stub/task.h"
 #include "runtime-stub/tail.h"
 #include "runtime-stub/vm.h"
 
@@ -276,6 +277,13 @@ static bool ordered(struct vm *vm, const struct bpf_insn *i)
 	case BPF_ST | size | BPF_MEM:                                          \
 		*(volatile U *)(D + (int64_t)i->off) = (U)IMM;                 \
 		break;
+#define TASK(size, bits)                                                       \
+	case BPF_LDX | size | TASK_LOAD:                                       \
+	case BPF_LDX | size | TASK_LOADSX:                                     \
+		D = task_load(S + (uint64_t)i->off, bits / 8);                 \
+		if ((i->code & LOAD_MODE) == TASK_LOADSX)                      \
+			D = (uint64_t)extended(D, bits);                       \
+		break;
 #define SIGNED_LOAD(size, bits, U)                                             \
 	case BPF_LDX | size | BPF_MEMSX:                                       \
 		D = (uint64_t)extended(                                        \
@@ -322,6 +330,10 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 		JUMP_S(BPF_JSLT, d < s)  JUMP_S(BPF_JSLE, d <= s)
 		JUMP_U(BPF_JSET, d & s)
 
+		TASK(BPF_B, 8)
+		TASK(BPF_H, 16)
+		TASK(BPF_W, 32)
+		TASK(BPF_DW, 64)
 		MEMORY(BPF_B, uint8_t)   SIGNED_LOAD(BPF_B, 8, uint8_t)
 		MEMORY(BPF_H, any16)     SIGNED_LOAD(BPF_H, 16, any16)
 		MEMORY(BPF_W, any32)     SIGNED_LOAD(BPF_W, 32, any32)

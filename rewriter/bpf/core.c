@@ -3,62 +3,93 @@
  *
  * A record says: the number in this instruction describes a field, type or
  * enumerator of the kernel the program will meet.  In user space there is no
- * kernel to describe, with one exception: struct pt_regs, which ctx points to.
- * So pt_regs is known here under the names of both the kernel's header and the
- * uapi one, every other type does not exist, and what needs it becomes a call
- * of POISON + i, as libbpf does.  The usual
+ * kernel to describe, with two exceptions: struct pt_regs, which ctx points to,
+ * and the few fields of task_struct that runtime-stub/task.h has.  pt_regs is
+ * known under the names of both the kernel's header and the uapi one.  Every
+ * other type and field does not exist, and what needs it becomes a call of
+ * POISON + i, as libbpf does.  The usual
  *
  *     if (bpf_core_field_exists(t->x)) v = BPF_CORE_READ(t, x);
  *
  * loses the call again when prune_dead() finds it unreachable; a poisoned call
  * that stays is a refusal, naming the field (load.c).
+ *
+ * A load from a task, which nothing but bpf_get_current_task_btf() allows, gets
+ * the mode TASK_LOAD: at the address there is nothing.
  */
 #include <bpf/btf.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 
+#include "rewriter/bpf/flow.h"
 #include "rewriter/bpf/object.h"
 #include "runtime-stub/abi.h"
+#include "runtime-stub/task.h"
 
 enum {
 	ACCESS_MAX = 64
 };
 
-/* struct pt_regs of x86-64; every field is an unsigned 64-bit word. */
+struct field {
+	const char *name, *other;
+	uint32_t offset, size;
+	bool is_signed;
+};
+
 // clang-format off
-static const struct {
-	const char *kernel, *other; /* other: uapi's, or the newest kernels' */
-	uint32_t offset;
-} pt_regs[] = {
-	/* kernel    other        offset */
-	{ "r15",     "r15",         0 },
-	{ "r14",     "r14",         8 },
-	{ "r13",     "r13",        16 },
-	{ "r12",     "r12",        24 },
-	{ "bp",      "rbp",        32 },
-	{ "bx",      "rbx",        40 },
-	{ "r11",     "r11",        48 },
-	{ "r10",     "r10",        56 },
-	{ "r9",      "r9",         64 },
-	{ "r8",      "r8",         72 },
-	{ "ax",      "rax",        80 },
-	{ "cx",      "rcx",        88 },
-	{ "dx",      "rdx",        96 },
-	{ "si",      "rsi",       104 },
-	{ "di",      "rdi",       112 },
-	{ "orig_ax", "orig_rax",  120 },
-	{ "ip",      "rip",       128 },
-	{ "cs",      "csx",       136 },
-	{ "flags",   "eflags",    144 },
-	{ "sp",      "rsp",       152 },
-	{ "ss",      "ssx",       160 },
+static const struct field regs_field[] = {
+	/* kernel    uapi's, or the newest kernels'
+	                     offset size signed */
+	{ "r15",     "r15",        0, 8, false },
+	{ "r14",     "r14",        8, 8, false },
+	{ "r13",     "r13",       16, 8, false },
+	{ "r12",     "r12",       24, 8, false },
+	{ "bp",      "rbp",       32, 8, false },
+	{ "bx",      "rbx",       40, 8, false },
+	{ "r11",     "r11",       48, 8, false },
+	{ "r10",     "r10",       56, 8, false },
+	{ "r9",      "r9",        64, 8, false },
+	{ "r8",      "r8",        72, 8, false },
+	{ "ax",      "rax",       80, 8, false },
+	{ "cx",      "rcx",       88, 8, false },
+	{ "dx",      "rdx",       96, 8, false },
+	{ "si",      "rsi",      104, 8, false },
+	{ "di",      "rdi",      112, 8, false },
+	{ "orig_ax", "orig_rax", 120, 8, false },
+	{ "ip",      "rip",      128, 8, false },
+	{ "cs",      "csx",      136, 8, false },
+	{ "flags",   "eflags",   144, 8, false },
+	{ "sp",      "rsp",      152, 8, false },
+	{ "ss",      "ssx",      160, 8, false },
 };
 // clang-format on
+
+#define FIELD(name, is_signed)                                                 \
+	{ #name, #name, TASK_FIELDS + offsetof(struct task, name),             \
+	  sizeof(((struct task *)0)->name), is_signed },
+static const struct field task_field[] = {
+#include "runtime-stub/task.def"
+};
+
+static const struct target {
+	const char *name;
+	const struct field *field;
+	size_t nfield;
+	uint32_t size; /* 0: nobody may ask */
+	uint8_t load;  /* the mode of loads */
+} targets[] = {
+	{ "pt_regs", regs_field, sizeof(regs_field) / sizeof(*regs_field),
+	  PT_REGS_SIZE, BPF_MEM },
+	{ "task_struct", task_field, sizeof(task_field) / sizeof(*task_field),
+	  0, TASK_LOAD },
+};
 
 struct answer {
 	bool known; /* else: poison */
 	uint64_t value;
-	uint32_t old_size; /* of the field as the object knows it, or 0 */
+	uint32_t old_size; /* of the field as the object knows it, or 0 ... */
+	uint32_t size;     /* ... and as it is */
+	uint8_t load;      /* the mode of loads */
 };
 
 /* What a record is about, in the object's own types. */
@@ -69,8 +100,10 @@ struct subject {
 	uint32_t nfield;   /* named members on the way */
 	uint32_t index;    /* element of the pointed-to array: a[index] */
 	uint32_t size;     /* of the accessed member, bytes */
-	bool scalar;
-	char path[120]; /* "task_struct.mm.owner" for messages */
+	uint32_t element;  /* of the member, when that is an array: a.b[i] */
+	bool scalar, in_array;
+	const struct target *target; /* or NULL */
+	char path[120];              /* "task_struct.mm.owner" for messages */
 };
 
 static const struct btf_type *plain(const struct btf *btf, uint32_t *id)
@@ -135,6 +168,8 @@ static int walk(const struct object *o, const struct obj_core *r,
 	s->index = at[0];
 	for (i = 1; i < n; i++) {
 		if (btf_is_array(t)) {
+			s->in_array = true;
+			s->element = at[i];
 			id = btf_array(t)->type;
 		} else if (btf_is_composite(t) && at[i] < btf_vlen(t)) {
 			const struct btf_member *m = btf_members(t) + at[i];
@@ -158,6 +193,14 @@ static int walk(const struct object *o, const struct obj_core *r,
 	return 0;
 }
 
+static const struct target *target_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++)
+		if (!strcmp(targets[i].name, name))
+			return &targets[i];
+	return NULL;
+}
+
 static int subject(struct arena *a, const struct object *o,
 		   const struct obj_core *r, struct subject *s, struct err *e)
 {
@@ -176,6 +219,7 @@ static int subject(struct arena *a, const struct object *o,
 		name = btf__name_by_offset(o->btf, t->name_off);
 	s->type = arena_printf(a, "%.*s", (int)essential(name), name);
 	s->is_struct = btf_is_struct(t);
+	s->target = s->is_struct ? target_find(s->type) : NULL;
 	append(s, *s->type ? s->type : "(anonymous)");
 	if (r->kind <= BPF_CORE_FIELD_RSHIFT_U64)
 		return walk(o, r, at, n, s, e);
@@ -192,35 +236,52 @@ static int subject(struct arena *a, const struct object *o,
 	return 0;
 }
 
+static const struct field *field_find(const struct subject *s)
+{
+	const struct target *t = s->target;
+
+	for (size_t i = 0; t && s->nfield == 1 && i < t->nfield; i++)
+		if (!strcmp(t->field[i].name, s->field) ||
+		    !strcmp(t->field[i].other, s->field))
+			return &t->field[i];
+	return NULL;
+}
+
+/* Is the member what the field is: a number, or an array of bytes? */
+static bool has_shape(const struct subject *s, const struct field *f)
+{
+	if (f->size <= 8)
+		return s->scalar && !s->in_array;
+	return s->in_array ? s->size == 1 && s->element < f->size : !s->scalar;
+}
+
 static struct answer field_answer(uint32_t kind, const struct subject *s)
 {
 	struct answer no = { .known = kind == BPF_CORE_FIELD_EXISTS };
 	struct answer yes = { .known = true };
-	size_t i, n = sizeof(pt_regs) / sizeof(*pt_regs);
+	const struct field *f = field_find(s);
 
-	if (strcmp(s->type, "pt_regs") || !s->is_struct || s->nfield != 1 ||
-	    !s->scalar)
+	if (!f || !has_shape(s, f) || (s->index && !s->target->size))
 		return no;
-	for (i = 0; i < n; i++)
-		if (!strcmp(pt_regs[i].kernel, s->field) ||
-		    !strcmp(pt_regs[i].other, s->field))
-			break;
-	if (i == n)
-		return no;
+	yes.size = s->in_array ? 1 : f->size;
 	switch (kind) {
 	case BPF_CORE_FIELD_BYTE_OFFSET:
-		yes.value =
-			pt_regs[i].offset + (uint64_t)s->index * PT_REGS_SIZE;
+		yes.value = f->offset + s->element +
+			    (uint64_t)s->index * s->target->size;
 		yes.old_size = s->size;
+		yes.load = s->target->load;
 		break;
 	case BPF_CORE_FIELD_BYTE_SIZE:
-		yes.value = 8;
+		yes.value = yes.size;
 		break;
 	case BPF_CORE_FIELD_EXISTS:
 		yes.value = 1;
 		break;
-	default: /* unsigned; a whole word needs no shifts */
-		yes.value = 0;
+	case BPF_CORE_FIELD_SIGNED:
+		yes.value = f->is_signed;
+		break;
+	default: /* shifts: the field is the low end of a word */
+		yes.value = f->size < 8 ? 64 - 8 * f->size : 0;
 	}
 	return yes;
 }
@@ -235,16 +296,16 @@ static bool is_word(const struct btf *btf, uint32_t id)
 
 /* Is all that the object's struct pt_regs has in ours, under the kernel's
  * names? */
-static bool matches(const struct object *o, uint32_t type)
+static bool matches_regs(const struct object *o, uint32_t type)
 {
 	const struct btf_type *t = plain(o->btf, &type);
-	size_t n = sizeof(pt_regs) / sizeof(*pt_regs), k;
+	size_t n = sizeof(regs_field) / sizeof(*regs_field), k;
 
 	for (uint32_t i = 0; i < btf_vlen(t); i++) {
 		const struct btf_member *m = btf_members(t) + i;
 		const char *name = btf__name_by_offset(o->btf, m->name_off);
 
-		for (k = 0; k < n && strcmp(pt_regs[k].kernel, name); k++)
+		for (k = 0; k < n && strcmp(regs_field[k].name, name); k++)
 			;
 		if (k == n || !is_word(o->btf, m->type))
 			return false;
@@ -255,21 +316,22 @@ static bool matches(const struct object *o, uint32_t type)
 static struct answer answer(const struct object *o, const struct obj_core *r,
 			    const struct subject *s)
 {
-	bool regs = s->is_struct && !strcmp(s->type, "pt_regs");
+	const struct target *t = s->target;
 
 	switch (r->kind) {
 	case BPF_CORE_TYPE_ID_LOCAL:
 		return (struct answer){ .known = true, .value = r->type };
 	case BPF_CORE_TYPE_ID_TARGET: /* there are no kernel type ids */
-		return (struct answer){ .known = !regs };
+		return (struct answer){ .known = !t };
+	case BPF_CORE_TYPE_EXISTS:
+		return (struct answer){ .known = true, .value = t != NULL };
 	case BPF_CORE_TYPE_MATCHES:
 		return (struct answer){ .known = true,
-					.value = regs && matches(o, r->type) };
-	case BPF_CORE_TYPE_EXISTS:
-		return (struct answer){ .known = true, .value = regs };
+					.value = t && t->field == regs_field &&
+						 matches_regs(o, r->type) };
 	case BPF_CORE_TYPE_SIZE:
-		return (struct answer){ .known = true,
-					.value = regs ? PT_REGS_SIZE : 0 };
+		return (struct answer){ .known = !t || t->size,
+					.value = t ? t->size : 0 };
 	case BPF_CORE_ENUMVAL_EXISTS:
 		return (struct answer){ .known = true };
 	case BPF_CORE_ENUMVAL_VALUE:
@@ -296,12 +358,22 @@ static void poison(struct arena *a, struct object *o, struct bpf_insn *insn,
 	};
 }
 
-/* Loads and stores change width with the field, where both are words. */
-static bool resize(struct bpf_insn *insn, uint32_t old_size)
+/* Loads and stores change width where the field is a word; a task's fields
+ * must be what they are. */
+static bool access_patch(struct bpf_insn *insn, const struct answer *v)
 {
 	static const uint8_t bytes[] = { 4, 2, 1, 8 }; /* W, H, B, DW */
+	uint8_t was = bytes[BPF_SIZE(insn->code) >> 3];
 
-	if (bytes[BPF_SIZE(insn->code) >> 3] != old_size)
+	if (v->load == TASK_LOAD) {
+		if (BPF_CLASS(insn->code) != BPF_LDX || was > v->size)
+			return false;
+		insn->code = task_load_of(insn->code);
+		return true;
+	}
+	if (!v->old_size || v->old_size == v->size)
+		return true;
+	if (was != v->old_size)
 		return false;
 	insn->code = (insn->code & ~0x18) | BPF_DW;
 	return true;
@@ -322,8 +394,7 @@ static bool patch(struct bpf_insn *insn, const struct answer *v)
 		if (v->value > INT16_MAX)
 			return false;
 		insn->off = v->value;
-		return !v->old_size || v->old_size == 8 ||
-		       resize(insn, v->old_size);
+		return access_patch(insn, v);
 	case BPF_LD:
 		if (insn->code != (BPF_LD | BPF_IMM | BPF_DW))
 			return false;
@@ -362,10 +433,26 @@ static int apply(struct arena *a, struct object *o, const struct obj_core *r,
 	return 0;
 }
 
+/* Nobody but us makes them. */
+static int no_task_loads(const struct object *o, const struct obj_section *s,
+			 struct err *e)
+{
+	for (uint32_t i = 0; i < s->ninsn; i++) {
+		if (is_task_load(&s->insn[i]))
+			return fail(e, o->path, NOWHERE,
+				    "unknown opcode 0x%02x (%s+%u)",
+				    s->insn[i].code, s->name, i * INSN);
+	}
+	return 0;
+}
+
 int core_apply(struct arena *a, struct object *o, struct err *e)
 {
 	uint32_t i;
 
+	for (i = 0; i < o->nsec; i++)
+		if (no_task_loads(o, &o->sec[i], e))
+			return -1;
 	for (i = 0; i < o->ncore; i++)
 		if (apply(a, o, &o->core[i], e))
 			return -1;

@@ -7,7 +7,7 @@
  * A branch whose operands are numbers is followed on one side only, so that
  * what frozen data (.rodata, .kconfig) switches off is never reached.  Memory
  * is not followed: a value that was spilled to the stack comes back as
- * anything.
+ * anything, or perhaps a task.
  *
  * Wants a program that passed check_shape().
  */
@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "rewriter/bpf/bpf.h"
+#include "runtime-stub/task.h"
 
 enum value_kind {
 	VALUE_ANY,
@@ -24,6 +25,7 @@ enum value_kind {
 	VALUE_CTX,
 	VALUE_FRAME, /* r10 + n */
 	VALUE_DATA,
+	VALUE_TASK,  /* perhaps an address in a task (runtime-stub/task.h) */
 	VALUE_FUNC,  /* subprogram at insn n; SOME_FUNC: one of several */
 	VALUE_STACK, /* perhaps an address in the frame: what becomes of a
 			VALUE_FRAME that meets something else */
@@ -81,6 +83,18 @@ static inline bool is_lddw(const struct bpf_insn *insn)
 static inline bool is_exit(const struct bpf_insn *insn)
 {
 	return insn->code == (BPF_JMP | BPF_EXIT);
+}
+/* Its address is in a task. */
+static inline bool is_task_load(const struct bpf_insn *insn)
+{
+	return BPF_CLASS(insn->code) == BPF_LDX &&
+	       (BPF_MODE(insn->code) == TASK_LOAD ||
+		BPF_MODE(insn->code) == TASK_LOADSX);
+}
+static inline uint8_t task_load_of(uint8_t code)
+{
+	return (code & ~LOAD_MODE) |
+	       (BPF_MODE(code) == BPF_MEM ? TASK_LOAD : TASK_LOADSX);
 }
 static inline bool is_call(const struct bpf_insn *insn)
 {

@@ -395,7 +395,7 @@ static uint32_t estimate(const struct bpf_insn *i, const struct insn_fact *k)
 		return 256;
 	if (k->call == CALL_LOOKUP_CPU || k->call == CALL_UPDATE)
 		return 160;
-	if (insn_is_atomic(i))
+	if (insn_is_atomic(i) || insn_is_task_load(i))
 		return 40;
 	if (insn_is_alu(i) && (op == BPF_DIV || op == BPF_MOD))
 		return 56;
@@ -475,6 +475,7 @@ static int collect(struct known *f, struct err *e)
 			f->run |= wants_run(f, i, k);
 		} else {
 			f->used |= writes(i, k);
+			f->calls |= insn_is_task_load(i);
 		}
 		if (m && m->kind == V_CTX &&
 		    ctx_access(f, i, m->n + i->off, e))

@@ -141,6 +141,8 @@ static void add_compiled(struct arena *a, const struct bpf_set *set,
 		for (uint32_t i = f.from; i < f.to; i++) {
 			const struct insn_fact *k = &f.fact[i - f.from];
 
+			if (!k->gone && insn_is_task_load(&p->insn[i]))
+				add_name(a, to, "weld_task_load");
 			if (!k->gone && call_remains(k->call) &&
 			    p->insn[i].code == (BPF_JMP | BPF_CALL) &&
 			    !p->insn[i].src_reg)

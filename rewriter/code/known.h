@@ -11,6 +11,7 @@
 #define BPFWELD_KNOWN_H
 
 #include "rewriter/code/compile.h"
+#include "runtime-stub/task.h"
 
 /* v4 instructions that the installed <linux/bpf.h> need not know. */
 enum {
@@ -229,6 +230,13 @@ static inline unsigned insn_bytes(const struct bpf_insn *i)
 static inline bool insn_is_alu(const struct bpf_insn *i)
 {
 	return BPF_CLASS(i->code) == BPF_ALU || BPF_CLASS(i->code) == BPF_ALU64;
+}
+/* A load that calls the stub. */
+static inline bool insn_is_task_load(const struct bpf_insn *i)
+{
+	return BPF_CLASS(i->code) == BPF_LDX &&
+	       (BPF_MODE(i->code) == TASK_LOAD ||
+		BPF_MODE(i->code) == TASK_LOADSX);
 }
 static inline bool insn_is_atomic(const struct bpf_insn *i)
 {

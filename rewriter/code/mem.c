@@ -174,6 +174,24 @@ int gen_value(struct gen *g, uint32_t at, int dst, const struct val *v)
 	return 0;
 }
 
+/* Nothing is at that address: the stub knows (runtime-stub/task.h). */
+static int load_task(struct gen *g, uint32_t at)
+{
+	const struct bpf_insn *i = gen_insn(g, at);
+	struct mem m = gen_memory(g, &gen_fact(g, at)->src, i->src_reg, i->off);
+	uint64_t to =
+		g->env->stub ? stub_symbol(g->env->stub, "weld_task_load") : 0;
+
+	if (!to)
+		return gen_fail(g, at, "there is no weld_task_load");
+	x86_lea(g->c, R10, &m);
+	x86_set(g->c, R11, insn_bytes(i));
+	code_call(g->c, to);
+	part_of(g, g->of[i->dst_reg], R10, 0, insn_bytes(i),
+		BPF_MODE(i->code) == TASK_LOADSX);
+	return 0;
+}
+
 int gen_load(struct gen *g, uint32_t at)
 {
 	const struct bpf_insn *i = gen_insn(g, at);
@@ -183,6 +201,8 @@ int gen_load(struct gen *g, uint32_t at)
 	int dst = g->of[i->dst_reg];
 	struct mem m;
 
+	if (insn_is_task_load(i))
+		return load_task(g, at);
 	if ((mode != BPF_MEM && !sign && !insn_is_atomic(i)) ||
 	    (sign && BPF_SIZE(i->code) == BPF_DW))
 		return gen_fail(g, at, "unknown opcode %#x", i->code);

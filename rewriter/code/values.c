@@ -476,6 +476,10 @@ static void step(struct walk *w, uint32_t at, struct state *s)
 		s->r[i->dst_reg] = fact->result = lddw(w->f, i);
 		break;
 	case BPF_LDX:
+		if (insn_is_task_load(i)) {
+			s->r[i->dst_reg] = any;
+			break;
+		}
 		fact->result = loaded(w->f, i, &fact->src);
 		if (fact->result.kind == V_ANY)
 			fact->result = loaded_word(w, i, s, &fact->src);

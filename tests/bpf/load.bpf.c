@@ -31,7 +31,7 @@ extern int LINUX_KERNEL_VERSION __kconfig;
 extern _Bool CONFIG_NOT_THERE __kconfig __weak;
 
 struct task_struct {
-	int pid;
+	int on_cpu;
 } __attribute__((preserve_access_index));
 struct pt_regs___new {
 	unsigned long di, si;
@@ -60,7 +60,7 @@ int whole(struct pt_regs *ctx)
 	if (v)
 		__sync_fetch_and_add(v, 1);
 	if (verbose)
-		bpf_get_current_task();
+		bpf_get_current_cgroup_id();
 	total += second + first + third;
 	if (LINUX_KERNEL_VERSION < 0x50000 || CONFIG_NOT_THERE)
 		bpf_override_return(ctx, 0);
@@ -73,13 +73,13 @@ int core(void *ctx)
 	struct pt_regs___new *regs = ctx;
 	struct task_struct *t = ctx;
 
-	if (__builtin_preserve_field_info(t->pid, 2 /* exists */))
-		return t->pid;
+	if (__builtin_preserve_field_info(t->on_cpu, 2 /* exists */))
+		return t->on_cpu;
 	return regs->si + regs->ip;
 }
 
 SEC("?uprobe/app:main")
 int optional(void *ctx)
 {
-	return bpf_get_current_task();
+	return bpf_get_current_cgroup_id();
 }

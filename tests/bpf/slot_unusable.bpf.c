@@ -16,7 +16,7 @@ struct {
 SEC("?uprobe")
 int impossible(void *ctx)
 {
-	return bpf_get_current_task();
+	return bpf_get_current_cgroup_id();
 }
 
 SEC("uprobe")

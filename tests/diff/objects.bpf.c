@@ -186,7 +186,7 @@ int optional(struct pt_regs *ctx)
 SEC("?uprobe/calls:other")
 int impossible(struct pt_regs *ctx)
 {
-	unwanted += bpf_get_current_task();
+	unwanted += bpf_get_current_cgroup_id();
 	return 0;
 }
 

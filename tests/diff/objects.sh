@@ -7,7 +7,7 @@ $CC -O2 -pthread -o $t/calls $D/calls.c
 judge $t/calls $O/objects.bpf.o -p optional=uprobe:other -- $t/calls
 exits 3 $W weld $t/calls $O/objects.bpf.o -p impossible=uprobe:other -o $t/w \
 	2> $t/said
-grep -q 'bpf_get_current_task#35' $t/said || die "said: $(cat $t/said)"
+grep -q 'bpf_get_current_cgroup_id#80' $t/said || die "said: $(cat $t/said)"
 
 # Two objects made one.
 if command -v bpftool > $t/log; then

@@ -161,8 +161,8 @@ for type in SOCKMAP DEVMAP CPUMAP STRUCT_OPS; do
 		} odd SEC(\".maps\");"
 	welds 3 "odd" count map.o
 done
-prog helper $work 'bpf_get_current_task()'
-welds 3 "get_current_task" count helper.o
+prog helper $work 'bpf_get_current_cgroup_id()'
+welds 3 "get_current_cgroup_id" count helper.o
 for kind in tracepoint/syscalls/sys_enter_openat xdp; do
 	prog kind $kind ""; welds 3 "-p prog=none leaves it out" count kind.o
 done

@@ -132,7 +132,7 @@ static void programs(void **state)
 	assert_non_null(strstr(bpf_where(&arena, p, p->sub[1]),
 			       "load.bpf.c:48: return inner(x) + 1;"));
 	/* verbose is false, the kernel new: neither call is reached */
-	assert_false(calls(p, BPF_FUNC_get_current_task));
+	assert_false(calls(p, BPF_FUNC_get_current_cgroup_id));
 	assert_false(calls(p, BPF_FUNC_override_return));
 	assert_true(calls(p, BPF_FUNC_map_lookup_elem));
 }
@@ -184,7 +184,7 @@ static void optional(void **state)
 	assert_string_equal(set.unusable[0].name, "optional");
 	assert_non_null(strstr(set.unusable[0].why.what,
 			       "program 'optional' (load.bpf.c:84): helper "
-			       "bpf_get_current_task#35: there is no kernel"));
+			       "bpf_get_current_cgroup_id#80: needs control"));
 }
 
 /* As if it were SEC("?..."). */
@@ -242,7 +242,7 @@ static void set_values(void **state)
 	assert_non_null(memmem(m->initial.p, m->initial.n, "\7\0\0\0", 4));
 	bpf_unload(&set);
 	load_bad("load", "verbose=1", ERR_UNSUPPORTED, /* now it is reached */
-		 "helper bpf_get_current_task#35: there is no kernel");
+		 "helper bpf_get_current_cgroup_id#80: needs control");
 }
 
 static void set_refused(void **state)

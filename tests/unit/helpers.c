@@ -262,6 +262,55 @@ static void arrays_answer_as_the_kernels(void **state)
 #undef UPDATE
 }
 
+/* A field of the task that `of` points to. */
+#define FIELD_OF(of, name)                                                     \
+	((of) + TASK_FIELDS + offsetof(struct task, name))
+#define READ(v, from) CALL3(probe_read_kernel, &(v), sizeof(v), from)
+
+/* Of others than ourselves /proc tells; what is no field is a fault. */
+static void tasks_of_others(void **state)
+{
+	uint64_t us = (uint64_t)CALL3(get_current_task, 0, 0, 0), parent;
+	uint64_t nobody = us | UINT64_C(0x3fffff) << TASK_SHIFT, start, v;
+	char comm[16], expected[17] = { 0 }, path[32];
+	uint32_t pid;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(us, CALL3(get_current_task_btf, 0, 0, 0));
+	assert_int_equal(READ(parent, FIELD_OF(us, real_parent)), 0);
+	assert_int_equal(READ(pid, FIELD_OF(parent, tgid)), 0);
+	assert_int_equal(pid, getppid());
+	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+	f = fopen(path, "r");
+	assert_true(fgets(expected, sizeof(expected), f) != NULL);
+	fclose(f);
+	expected[strcspn(expected, "\n")] = 0;
+	assert_int_equal(READ(comm, FIELD_OF(parent, comm)), 0);
+	assert_string_equal(comm, expected);
+	assert_int_equal(READ(start, FIELD_OF(us, start_time)), 0);
+	assert_int_equal(READ(v, FIELD_OF(parent, start_time)), 0);
+	assert_true(v <= start);
+	assert_int_equal(READ(v, FIELD_OF(parent, real_parent)), 0);
+
+	assert_int_equal(READ(v, us), -EFAULT);
+	assert_int_equal(v, 0);
+	assert_int_equal(READ(v, FIELD_OF(us, pid)), -EFAULT);
+	assert_int_equal(READ(v, FIELD_OF(us, comm) + 9), -EFAULT);
+	assert_int_equal(READ(v, FIELD_OF(us, start_boottime) + 8), -EFAULT);
+	assert_int_equal(READ(comm, FIELD_OF(nobody, comm)), -EFAULT);
+	assert_int_equal(READ(v, FIELD_OF(nobody, start_time)), -EFAULT);
+	assert_int_equal(READ(v, FIELD_OF(nobody, real_parent)), -EFAULT);
+	assert_int_equal(CALL3(probe_read_user, &v, 8, FIELD_OF(us, comm)),
+			 -EFAULT);
+	assert_int_equal(task_load(FIELD_OF(us, pid), 4), getpid());
+	assert_int_equal(task_load(us, 4), 0);
+	v = UINT64_C(0x8182838485868788);
+	for (uint32_t n = 1; n <= 8; n *= 2)
+		assert_true(task_load((uint64_t)&v, n) ==
+			    v << (64 - 8 * n) >> (64 - 8 * n));
+}
+
 static void who_and_when(void **state)
 {
 	struct hit hit = { .cookie = 3, .func_ip = 4 };
@@ -464,6 +513,7 @@ int main(void)
 		EACH_WAY(strings_at_the_edge),
 		EACH_WAY(longer_reads),
 		cmocka_unit_test(arrays_answer_as_the_kernels),
+		cmocka_unit_test(tasks_of_others),
 		cmocka_unit_test(who_and_when),
 		cmocka_unit_test(the_cpu_is_this_one),
 		cmocka_unit_test(printing),
