@@ -57,6 +57,8 @@ struct link {
 				     that are one session */
 	bool glob;                /* its spec was a glob: it may be left out
 				     where it cannot be placed */
+	bool overrides;           /* its program may return in the function's
+				     place (bpf/override.c) */
 };
 struct links {
 	struct link *link;

@@ -77,9 +77,11 @@ struct hit {
 	uint64_t session; /* bpf_session_cookie() */
 	uint64_t tails;   /* bpf_tail_call()s so far */
 	uint64_t push_rbp; /* 1: that is the probed instruction (walk.c) */
+	uint64_t overridden; /* 1: return from the function ... */
+	uint64_t value;      /* ... with this; see bpf_override_return() */
 };
 enum {
-	PT_REGS_SIZE = 168, HIT_SIZE = 208, HIT_SESSION = 184, HIT_TAILS = 192,
+	PT_REGS_SIZE = 168, HIT_SIZE = 224, HIT_SESSION = 184, HIT_TAILS = 192,
 	USER_CS = 0x33, USER_SS = 0x2b,
 };
 

@@ -121,6 +121,16 @@ DEFINE_HELPER(get_func_ip)
 	return ((const struct hit *)r1)->func_ip;
 }
 
+/* The trampoline does it, when all programs there have run. */
+DEFINE_HELPER(override_return)
+{
+	struct hit *hit = (struct hit *)r1;
+
+	hit->value = r2;
+	hit->overridden = 1;
+	return 0;
+}
+
 DEFINE_HELPER(get_attach_cookie)
 {
 	return ((const struct hit *)r1)->cookie;

@@ -15,6 +15,10 @@
 /* A map of a type that we have not is no fault as long as no program that is
  * bound refers to it: they are marked `absent`. */
 void verify_maps(struct bpf_set *set, const struct facts *facts);
+/* Which links may return in their function's place; an error where one is not at
+ * a function's entry. */
+int override_links(struct arena *a, const struct bpf_set *set,
+		   struct links *links, struct err *e);
 int verify_all(struct arena *a, const struct bpf_set *set,
 	       const struct links *links, struct facts **facts, struct err *e);
 

@@ -45,6 +45,7 @@ enum point_kind {
 struct point {
 	uint8_t kind;       /* enum point_kind */
 	uint8_t before;     /* which of the patch's instructions */
+	bool overrides;     /* REACHED: programs may return from here */
 	uint64_t site;      /* the probed address (the endbr64 itself) */
 	uint32_t link, nlink; /* links[link .. link+nlink), in running order */
 	uint32_t late;      /* ENTERED, LEFT: index into plan.late */

@@ -22,6 +22,10 @@
  * is dead there; what is live, or what a later program reads, is saved once for
  * all.  When nothing is, there is no frame, and a hit costs two jumps, two
  * tests and the count.  (own.c in the stub has what the second test means.)
+ *
+ * Where a program may have called bpf_override_return(), there is a frame, and
+ * behind the programs a test whether the function is to return instead: one more
+ * cold path, which ends in a ret.
  */
 #include <assert.h>
 #include <stddef.h>
@@ -146,6 +150,8 @@ int spot_prepare(struct tramp *t, struct spot *s)
 	n->live = s->pt->live.regs | (t->seen & ALL_REGS);
 	if (s->at)
 		n->live |= frame_needs(t->c->a, t->img, s->at);
+	if (s->pt->overrides) /* the caller's are, which the function restores */
+		n->live = ALL_REGS;
 	n->live_flags = s->pt->live.flags || t->seen & FLAGS_BIT;
 	n->returns = s->pt->kind == POINT_RETURN;
 	if (n->returns)
@@ -158,6 +164,7 @@ int spot_prepare(struct tramp *t, struct spot *s)
 		n->reads |= ctx_regs(facts_of(t, s, k)->ctx_reads);
 	for (uint32_t k = 0; k < nlink; k++)
 		needs_of_link(t, s, k);
+	n->hit |= s->pt->overrides;
 	if (shared_wanted(t, s))
 		return shared_body(t, s);
 	frame_lay_out(&s->keep, n, t->called ? 8 : 0, t->plan->nlate != 0);
@@ -393,6 +400,53 @@ uint64_t origin_symbol(const struct tramp *t)
 	return stub_symbol(t->env->code.stub, "weld_origin");
 }
 
+/* --- bpf_override_return -------------------------------------------------- */
+
+static struct mem override_at(const struct spot *s, size_t what)
+{
+	return (struct mem){ .base = RSP,
+			     .disp = s->keep.f.hit + (int32_t)what };
+}
+
+static void override_begin(struct tramp *t, const struct spot *s)
+{
+	struct mem m = override_at(s, offsetof(struct hit, overridden));
+
+	x86_store_imm(t->c, 8, &m, 0);
+}
+
+static void override_test(struct tramp *t, struct spot *s)
+{
+	struct mem m = override_at(s, offsetof(struct hit, overridden));
+
+	x86_rm(t->c, 8, 0x83, 7, &m, 1); /* cmpq $0 */
+	code_u8(t->c, 0);
+	s->over = code_branch(t->c, COND_NE);
+}
+
+/* Return from here: all is as it was but rax.  The function's return probes have
+ * their pads first, as if it had been entered. */
+static void override_path(struct tramp *t, struct spot *s)
+{
+	struct mem m = override_at(s, offsetof(struct hit, value));
+	struct keep keep = s->keep;
+
+	t->depths.now = s->body;
+	depth_note(&t->depths, t->c);
+	code_branch_land(t->c, s->over);
+	x86_load(t->c, 8, false, RAX, &m);
+	keep.restored &= ~REG_BIT(RAX);
+	keep.arith = -1;
+	frame_leave(t->c, &keep, &t->depths);
+	for (size_t k = 0; k < t->p->npoint; k++) {
+		const struct point *pt = t->spot[k].pt;
+
+		if (pt->kind == POINT_ENTERED && pt->before == s->pt->before)
+			exchange(t, pt, NULL);
+	}
+	code_u8(t->c, 0xc3); /* ret */
+}
+
 int spot_run(struct tramp *t, struct spot *s)
 {
 	if (s->shared) {
@@ -402,9 +456,13 @@ int spot_run(struct tramp *t, struct spot *s)
 	s->enter = t->depths.now;
 	frame_enter(t->c, &s->keep, origin_symbol(t), &t->depths);
 	s->body = t->depths.now;
+	if (s->pt->overrides)
+		override_begin(t, s);
 	for (uint32_t k = 0; k < s->pt->nlink; k++)
 		if (program(t, s, k))
 			return -1;
+	if (s->pt->overrides)
+		override_test(t, s);
 	frame_leave(t->c, &s->keep, &t->depths);
 	s->skip = code_here(t->c);
 	return 0;
@@ -478,5 +536,7 @@ void spot_cold(struct tramp *t, struct spot *s)
 	depth_note(&t->depths, t->c);
 	for (uint32_t k = 0; k < s->pt->nlink; k++)
 		cold_path(t, s, k);
+	if (s->pt->overrides)
+		override_path(t, s);
 	miss_path(t, s);
 }

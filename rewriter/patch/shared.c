@@ -37,7 +37,7 @@ bool shared_wanted(const struct tramp *t, const struct spot *s)
 	const struct link *l = link_of(t, s);
 
 	return t->env->dense && s->pt->nlink == 1 && !l->session && !l->note &&
-	       !s->needs.go &&
+	       !s->needs.go && !s->pt->overrides &&
 	       has_function_form(t, l->prog);
 }
 

@@ -73,6 +73,14 @@ static void nop5_write(struct tramp *t, struct point *pt)
 	code_bytes(t->c, nop5, sizeof(nop5));
 }
 
+static bool may_override(const struct patch *p)
+{
+	for (size_t i = 0; i < p->npoint; i++)
+		if (p->point[i].overrides)
+			return true;
+	return false;
+}
+
 static bool has_nop5(const struct patch *p)
 {
 	return p->npoint && p->point[0].kind == POINT_NOP5;
@@ -180,10 +188,12 @@ static int spots_prepare(struct tramp *t)
 	return 0;
 }
 
-/* (At a nop5, the kernel shall see the stack as it is at the site.) */
+/* (At a nop5, the kernel shall see the stack as it is at the site; and what
+ * returns there finds its return address.) */
 bool patch_calls(const struct image *img, const struct patch *p)
 {
 	return !p->hop && !p->lends && !p->entered && !has_nop5(p) &&
+	       !may_override(p) &&
 	       displace_by_call(img, p);
 }
 

@@ -31,6 +31,7 @@ struct spot {
 	struct depth enter; /* before its frame is there */
 	struct depth body;  /* while its programs run */
 	uint64_t skip;      /* behind its frame */
+	size_t over;        /* the branch to where it returns */
 	size_t taken;       /* LEFT, conditionally: the branch to land */
 	uint64_t shared;    /* its body is there (shared.c); 0: here */
 };

@@ -9,6 +9,9 @@
  *     ... when not all of these can be placed, or a ret does not tell whose
  *     call it ends: a pad for the return address, where it is entered
  *
+ * Where a program may return in a function's place (bpf_override_return), none of
+ * its rets tells of that: its return probes exchange at the entry, too.
+ *
  * An endbr64 has to stay where indirect branches look for it: the patch stands
  * behind it.  A branch to behind the endbr64 would then run programs that it
  * does not run under the kernel, so there must be none.
@@ -62,6 +65,21 @@ bool group_fall_back(const struct planner *pl, struct group *g,
 	return false;
 }
 
+/* May a program at the function's entry return in its place? */
+static bool is_overridden(const struct planner *pl, const struct link *l)
+{
+	const struct link *first = pl->links->link;
+	const struct link *end = first + pl->links->nlink, *x;
+
+	for (x = l; x > first && x[-1].addr == l->addr; x--)
+		;
+	for (; x < end && x->addr == l->addr; x++)
+		if (x->overrides)
+			return true;
+	return false;
+}
+
+/* A return from the entry passes no ret of the function. */
 static void group_body(const struct planner *pl, struct group *g)
 {
 	g->body = arena_alloc(pl->a, sizeof(*g->body));
@@ -70,9 +88,14 @@ static void group_body(const struct planner *pl, struct group *g)
 		group_out(g, WHY(pl, REASON_RETURNS, "%s", g->body->why));
 		return;
 	}
+	if (g->when == WHEN_REACHED)
+		return;
 	if (g->body->why)
 		group_fall_back(pl, g, WHY(pl, REASON_RETURNS, "%s",
 					   g->body->why));
+	else if (is_overridden(pl, link_of(pl, g)))
+		group_fall_back(pl, g, WHY(pl, REASON_RETURNS,
+					   "a program may return for it"));
 }
 
 /* Why none of the group can be placed; NULL: nothing is known so far. */
@@ -118,7 +141,8 @@ void groups_make(struct planner *pl)
 		why = group_refusal(pl, &l[i]);
 		if (why)
 			group_out(g, why);
-		else if (g->when == WHEN_RETURNED)
+		else if (g->when == WHEN_RETURNED ||
+			 (g->when == WHEN_REACHED && is_overridden(pl, &l[i])))
 			group_body(pl, g);
 	}
 }
@@ -145,6 +169,14 @@ static const struct reason *site_begin(const struct planner *pl, uint64_t site,
 		   "jump target at 0x%llx behind the endbr64 (%s)", HEX(where), target_why_name(why));
 }
 
+static bool may_override(const struct planner *pl, const struct group *g)
+{
+	for (uint32_t k = 0; k < g->nlink; k++)
+		if (link_of(pl, g)[k].overrides)
+			return true;
+	return false;
+}
+
 static void want_add(struct planner *pl, struct group *g, uint64_t at,
 		     enum point_kind kind, uint64_t site)
 {
@@ -154,7 +186,9 @@ static void want_add(struct planner *pl, struct group *g, uint64_t at,
 		.group = (uint32_t)(g - pl->group),
 		.point = { .kind = (uint8_t)kind, .site = site,
 			   .link = g->link, .nlink = g->nlink,
-			   .late = g->late },
+			   .late = g->late,
+			   .overrides = kind == POINT_REACHED &&
+					may_override(pl, g) },
 	};
 }
 
