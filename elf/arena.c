@@ -7,7 +7,10 @@
 
 #include "elf/arena.h"
 
-enum { CHUNK = 1 << 16 };
+enum {
+	FIRST = 1 << 11,
+	CHUNK = 1 << 16
+};
 
 struct arena_chunk {
 	struct arena_chunk *next;
@@ -15,14 +18,20 @@ struct arena_chunk {
 	_Alignas(16) unsigned char bytes[];
 };
 
-static struct arena_chunk *chunk_new(size_t size)
+static _Noreturn void out_of_memory(struct arena *a)
+{
+	if (a->full)
+		longjmp(*a->full, 1);
+	fputs("bpfweld: out of memory\n", stderr);
+	exit(1);
+}
+
+static struct arena_chunk *chunk_new(struct arena *a, size_t size)
 {
 	struct arena_chunk *c = calloc(1, sizeof(*c) + size);
 
-	if (!c) {
-		fputs("bpfweld: out of memory\n", stderr);
-		exit(1);
-	}
+	if (!c)
+		out_of_memory(a);
 	c->size = size;
 	return c;
 }
@@ -32,17 +41,17 @@ void *arena_alloc(struct arena *a, size_t size)
 	struct arena_chunk *c = a->chunks;
 	void *p;
 
-	if (size > SIZE_MAX / 2) {
-		fputs("bpfweld: out of memory\n", stderr);
-		exit(1);
-	}
+	if (size > SIZE_MAX / 2)
+		out_of_memory(a);
 	size = (size + 15) & ~(size_t)15;
 	if (c && c->size - c->used >= size) {
 		p = c->bytes + c->used;
 		c->used += size;
 		return p;
 	}
-	c = chunk_new(size > CHUNK / 4 ? size : CHUNK);
+	c = chunk_new(a, size > CHUNK / 4    ? size
+			 : c || size > FIRST ? CHUNK
+					     : FIRST);
 	c->used = size;
 	if (size > CHUNK / 4 && a->chunks) { /* keep the open chunk in front */
 		c->next = a->chunks->next;

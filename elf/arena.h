@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* arena.h - memory of one run: everything a stage makes lives in the arena
- * and dies with it.  Allocation never fails (out of memory ends the tool,
- * which has written nothing yet).
+ * and dies with it.  Allocation never fails: out of memory ends the tool, which
+ * has written nothing yet; in a library it is a longjmp() to `full`, whose
+ * owner frees the arena.
  */
 #ifndef BPFWELD_ARENA_H
 #define BPFWELD_ARENA_H
 
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct arena {
 	struct arena_chunk *chunks;
+	jmp_buf *full; /* or NULL */
 };
 
 /* Zeroed memory, aligned to 16 bytes. */

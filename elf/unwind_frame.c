@@ -412,7 +412,7 @@ uint32_t unwind_needs(struct arena *a, const struct fde *of, uint64_t pc)
 
 int32_t unwind_height(const struct fde *of, uint64_t pc)
 {
-	struct arena own = { NULL };
+	struct arena own = { 0 };
 	struct cfa r = { .prog = { .a = &own } };
 	bool known = cfa_at(&r, of, pc);
 

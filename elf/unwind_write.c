@@ -247,7 +247,7 @@ enum {
 int unwind_size(const struct frame_desc *d, size_t n, const struct image *img,
 		bool table, size_t stub_fdes, size_t *eh_frame, size_t *hdr)
 {
-	struct arena a = { NULL };
+	struct arena a = { 0 };
 	struct frames f = { .b = { .a = &a } };
 	struct writer *w;
 	struct run run;

@@ -54,13 +54,8 @@ long percpu_array_update(const struct region_map *m, const void *key,
 {
 	uint32_t index = load32(key);
 	long bad = refused(m, index, flags);
-	void *to;
 
 	if (bad)
 		return bad;
-	to = cpu_value(m, index, run);
-	if (!to)
-		return -EBUSY;
-	mem_copy(to, value, m->value_size);
-	return 0;
+	return cpu_put(m, index, value, run) ? 0 : -EBUSY;
 }

@@ -106,3 +106,13 @@ void *cpu_value(const struct region_map *m, uint64_t index, struct run *run)
 		return NULL;
 	return weld_region + m->values + run->area + index * m->value_stride;
 }
+
+bool cpu_put(const struct region_map *m, uint64_t index, const void *value,
+	     struct run *run)
+{
+	void *to = cpu_value(m, index, run);
+
+	if (to)
+		mem_copy(to, value, m->value_size);
+	return to != NULL;
+}

@@ -65,6 +65,12 @@ static inline struct table table_of(const struct region_map *m, const void *key,
 	return t;
 }
 
+/* One try costs a step even where it read nothing. */
+static inline void spend(struct table *t)
+{
+	t->steps -= t->steps != 0;
+}
+
 static inline bool key_is(const struct hash_elem *e, const void *key,
 			  uint32_t size)
 {
@@ -301,13 +307,14 @@ static void release(struct hash_head *h)
 }
 
 /* Give up an element that was not used lately.  It may have been freed, and its
- * key be another one's, while we look: then it is found elsewhere, or not. */
-static bool evict(const struct region_map *m)
+ * key be another one's, while we look: then it is found elsewhere, or not.  The
+ * steps are those of the update that wants room. */
+static bool evict(const struct region_map *m, uint32_t *steps)
 {
 	struct table t = table_of(m, NULL, 0);
 	uint32_t low;
 
-	for (uint64_t n = 2 * t.elems; n; n--) {
+	for (uint64_t n = 2 * (uint64_t)t.elems; n && *steps; n--) {
 		struct hash_elem *e;
 		struct place p;
 		uint64_t state;
@@ -324,12 +331,15 @@ static bool evict(const struct region_map *m)
 			continue;
 		}
 		t = table_of(m, e->key, m->key_size);
+		t.steps = *steps;
 		if (find(&t, &p, e->key) == FOUND && p.elem == e &&
 		    p.state == state &&
 		    remove_found(&t, &p, (uint32_t)p.next, e->key)) {
 			release(t.head);
 			return true;
 		}
+		spend(&t);
+		*steps = t.steps;
 	}
 	return false;
 }
@@ -346,7 +356,7 @@ static bool reserve_or_evict(struct table *t, const struct region_map *m)
 	do
 		if (reserve(t->head, m->max_entries))
 			return true;
-	while (is_lru(m) && evict(m));
+	while (is_lru(m) && evict(m, &t->steps));
 	return false;
 }
 
@@ -358,7 +368,7 @@ static void prepare_percpu(const struct region_map *m, uint32_t low,
 
 	for (uint32_t i = 0; i < weld_info.cpu_count; i++)
 		mem_zero(first + i * weld_info.cpu_stride, m->value_stride);
-	mem_copy(cpu_value(m, low - 1, run), value, m->value_size);
+	cpu_put(m, low - 1, value, run);
 }
 
 static struct hash_elem *prepare(struct table *t, const struct region_map *m,
@@ -431,7 +441,7 @@ static long update(const struct region_map *m, const void *key,
 
 	if (flags > BPF_EXIST)
 		return -EINVAL;
-	for (; t.steps; t.steps--) {
+	for (; t.steps; spend(&t)) {
 		f = find(&t, &p, key);
 		if (f == GONE_ASTRAY)
 			continue;
@@ -445,15 +455,14 @@ static long update(const struct region_map *m, const void *key,
 				break;
 		}
 		if (f == FOUND && percpu) {
-			mem_copy(cpu_value(m, (uint32_t)p.word - 1, run),
-				 value, m->value_size);
+			cpu_put(m, (uint32_t)p.word - 1, value, run);
 			ret = 0;
 			break;
 		}
 		if (!e)
 			e = prepare(&t, m, key, value, run);
 		if (!e && f == NOT_FOUND) {
-			if (is_lru(m) && evict(m))
+			if (is_lru(m) && evict(m, &t.steps))
 				continue;
 			break;
 		}
@@ -498,7 +507,7 @@ long hash_delete(const struct region_map *m, const void *key)
 	struct table t = table_of(m, key, m->key_size);
 	struct place p;
 
-	for (; t.steps; t.steps--) {
+	for (; t.steps; spend(&t)) {
 		switch (find(&t, &p, key)) {
 		case NOT_FOUND:
 			return -ENOENT;

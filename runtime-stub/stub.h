@@ -86,6 +86,9 @@ long queue_peek(const struct region_map *m, void *value);
 /* cpu.c: the value at `index` of the CPU that this run owns; NULL: there is
  * none to be had. */
 void *cpu_value(const struct region_map *m, uint64_t index, struct run *run);
+/* Write it; false: there is none to be had. */
+bool cpu_put(const struct region_map *m, uint64_t index, const void *value,
+	     struct run *run);
 uint32_t cpu_here(void);
 uint32_t cpu_node(void);
 

@@ -115,6 +115,20 @@ static int array_walk(struct walk *w, struct err *e)
 	return 0;
 }
 
+static int array_next(struct walk *w, const uint8_t *after, struct err *e)
+{
+	uint32_t i = 0;
+
+	(void)e;
+	if (after)
+		memcpy(&i, after, sizeof(i));
+	/* (Not an index: the first one, too.) */
+	i = after && i < w->map->max_entries ? i + 1 : 0;
+	if (i < w->map->max_entries)
+		walk_add(w, arena_dup(w->a, &i, sizeof(i)), NULL);
+	return 0;
+}
+
 /* --- Rings (ring.c reads them). */
 
 static bool ring_fits(const struct region_header *h, const struct region_map *m)
@@ -133,28 +147,32 @@ static uint64_t ring_pending(const struct reader *r, const struct region_map *m)
 	return ring_number(ring_load(&h->tail).b) - ring_load(&h->head).b;
 }
 
+/* From key to key where a walk is all that there is. */
+static int any_next(struct walk *w, const uint8_t *after, struct err *e);
+
 static const struct kind {
 	uint32_t type;
 	bool (*fits)(const struct region_header *h, const struct region_map *m);
 	uint64_t (*count)(const struct reader *r, const struct region_map *m);
-	int (*walk)(struct walk *w, struct err *e); /* NULL: it has no keys */
+	int (*walk)(struct walk *w, struct err *e); /* NULL: it has no elements */
+	int (*next)(struct walk *w, const uint8_t *after, struct err *e);
 } kinds[] = {
 	// clang-format off
-	{ BPF_MAP_TYPE_ARRAY,        array_fits, full, array_walk },
-	{ BPF_MAP_TYPE_PROG_ARRAY,   refs_fit, refs_count, array_walk },
-	{ BPF_MAP_TYPE_ARRAY_OF_MAPS, refs_fit, refs_count, array_walk },
-	{ BPF_MAP_TYPE_HASH_OF_MAPS, table_fits, table_count, table_walk },
-	{ BPF_MAP_TYPE_PERCPU_ARRAY, percpu_array_fits, full, array_walk },
-	{ BPF_MAP_TYPE_HASH,         table_fits, table_count, table_walk },
-	{ BPF_MAP_TYPE_PERCPU_HASH,  table_fits, table_count, table_walk },
-	{ BPF_MAP_TYPE_LRU_HASH,     table_fits, table_count, table_walk },
-	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, table_fits, table_count, table_walk },
-	{ BPF_MAP_TYPE_LPM_TRIE,     table_fits, table_count, table_walk },
-	{ BPF_MAP_TYPE_QUEUE,        queue_fits, queue_count, queue_walk },
-	{ BPF_MAP_TYPE_STACK,        queue_fits, queue_count, queue_walk },
-	{ BPF_MAP_TYPE_STACK_TRACE,  stacks_fit, table_count, stacks_walk },
-	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL },
-	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL },
+	{ BPF_MAP_TYPE_ARRAY,        array_fits, full, array_walk, array_next },
+	{ BPF_MAP_TYPE_PROG_ARRAY,   refs_fit, refs_count, array_walk, array_next },
+	{ BPF_MAP_TYPE_ARRAY_OF_MAPS, refs_fit, refs_count, array_walk, array_next },
+	{ BPF_MAP_TYPE_HASH_OF_MAPS, table_fits, table_count, table_walk, table_next },
+	{ BPF_MAP_TYPE_PERCPU_ARRAY, percpu_array_fits, full, array_walk, array_next },
+	{ BPF_MAP_TYPE_HASH,         table_fits, table_count, table_walk, table_next },
+	{ BPF_MAP_TYPE_PERCPU_HASH,  table_fits, table_count, table_walk, table_next },
+	{ BPF_MAP_TYPE_LRU_HASH,     lru_fits, table_count, table_walk, table_next },
+	{ BPF_MAP_TYPE_LRU_PERCPU_HASH, lru_fits, table_count, table_walk, table_next },
+	{ BPF_MAP_TYPE_LPM_TRIE,     lpm_fits, table_count, lpm_walk, table_next },
+	{ BPF_MAP_TYPE_QUEUE,        queue_fits, queue_count, queue_walk, NULL },
+	{ BPF_MAP_TYPE_STACK,        queue_fits, queue_count, queue_walk, NULL },
+	{ BPF_MAP_TYPE_STACK_TRACE,  stacks_fit, table_count, stacks_walk, any_next },
+	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL, NULL },
+	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL, NULL },
 	// clang-format on
 };
 
@@ -209,6 +227,21 @@ size_t reader_value_size(const struct reader *r, const struct region_map *m)
 		       : m->value_size;
 }
 
+static int any_next(struct walk *w, const uint8_t *after, struct err *e)
+{
+	size_t i = 0;
+
+	if (kind_of(w->map)->walk(w, e))
+		return -1;
+	while (after && i < w->nelem &&
+	       memcmp(w->elem[i].key, after, w->map->key_size) != 0)
+		i++;
+	i = after && i < w->nelem ? i + 1 : 0;
+	w->elem += i;
+	w->nelem -= i;
+	return 0;
+}
+
 static int walk(struct walk *w, struct err *e)
 {
 	const struct kind *k = kind_of(w->map);
@@ -242,5 +275,22 @@ int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
 		return -1;
 	if (w.nelem)
 		*value = w.elem[0].value;
+	return 0;
+}
+
+int reader_next_key(struct arena *a, const struct reader *r, uint32_t map,
+		    const uint8_t *key, const uint8_t **next, struct err *e)
+{
+	struct walk w = { .a = a, .r = r, .map = &r->map[map], .keys = true };
+	const struct kind *k = kind_of(w.map);
+
+	*next = NULL;
+	if (!k || !k->next)
+		return refuse(e, r->path, NOWHERE, "map %s has no keys",
+			      w.map->name);
+	if (k->next(&w, key, e))
+		return -1;
+	if (w.nelem)
+		*next = w.elem[0].key;
 	return 0;
 }

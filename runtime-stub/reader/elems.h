@@ -29,6 +29,7 @@ struct walk {
 	const struct reader *r;
 	const struct region_map *map;
 	const uint8_t *want; /* only the element with this key; or NULL */
+	bool keys;           /* and no values */
 	uint8_t *key;        /* of the element that is looked at */
 	struct reader_elem *elem;
 	size_t nelem;
@@ -42,6 +43,12 @@ const uint8_t *walk_percpu(const struct walk *w, uint64_t index);
 bool table_fits(const struct region_header *h, const struct region_map *m);
 uint64_t table_count(const struct reader *r, const struct region_map *m);
 int table_walk(struct walk *w, struct err *e);
+/* w->elem[0] becomes the one behind key `after`; none: it was the last. */
+int table_next(struct walk *w, const uint8_t *after, struct err *e);
+bool lru_fits(const struct region_header *h, const struct region_map *m);
+/* LPM_TRIE is a HASH; only looking up is different. */
+bool lpm_fits(const struct region_header *h, const struct region_map *m);
+int lpm_walk(struct walk *w, struct err *e);
 
 /* queue.c: QUEUE and STACK, in the order in which they come out.  Their elements
  * have no key. */

@@ -92,7 +92,7 @@ int reader_open(struct arena *a, const char *path, enum reader_access access,
 	struct stat st;
 	int ret = -1, fd;
 
-	*out = (struct reader){ .path = path, .fd = -1 };
+	*out = (struct reader){ .path = path, .writes = write, .fd = -1 };
 	fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return fail(e, path, NOWHERE, "%s", strerror(errno));
@@ -109,6 +109,8 @@ int reader_open(struct arena *a, const char *path, enum reader_access access,
 		fail(e, path, NOWHERE, "cannot map it: %s", strerror(errno));
 		goto out;
 	}
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
 	ret = region_check(a, out, (uint64_t)st.st_size, e);
 	if (ret) {
 		munmap(out->base, (size_t)st.st_size);
@@ -137,6 +139,14 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 		return 0;
 	reader_close(out);
 	return fail(e, path, NOWHERE, "the region of another weld");
+}
+
+bool reader_is_current(const struct reader *r)
+{
+	struct stat st;
+
+	return stat(r->path, &st) == 0 && st.st_dev == r->dev &&
+	       st.st_ino == r->ino;
 }
 
 void reader_close(struct reader *r)

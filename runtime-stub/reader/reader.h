@@ -38,6 +38,8 @@ struct reader {
 	uint8_t *base;                /* shared with the running target */
 	struct region_header head;    /* as it was when checked */
 	const struct region_map *map; /* head.map_count of them, checked */
+	bool writes;                  /* opened with READER_WRITE */
+	uint64_t dev, ino;            /* of the file that is mapped */
 	int fd;                       /* of the lock, or -1 */
 };
 
@@ -55,6 +57,9 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 		     enum reader_access access, struct reader *out,
 		     struct err *e);
 void reader_close(struct reader *r); /* unmap; the arena stays */
+/* Is this region still the one at its path?  It is not when somebody removed it;
+ * then the target's next start makes another one. */
+bool reader_is_current(const struct reader *r);
 
 struct reader_elem {
 	const uint8_t *key, *value; /* key_size and reader_value_size() bytes */
@@ -70,9 +75,28 @@ uint64_t reader_count(const struct reader *r, uint32_t map);
 /* All elements: of an array in index order, of a hash in none. */
 int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
 		 struct reader_elem **elem, size_t *nelem, struct err *e);
-/* The value of `key` (key_size bytes), or NULL: no such element. */
+/* The value of `key` (key_size bytes), or NULL: no such element.  In an LPM_TRIE
+ * that of the longest prefix of it. */
 int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
 		  const uint8_t *key, const uint8_t **value, struct err *e);
+/* The key behind `key`; the first one when that is NULL or not in the map; NULL
+ * behind the last.  As long as others only add and replace, each key that is
+ * there comes once. */
+int reader_next_key(struct arena *a, const struct reader *r, uint32_t map,
+		    const uint8_t *key, const uint8_t **next, struct err *e);
+
+/* --- write.c: what bpf(2) does, with its results: 0 or -errno.  -EPERM where
+ * the region was not opened to be written, and for maps that are frozen
+ * (.rodata, .kconfig) or only for programs to write (BPF_F_RDONLY).  `value` has
+ * reader_value_size() bytes.  QUEUE and STACK have no key: update pushes. */
+bool reader_is_frozen(const struct region_map *map);
+long reader_update(const struct reader *r, uint32_t map, const void *key,
+		   const void *value, uint64_t flags);
+long reader_delete(const struct reader *r, uint32_t map, const void *key);
+long reader_pop(const struct reader *r, uint32_t map, void *value, bool take);
+/* Write into the value that is there, as programs do by its address. */
+long reader_write(const struct reader *r, uint32_t map, const void *key,
+		  uint32_t off, const void *bytes, uint32_t n);
 
 /* --- ring.c: RINGBUF maps.  One reader at a time takes records out; it needs
  * READER_WRITE.  A record is given back, and its room with it, by
@@ -127,5 +151,8 @@ struct reader_probe {
 };
 /* probe < head.probe_count */
 struct reader_probe reader_probe(const struct reader *r, uint32_t probe);
+/* In every running process, at once, and in those to come.  False: the region
+ * was not opened to be written. */
+bool reader_enable(const struct reader *r, uint32_t probe, bool enable);
 
 #endif

@@ -43,9 +43,17 @@ bool table_fits(const struct region_header *h, const struct region_map *m)
 
 	(void)h;
 	return m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
-	       m->stride % 8 == 0 && m->stride >= value_at(m) + value &&
-	       pool <= m->size &&
+	       pool_size(m) < LINK_END && m->stride % 8 == 0 &&
+	       m->stride >= value_at(m) + value && pool <= m->size &&
 	       pool_size(m) * m->stride <= m->size - pool;
+}
+
+bool lru_fits(const struct region_header *h, const struct region_map *m)
+{
+	uint64_t value = map_is_percpu(m->type) ? 0 : m->value_size;
+
+	/* The last word says that it was looked up. */
+	return table_fits(h, m) && m->stride >= value_at(m) + value + 8;
 }
 
 uint64_t table_count(const struct reader *r, const struct region_map *m)
@@ -69,6 +77,8 @@ static const uint8_t *value_of(const struct walk *w, const struct hash_elem *p,
 	const struct region_map *m = w->map;
 	uint8_t *to;
 
+	if (w->keys)
+		return NULL;
 	if (map_is_percpu(m->type))
 		return walk_percpu(w, index);
 	to = arena_alloc(w->a, m->value_size);
@@ -138,22 +148,115 @@ static bool bucket_walk(struct walk *w, uint32_t bucket)
 	return true;
 }
 
+static uint32_t bucket_of(const struct walk *w, const uint8_t *key)
+{
+	return hash_key(key, w->map->key_size) & (w->map->buckets - 1);
+}
+
+static void begin(struct walk *w)
+{
+	if (w->key)
+		return;
+	w->key = arena_alloc(w->a, w->map->key_size);
+	w->steps = STEPS + 64 * (pool_size(w->map) + w->map->buckets);
+}
+
+static int damaged(const struct walk *w, struct err *e)
+{
+	return fail(e, w->r->path, NOWHERE,
+		    "damaged region: map %s is not a hash table", w->map->name);
+}
+
 int table_walk(struct walk *w, struct err *e)
 {
-	const struct region_map *m = w->map;
-	uint32_t from = 0, to = m->buckets;
+	uint32_t from = 0, to = w->map->buckets;
 
-	w->key = arena_alloc(w->a, m->key_size);
-	w->steps = STEPS + 64 * (pool_size(m) + m->buckets);
+	begin(w);
 	if (w->want) {
-		from = hash_key(w->want, m->key_size) & (m->buckets - 1);
+		from = bucket_of(w, w->want);
 		to = from + 1;
 	}
 	for (uint32_t b = from; b < to; b++)
 		if (!bucket_walk(w, b))
-			return fail(e, w->r->path, NOWHERE,
-				    "damaged region: map %s is not a hash "
-				    "table",
-				    m->name);
+			return damaged(w, e);
 	return 0;
+}
+
+/* Keep the element behind this key only.  False: the key is not there. */
+static bool behind(struct walk *w, const uint8_t *key)
+{
+	for (size_t i = 0; i < w->nelem; i++) {
+		if (memcmp(w->elem[i].key, key, w->map->key_size) != 0)
+			continue;
+		w->nelem -= i + 1;
+		memmove(w->elem, w->elem + i + 1, w->nelem * sizeof(*w->elem));
+		return true;
+	}
+	return false;
+}
+
+int table_next(struct walk *w, const uint8_t *after, struct err *e)
+{
+	uint32_t b = after ? bucket_of(w, after) : 0;
+
+	begin(w);
+	for (; b < w->map->buckets; b++, after = NULL) {
+		w->nelem = 0;
+		if (!bucket_walk(w, b))
+			return damaged(w, e);
+		if (after && !behind(w, after))
+			return table_next(w, NULL, e);
+		if (w->nelem)
+			break;
+	}
+	return 0;
+}
+
+/* --- LPM_TRIE (runtime-stub/lpm.c). */
+
+enum {
+	BITS = sizeof(uint32_t), /* bytes of the length, in front of the data */
+	DATA_MAX = 256
+};
+
+static uint32_t bits_max(const struct region_map *m)
+{
+	return 8 * (m->key_size - BITS);
+}
+
+bool lpm_fits(const struct region_header *h, const struct region_map *m)
+{
+	/* Behind the pool, a word for each length. */
+	return m->key_size > BITS && m->key_size <= BITS + DATA_MAX &&
+	       table_fits(h, m) && m->size % 8 == 0 &&
+	       (bits_max(m) + 1) * UINT64_C(8) <=
+		       m->size - hash_pool(m->buckets) -
+			       pool_size(m) * m->stride;
+}
+
+int lpm_walk(struct walk *w, struct err *e)
+{
+	uint8_t key[BITS + DATA_MAX];
+	uint32_t bits;
+
+	if (!w->want)
+		return table_walk(w, e);
+	memcpy(key, w->want, w->map->key_size);
+	memcpy(&bits, key, BITS);
+	if (bits > bits_max(w->map))
+		return 0;
+	w->want = key;
+	/* Cut behind its bits, then bit by bit. */
+	for (uint32_t i = bits_max(w->map); i-- > 0;) {
+		if (i < bits) {
+			memcpy(key, &(uint32_t){ i + 1 }, BITS);
+			if (table_walk(w, e))
+				return -1;
+			if (w->nelem)
+				return 0;
+		}
+		key[BITS + i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	}
+	memcpy(key, &(uint32_t){ 0 }, BITS);
+	return table_walk(w, e);
 }

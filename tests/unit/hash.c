@@ -28,6 +28,13 @@ void *cpu_value(const struct region_map *m, uint64_t index, struct run *run)
 	return NULL;
 }
 
+bool cpu_put(const struct region_map *m, uint64_t index, const void *value,
+	     struct run *run)
+{
+	(void)m, (void)index, (void)value, (void)run;
+	return false;
+}
+
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));
 
 struct value {
@@ -422,6 +429,24 @@ static void all_elements_are_shown(void **state)
 	}
 }
 
+static void a_circle_ends_a_walk(void **state)
+{
+	uint64_t k = 5, v = 6, *bucket;
+	struct hash_elem *e;
+
+	(void)state;
+	make(8, 8, 16);
+	bucket = (uint64_t *)(weld_region + sizeof(struct hash_head));
+	for (uint32_t b = 0; b < map.buckets; b++)
+		bucket[b] = 1;
+	e = (struct hash_elem *)(weld_region + hash_pool(map.buckets));
+	e->next = 1;
+	e->state = 1;
+	assert_null(hash_lookup(&map, &k));
+	assert_int_equal(hash_update(&map, &k, &v, BPF_ANY), -EBUSY);
+	assert_int_equal(hash_delete(&map, &k), -EBUSY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +457,7 @@ int main(void)
 		cmocka_unit_test(a_killed_process_blocks_nobody),
 		cmocka_unit_test(overwritten_memory_ends_a_walk),
 		cmocka_unit_test(all_elements_are_shown),
+		cmocka_unit_test(a_circle_ends_a_walk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

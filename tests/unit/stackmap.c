@@ -55,6 +55,13 @@ void *cpu_value(const struct region_map *m, uint64_t index, struct run *run)
 	return NULL;
 }
 
+bool cpu_put(const struct region_map *m, uint64_t index, const void *value,
+	     struct run *run)
+{
+	(void)m, (void)index, (void)value, (void)run;
+	return false;
+}
+
 static struct region_map map = {
 	.type = BPF_MAP_TYPE_STACK_TRACE,
 	.key_size = 4,

@@ -406,7 +406,7 @@ static void weld_callback(const char *in, const char *out)
 	static const struct depth depth[] = {
 		DEPTH(5, 128), DEPTH(6, 136), DEPTH(12, 128), DEPTH(20, 0)
 	};
-	struct arena a = { NULL };
+	struct arena a = { 0 };
 	struct err e;
 	struct image img;
 	struct room room;
