@@ -28,6 +28,7 @@ int cmd_list(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_unweld(int argc, char **argv);
 int cmd_map(int argc, char **argv);
+int cmd_probe(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_diff(int argc, char **argv);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* map.c - bpfweld map list|dump|lookup: read the maps of a welded program,
- * while it runs or afterwards.
+/* map.c - bpfweld map: the maps of a welded program, while it runs or afterwards.
+ * Here is what reads them; map_write.c has the rest.
  */
 #include <unistd.h>
 
@@ -10,20 +10,20 @@ static const char usage_head[] =
 	"usage: bpfweld map list   WELDED [-j]\n"
 	"       bpfweld map dump   WELDED [MAP] [-j]\n"
 	"       bpfweld map dump   WELDED STACKS --folded [--counts MAP]\n"
-	"       bpfweld map lookup WELDED MAP KEY [-j]\n\n";
+	"       bpfweld map lookup WELDED MAP KEY [-j]\n"
+	"       bpfweld map update WELDED MAP [KEY] VALUE [-j]\n"
+	"       bpfweld map delete WELDED MAP KEY [-j]\n"
+	"       bpfweld map clear  WELDED [MAP] [-j]\n\n";
 static const char usage_tail[] =
 	"\nMAP is a map's name, OBJECT:NAME where two objects have one of\n"
 	"that name, or a data section (.bss).  KEY is a number, an enum's\n"
 	"name or a string, as the key's type says; or 'hex' and its bytes:\n"
-	"hex 01 00.  A negative KEY goes behind --.\n"
+	"hex 01 00.  A negative KEY goes behind --.  VALUE is the same, or one\n"
+	"or more FIELD=VALUE, such as pos.x=5 or list[2]=7: the others stay as\n"
+	"they are, or are 0.  Queues have no KEY, data sections need none.\n"
 	"--folded prints the chains of a stack_trace map for flame graphs,\n"
 	"comm;outer;inner COUNT: each counts 1, or what --counts has for its\n"
 	"number, a map whose keys (or values) are or have a stack id.\n";
-
-struct request { /* one sub-command's operands and what they open */
-	struct cli cli;
-	struct maps maps;
-};
 
 /* --- The sub-commands: 0 or -1. */
 
@@ -33,7 +33,7 @@ static int map_list(struct request *r, struct err *e)
 	struct reader *region = NULL;
 	struct err why;
 
-	if (maps_open(maps, r->cli.arg[0], false, e))
+	if (maps_open(maps, r->cli.arg[0], NO_REGION, e))
 		return -1;
 	/* Without a region there is all but the count. */
 	if (reader_open_weld(&maps->arena, &maps->m, READER_READ, &maps->region,
@@ -165,7 +165,7 @@ static int dump_check(const struct cli *cli, struct err *e)
 static int map_dump(struct request *r, struct err *e)
 {
 	if (dump_check(&r->cli, e) ||
-	    maps_open(&r->maps, r->cli.arg[0], true, e))
+	    maps_open(&r->maps, r->cli.arg[0], REGION_TO_READ, e))
 		return -1;
 	if (r->cli.folded)
 		return dump_folded(r, e);
@@ -180,7 +180,7 @@ static int map_lookup(struct request *r, struct err *e)
 	struct reader_elem elem;
 	uint32_t map;
 
-	if (maps_open(maps, r->cli.arg[0], true, e) ||
+	if (maps_open(maps, r->cli.arg[0], REGION_TO_READ, e) ||
 	    maps_find(maps, r->cli.arg[1], &map, e))
 		return -1;
 	k = &maps->m.map[map];
@@ -251,12 +251,30 @@ static int cmd_lookup(int argc, char **argv)
 	return request_run(argc, argv, "j", 3, ANY, map_lookup);
 }
 
+static int cmd_update(int argc, char **argv)
+{
+	return request_run(argc, argv, "j", 3, ANY, map_update);
+}
+
+static int cmd_delete(int argc, char **argv)
+{
+	return request_run(argc, argv, "j", 3, ANY, map_delete);
+}
+
+static int cmd_clear(int argc, char **argv)
+{
+	return request_run(argc, argv, "j", 1, 2, map_clear);
+}
+
 static const struct command commands[] = {
 	// clang-format off
 	{ "list",   cmd_list_maps, "maps with their types and sizes" },
 	{ "show",   cmd_list_maps, "the same" },
 	{ "dump",   cmd_dump,      "all elements of one map, or of all" },
 	{ "lookup", cmd_lookup,    "one element" },
+	{ "update", cmd_update,    "add or change an element, or parts of it" },
+	{ "delete", cmd_delete,    "remove an element" },
+	{ "clear",  cmd_clear,     "remove all elements; arrays become 0" },
 	{ NULL, NULL, NULL },
 	// clang-format on
 };
@@ -273,7 +291,7 @@ int cmd_map(int argc, char **argv)
 	struct err e;
 
 	if (argc < 2) {
-		misuse(&e, "map: list, dump or lookup?");
+		misuse(&e, "map: list, dump, lookup, update, delete or clear?");
 		return cli_fail(&e, false);
 	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {

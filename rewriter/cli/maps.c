@@ -26,7 +26,8 @@
 #include "runtime-stub/mem.h"
 #include "runtime-stub/refs.h"
 
-int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
+int maps_open(struct maps *maps, const char *welded, enum maps_region region,
+	      struct err *e)
 {
 	struct manifest *m = &maps->m;
 
@@ -36,10 +37,12 @@ int maps_open(struct maps *maps, const char *welded, bool region, struct err *e)
 	maps->btf = arena_alloc(&maps->arena, m->nobject * sizeof(*maps->btf));
 	for (size_t i = 0; i < m->nobject; i++)
 		maps->btf[i] = typed_open(m->object[i].btf);
-	if (!region)
+	if (region == NO_REGION)
 		return 0;
-	if (reader_open_weld(&maps->arena, m, READER_READ, &maps->region, e) ==
-	    0)
+	if (reader_open_weld(&maps->arena, m,
+			     region == REGION_TO_WRITE ? READER_WRITE
+						       : READER_READ,
+			     &maps->region, e) == 0)
 		return 0;
 	if (!e->file)
 		e->file = welded;

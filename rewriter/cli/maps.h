@@ -17,7 +17,8 @@ struct maps {
 	struct symbols *symbols;
 };
 /* Read the manifest and the types; the region too when it is wanted. */
-int maps_open(struct maps *maps, const char *welded, bool region,
+enum maps_region { NO_REGION, REGION_TO_READ, REGION_TO_WRITE };
+int maps_open(struct maps *maps, const char *welded, enum maps_region region,
 	      struct err *e);
 void maps_close(struct maps *maps);
 
@@ -25,6 +26,16 @@ void maps_close(struct maps *maps);
  * (".bss" for "x.bss"). */
 int maps_find(struct maps *maps, const char *name, uint32_t *map,
 	      struct err *e);
+
+/* One sub-command of `map`: its operands and what they open. */
+struct request {
+	struct cli cli;
+	struct maps maps;
+};
+/* map_write.c: 0 or -1. */
+int map_update(struct request *r, struct err *e);
+int map_delete(struct request *r, struct err *e);
+int map_clear(struct request *r, struct err *e);
 
 /* One line a map, with the number of elements when the region is there. */
 void maps_list_text(const struct manifest *m, const struct reader *region);

@@ -324,7 +324,7 @@ static int trace(struct tracing *t, char **map, int nmap, struct err *e)
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	if (maps_open(&t->maps, t->welded, false, e) ||
+	if (maps_open(&t->maps, t->welded, NO_REGION, e) ||
 	    rings_find(t, map, nmap, e) || region_open(t, e))
 		return -1;
 	return follow(t, e);

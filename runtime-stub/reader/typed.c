@@ -52,7 +52,7 @@ static const char *name_at(const struct btf *btf, uint32_t off)
 
 /* Bytes of a type; 0 when it has none or is broken.  `depth` bounds arrays of
  * arrays that contain themselves. */
-static uint64_t type_size(const struct btf *btf, uint32_t id, int depth)
+uint64_t type_size(const struct btf *btf, uint32_t id, int depth)
 {
 	const struct btf_type *t = type_strip(btf, id);
 	uint64_t elem;

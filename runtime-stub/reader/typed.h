@@ -67,4 +67,24 @@ int typed_parse(struct arena *a, const struct btf *btf, uint32_t type,
 		size_t size, char *const *word, int nword, const uint8_t **out,
 		struct err *e);
 
+/* Bytes of a type, or 0. */
+uint64_t typed_size(const struct btf *btf, uint32_t type);
+
+/* A part of a value of `size` bytes, by a path: "count", "pos.x", "a[3].b", of
+ * an array "[3]", of a data section a variable's name.  False: there is none. */
+struct typed_field {
+	uint32_t type;
+	uint64_t bit, bits; /* where in the value */
+	uint32_t steps;     /* of the search: a BTF may be hostile */
+};
+bool typed_field(const struct btf *btf, uint32_t type, size_t size,
+		 const char *path, struct typed_field *out);
+/* Its value, extended by its sign; false: it is no number. */
+bool typed_number(const struct btf *btf, const struct typed_field *f,
+		  const uint8_t *value, uint64_t *out);
+/* Read what a person wrote into it; as typed_parse(). */
+int typed_set(struct arena *a, const struct btf *btf,
+	      const struct typed_field *f, const char *word, uint8_t *value,
+	      struct err *e);
+
 #endif

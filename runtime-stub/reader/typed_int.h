@@ -12,6 +12,8 @@
 /* The type behind typedef, const, volatile, restrict, tags and variables;
  * NULL when there is none (type 0, or a chain without end). */
 const struct btf_type *type_strip(const struct btf *btf, uint32_t id);
+/* Bytes of a type; 0 when it has none or is broken. */
+uint64_t type_size(const struct btf *btf, uint32_t id, int depth);
 /* Is it char[N]? */
 bool type_is_text(const struct btf *btf, const struct btf_type *t);
 /* `n` <= 64 bits from bit `off` on, extended by their sign. */
