@@ -189,7 +189,8 @@ struct stack_elem {
 };
 
 /* --- RINGBUF: records one behind the other, and a table that says whose each
- * of them is.  PERF_EVENT_ARRAY: one such ring for all CPUs.
+ * of them is.  PERF_EVENT_ARRAY: one such ring for all CPUs; the last four bytes
+ * of a record are the CPU.
  *
  *   data: struct ring_head, struct ring_pair slot[buckets], then records:
  *         twice `stride` bytes, as a record may begin anywhere in the first

@@ -255,7 +255,8 @@ DEFINE_HELPER(perf_event_output)
 {
 	const struct region_map *m = (const void *)r2;
 	struct ring r = ring_of(m);
-	uint32_t index = (uint32_t)r3;
+	uint32_t index = (uint32_t)r3, cpu = cpu_here();
+	uint64_t len = r5 <= RECORD_MAX ? r5 + sizeof(cpu) : r5;
 	struct record to;
 
 	if (r3 & ~(uint64_t)BPF_F_INDEX_MASK)
@@ -263,13 +264,14 @@ DEFINE_HELPER(perf_event_output)
 	if (index != (uint32_t)BPF_F_CURRENT_CPU) {
 		if (m->max_entries && index >= m->max_entries)
 			return -E2BIG;
-		if (index != helper_get_smp_processor_id(0, 0, 0, 0, 0, NULL))
+		if (index != cpu)
 			return -EOPNOTSUPP;
 	}
-	to = reserve(&r, r5);
+	to = reserve(&r, len);
 	if (!to.header)
 		return -ENOSPC;
 	mem_copy(to.header + RING_HEADER, (const void *)r4, r5);
+	mem_copy(to.header + RING_HEADER + r5, &cpu, sizeof(cpu));
 	commit(&r, &to, 0, RING_COMMITTED);
 	return 0;
 }

@@ -29,20 +29,23 @@ static const char usage[] =
 	"Records that there was no room for are counted on standard error (-j: in\n"
 	"lines of their own).\n";
 
-enum { SLEEP_MS = 200 };
+enum {
+	SLEEP_MS = 200
+};
 
 struct tracing {
 	struct maps maps;
 	const char *welded, *type;
 	bool json, once;
-	bool told;      /* that records have no type */
-	uint32_t *ring; /* maps that are followed */
+	bool told;                  /* that records have no type */
+	uint32_t *ring;             /* maps that are followed */
+	struct reader_ring_ref *of; /* the same */
 	size_t nring;
-	bool lines;     /* of trace_printk, too */
-	uint64_t next;  /* the next of them */
+	bool lines;    /* of trace_printk, too */
+	uint64_t next; /* the next of them */
 	struct {
 		uint32_t object, len, type;
-	} last;         /* most records are as the one before */
+	} last; /* most records are as the one before */
 };
 
 static volatile sig_atomic_t stopped;
@@ -97,6 +100,8 @@ static void record_json(struct tracing *t, uint32_t map,
 	json_object(&j);
 	json_str_at(&j, "map", k->name);
 	json_u64_at(&j, "number", r->number);
+	if (k->map.type == BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+		json_u64_at(&j, "cpu", r->cpu);
 	json_key(&j, "data");
 	json_bytes(&j, b);
 	if (type) {
@@ -255,9 +260,8 @@ static int follow(struct tracing *t, struct err *e)
 			continue;
 		if (t->once)
 			break;
-		if (t->nring == 1 && !t->lines)
-			reader_ring_sleep(&t->maps.region, t->ring[0],
-					  SLEEP_MS);
+		if (t->nring)
+			reader_rings_sleep(t->of, t->nring, SLEEP_MS);
 		else
 			nap();
 	}
@@ -286,13 +290,31 @@ static int rings_find(struct tracing *t, char **name, int n, struct err *e)
 		if (maps_find(&t->maps, name[i], &map, e))
 			return -1;
 		if (!ring_is(m->map[map].map.type))
-			return fail(e, NULL, NOWHERE,
-				    "map %s is no ring or perf buffer (map dump shows "
-				    "it)", name[i]);
+			return fail(
+				e, NULL, NOWHERE,
+				"map %s is no ring or perf buffer (map dump shows "
+				"it)",
+				name[i]);
 		ring_add(t, map);
 	}
 	t->lines = !n;
 	return type_check(t, e);
+}
+
+static int rings_lock(struct tracing *t, struct err *e)
+{
+	struct maps *maps = &t->maps;
+
+	t->of = arena_alloc(&maps->arena, (t->nring + 1) * sizeof(*t->of));
+	for (size_t i = 0; i < t->nring; i++) {
+		t->of[i] =
+			(struct reader_ring_ref){ &maps->region, t->ring[i] };
+		if (!reader_ring_lock(&maps->region, t->ring[i]))
+			return fail(e, maps->region.path, NOWHERE,
+				    "somebody else reads ring %s already",
+				    maps->m.map[t->ring[i]].name);
+	}
+	return 0;
 }
 
 static int region_open(struct tracing *t, struct err *e)
@@ -309,12 +331,12 @@ static int region_open(struct tracing *t, struct err *e)
 		e->file = e->file ? e->file : t->welded;
 		return -1;
 	}
-	if (t->nring && !reader_ring_lock(&maps->region))
-		return fail(e, path, NOWHERE,
-			    "somebody else reads its rings already");
+	if (rings_lock(t, e))
+		return -1;
 	if (!t->nring && !reader_prints(&maps->region))
-		return fail(e, t->welded, NOWHERE,
-			    "has no ring or perf buffer, and no program that prints");
+		return fail(
+			e, t->welded, NOWHERE,
+			"has no ring or perf buffer, and no program that prints");
 	return 0;
 }
 

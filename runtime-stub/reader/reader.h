@@ -110,6 +110,7 @@ enum reader_ring {
 struct reader_record {
 	const uint8_t *data; /* in the region, len bytes */
 	uint32_t len;
+	uint32_t cpu;        /* PERF_EVENT_ARRAY: where it was written */
 	uint64_t number;     /* records before it */
 	uint64_t end;        /* private */
 };
@@ -119,12 +120,21 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		     struct err *e);
 void reader_ring_done(const struct reader *r, uint32_t map,
 		      const struct reader_record *record);
-/* Sleep until there may be more, or so long. */
-void reader_ring_sleep(const struct reader *r, uint32_t map, unsigned ms);
+/* Sleep until there may be more in one of them, or so long; -EINTR: a signal
+ * came.  A record may be overlooked, as its writer spends no barrier on us: sleep
+ * no longer than one may come late. */
+struct reader_ring_ref {
+	const struct reader *r;
+	uint32_t map;
+};
+int reader_rings_sleep(const struct reader_ring_ref *ring, size_t n,
+		       unsigned ms);
 /* Records that there was no room for, since this was last asked. */
 uint64_t reader_ring_lost(const struct reader *r, uint32_t map);
-/* Nobody else takes records: false if somebody does.  Until reader_close(). */
-bool reader_ring_lock(struct reader *r);
+/* Nobody else takes this ring's records: false if somebody does, through another
+ * reader.  Until it is unlocked, or reader_close(). */
+bool reader_ring_lock(struct reader *r, uint32_t map);
+void reader_ring_unlock(struct reader *r, uint32_t map);
 
 /* Line number *next of trace_printk, or the oldest that is still there; then
  * *missed has grown.  False: there is none yet. */

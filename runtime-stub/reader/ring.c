@@ -11,7 +11,6 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -117,6 +116,12 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 	if (ring_takes(out->len) != room)
 		return damaged(r, map, e);
 	out->data = record + RING_HEADER;
+	if (r->map[map].type == BPF_MAP_TYPE_PERF_EVENT_ARRAY) {
+		if (out->len < sizeof(out->cpu))
+			return damaged(r, map, e);
+		out->len -= sizeof(out->cpu);
+		memcpy(&out->cpu, out->data + out->len, sizeof(out->cpu));
+	}
 	*what = RING_RECORD;
 	return 0;
 }
@@ -131,19 +136,64 @@ void reader_ring_done(const struct reader *r, uint32_t map,
 		  (struct ring_pair){ record->end, record->number + 1 });
 }
 
-void reader_ring_sleep(const struct reader *r, uint32_t map, unsigned ms)
+/* Would we wait for it? */
+static bool is_idle(const struct reader_ring_ref *ring)
 {
-	struct ring g = ring_of(r, map);
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
 	struct reader_record record;
 	enum reader_ring what;
 	struct err e;
 
-	__atomic_store_n(&g.head->waiting, 1, __ATOMIC_SEQ_CST);
-	if (reader_ring_next(r, map, &record, &what, &e) ||
-	    what == RING_RECORD || what == RING_SKIPPED)
-		return;
-	syscall(SYS_futex, &g.head->waiting, FUTEX_WAIT, 1, &t);
+	__atomic_store_n(&ring_of(ring->r, ring->map).head->waiting, 1,
+			 __ATOMIC_SEQ_CST);
+	return reader_ring_next(ring->r, ring->map, &record, &what, &e) == 0 &&
+	       (what == RING_EMPTY || what == RING_WAIT);
+}
+
+static long sleep_at_one(const struct reader_ring_ref *ring, unsigned ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000L };
+
+	return syscall(SYS_futex, &ring_of(ring->r, ring->map).head->waiting,
+		       FUTEX_WAIT, 1, &t);
+}
+
+static long sleep_at_all(const struct reader_ring_ref *ring, size_t n,
+			 unsigned ms)
+{
+	struct futex_waitv v[FUTEX_WAITV_MAX] = { 0 };
+	struct timespec t;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct futex_waitv){
+			.val = 1,
+			.uaddr = (uint64_t)&ring_of(ring[i].r, ring[i].map)
+					 .head->waiting,
+			.flags = FUTEX_32,
+		};
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ms % 1000 * 1000000L;
+	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return syscall(SYS_futex_waitv, v, n, 0, &t, CLOCK_MONOTONIC);
+}
+
+int reader_rings_sleep(const struct reader_ring_ref *ring, size_t n,
+		       unsigned ms)
+{
+	long ret;
+
+	for (size_t i = 0; i < n; i++)
+		if (!is_idle(&ring[i]))
+			return 0;
+	if (n == 1)
+		ret = sleep_at_one(ring, ms);
+	else
+		ret = sleep_at_all(
+			ring, n < FUTEX_WAITV_MAX ? n : FUTEX_WAITV_MAX, ms);
+	/* Before Linux 5.16: not for long. */
+	if (ret < 0 && (errno == ENOSYS || errno == EPERM))
+		ret = usleep(1000 * (ms < 10 ? ms : 10));
+	return ret < 0 && errno == EINTR ? -EINTR : 0;
 }
 
 uint64_t reader_ring_lost(const struct reader *r, uint32_t map)
@@ -156,18 +206,42 @@ uint64_t reader_ring_lost(const struct reader *r, uint32_t map)
 	return all - told;
 }
 
-bool reader_ring_lock(struct reader *r)
+/* The file that we have mapped, if it is still there. */
+static int file_open(const struct reader *r)
 {
-	int fd = open(r->path, O_RDONLY | O_CLOEXEC);
+	int fd = open(r->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
 
 	if (fd < 0)
-		return false;
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		close(fd);
-		return false;
-	}
-	r->fd = fd;
-	return true;
+		return -1;
+	if (fstat(fd, &st) == 0 && st.st_dev == r->dev && st.st_ino == r->ino)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool lock(struct reader *r, uint32_t map, short type)
+{
+	struct flock l = {
+		.l_type = type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)r->map[map].data,
+		.l_len = 1,
+	};
+
+	return r->fd >= 0 && fcntl(r->fd, F_OFD_SETLK, &l) == 0;
+}
+
+bool reader_ring_lock(struct reader *r, uint32_t map)
+{
+	if (r->fd < 0)
+		r->fd = file_open(r);
+	return lock(r, map, F_WRLCK);
+}
+
+void reader_ring_unlock(struct reader *r, uint32_t map)
+{
+	lock(r, map, F_UNLCK);
 }
 
 /* --- trace_printk ------------------------------------------------------- */
