@@ -65,21 +65,6 @@ static const char *object_name(const struct manifest *m, uint32_t map)
 	return m->object[m->map[map].object].name;
 }
 
-/* How well a map answers to a name; the best answer wins if it is alone. */
-static int answers(const struct manifest *m, uint32_t map, const char *name)
-{
-	const struct manifest_map *k = &m->map[map];
-	const char *object = object_name(m, map), *dot = strchr(k->name, '.');
-	size_t n = strlen(object);
-
-	if (strncmp(name, object, n) == 0 && name[n] == ':' &&
-	    strcmp(name + n + 1, k->name) == 0)
-		return 3;
-	if (strcmp(name, k->name) == 0)
-		return 2;
-	return k->data && dot && strcmp(name, dot) == 0;
-}
-
 static int no_such_map(struct maps *maps, const char *name, struct err *e)
 {
 	const struct manifest *m = &maps->m;
@@ -95,24 +80,14 @@ static int no_such_map(struct maps *maps, const char *name, struct err *e)
 int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)
 {
 	const struct manifest *m = &maps->m;
-	int best = 0, equal = 0;
+	size_t equal = manifest_find(m, name, map);
 
-	for (uint32_t i = 0; i < m->nmap; i++) {
-		int k = answers(m, i, name);
-
-		if (k > best) {
-			best = k;
-			equal = 0;
-			*map = i;
-		}
-		equal += k == best;
-	}
-	if (!best)
+	if (!equal)
 		return no_such_map(maps, name, e);
 	if (equal > 1)
 		return fail(e, NULL, NOWHERE,
-			    "%d maps are called '%s': say '%s:%s'", equal, name,
-			    object_name(m, *map), m->map[*map].name);
+			    "%zu maps are called '%s': say '%s:%s'", equal,
+			    name, object_name(m, *map), m->map[*map].name);
 	return 0;
 }
 

@@ -6,7 +6,6 @@
  * a time.  Lines of trace_printk are not: they are overwritten by later ones,
  * and a reader that is too slow is told how many it has missed.
  */
-#include <bpf/btf.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>

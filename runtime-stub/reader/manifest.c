@@ -481,6 +481,40 @@ int manifest_parse(struct arena *a, const char *file, struct bytes packed,
 	return consistent(file, out, e);
 }
 
+/* How well a map answers to a name; the best answer wins if it is alone. */
+static int answers(const struct manifest *m, uint32_t map, const char *name)
+{
+	const struct manifest_map *k = &m->map[map];
+	const char *object = m->object[k->object].name;
+	const char *dot = strchr(k->name, '.');
+	size_t n = strlen(object);
+
+	if (strncmp(name, object, n) == 0 && name[n] == ':' &&
+	    strcmp(name + n + 1, k->name) == 0)
+		return 3;
+	if (strcmp(name, k->name) == 0)
+		return 2;
+	return k->data && dot && strcmp(name, dot) == 0;
+}
+
+size_t manifest_find(const struct manifest *m, const char *name, uint32_t *map)
+{
+	size_t equal = 0;
+	int best = 0;
+
+	for (uint32_t i = 0; i < m->nmap; i++) {
+		int k = answers(m, i, name);
+
+		if (k > best) {
+			best = k;
+			equal = 0;
+			*map = i;
+		}
+		equal += k && k == best;
+	}
+	return equal;
+}
+
 const char *manifest_spec(struct arena *a, const struct manifest_probe *p)
 {
 	if (strchr(p->kind, ':'))

@@ -62,6 +62,9 @@ struct manifest {
 	size_t nprobe; /* by probe number */
 };
 
+/* How many maps answer best to a name, the first of them in *map: "OBJECT:NAME",
+ * else NAME, else a data section's own name (".bss" for "x.bss"). */
+size_t manifest_find(const struct manifest *m, const char *name, uint32_t *map);
 /* "uprobe:main+0x4" */
 const char *manifest_spec(struct arena *a, const struct manifest_probe *p);
 /* The bytes that the probe's patch replaced; none where it has no patch. */

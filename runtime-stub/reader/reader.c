@@ -121,6 +121,20 @@ out:
 	return ret;
 }
 
+/* What callers know of the maps from the manifest holds for the region. */
+static bool maps_agree(const struct reader *r, const struct manifest *m)
+{
+	for (size_t i = 0; i < m->nmap; i++) {
+		const struct region_map *a = &r->map[i], *b = &m->map[i].map;
+
+		if (a->type != b->type || a->key_size != b->key_size ||
+		    a->value_size != b->value_size ||
+		    a->max_entries != b->max_entries || a->flags != b->flags)
+			return false;
+	}
+	return true;
+}
+
 int reader_open_weld(struct arena *a, const struct manifest *m,
 		     enum reader_access access, struct reader *out,
 		     struct err *e)
@@ -132,13 +146,18 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 			    "has not run yet: no region at %s", path);
 	if (reader_open(a, path, access, out, e))
 		return -1;
-	if (memcmp(out->head.weld_id, m->weld_id, sizeof(m->weld_id)) == 0 &&
-	    out->head.size == m->region_size &&
-	    out->head.map_count == m->nmap &&
-	    out->head.probe_count == m->nprobe)
+	if (memcmp(out->head.weld_id, m->weld_id, sizeof(m->weld_id)) != 0 ||
+	    out->head.size != m->region_size ||
+	    out->head.map_count != m->nmap ||
+	    out->head.probe_count != m->nprobe)
+		fail(e, path, NOWHERE, "the region of another weld");
+	else if (!maps_agree(out, m))
+		fail(e, path, NOWHERE,
+		     "damaged region: its maps are not those of the weld");
+	else
 		return 0;
 	reader_close(out);
-	return fail(e, path, NOWHERE, "the region of another weld");
+	return -1;
 }
 
 bool reader_is_current(const struct reader *r)

@@ -416,23 +416,3 @@ void typed_json(struct json *j, const struct btf *btf, uint32_t type,
 {
 	typed_json_named(j, btf, type, value, NULL);
 }
-
-uint32_t typed_struct(const struct btf *btf, const char *name, uint32_t size)
-{
-	uint32_t found = 0;
-
-	for (uint32_t i = 1; btf && i < btf__type_cnt(btf); i++) {
-		const struct btf_type *t = btf__type_by_id(btf, i);
-		const char *is;
-
-		if (!btf_is_struct(t))
-			continue;
-		is = btf__name_by_offset(btf, t->name_off);
-		if (name ? strcmp(is, name) != 0 : t->size != size || !*is)
-			continue;
-		if (found)
-			return 0;
-		found = i;
-	}
-	return found;
-}

@@ -46,8 +46,11 @@ struct typed_names {
 void typed_json_named(struct json *j, const struct btf *btf, uint32_t type,
 		      struct bytes value, const struct typed_names *names);
 
-/* The struct of that name; without a name the only one that has `size` bytes
- * and a name.  0: there is none, or there are several. */
+/* How many structs have this name; or, without it, `size` bytes and a name.  The
+ * first of them. */
+size_t typed_structs(const struct btf *btf, const char *name, uint32_t size,
+		     uint32_t *type);
+/* The only one; 0: there is none, or there are several. */
 uint32_t typed_struct(const struct btf *btf, const char *name, uint32_t size);
 
 /* What a person says a record is: the name of a struct, or the members of one
@@ -79,9 +82,9 @@ struct typed_field {
 };
 bool typed_field(const struct btf *btf, uint32_t type, size_t size,
 		 const char *path, struct typed_field *out);
-/* Its value, extended by its sign; false: it is no number. */
-bool typed_number(const struct btf *btf, const struct typed_field *f,
-		  const uint8_t *value, uint64_t *out);
+/* Has it a number of at most 64 bits? */
+bool typed_is_number(const struct btf *btf, const struct typed_field *f,
+		     int *is_signed);
 /* Read what a person wrote into it; as typed_parse(). */
 int typed_set(struct arena *a, const struct btf *btf,
 	      const struct typed_field *f, const char *word, uint8_t *value,

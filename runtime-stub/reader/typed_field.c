@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* typed_field.c - find a part of a value by what its C program calls it. */
+#include <bpf/btf.h>
 #include <stdlib.h>
 
 #include "runtime-stub/reader/typed_int.h"
@@ -122,20 +123,49 @@ bool typed_field(const struct btf *btf, uint32_t type, size_t size,
 	       out->bits <= UINT64_C(8) * size - out->bit;
 }
 
-bool typed_number(const struct btf *btf, const struct typed_field *f,
-		  const uint8_t *value, uint64_t *out)
+bool typed_is_number(const struct btf *btf, const struct typed_field *f,
+		     int *is_signed)
 {
 	const struct btf_type *t = type_strip(btf, f->type);
-	bool sign;
 
-	if (!t || f->bits > 64 ||
-	    !(btf_is_int(t) || btf_is_enum(t) || btf_is_enum64(t) ||
-	      btf_is_ptr(t)))
+	*is_signed = 0;
+	if (!t || f->bits > 64)
 		return false;
-	sign = btf_is_int(t) ? btf_int_encoding(t) & BTF_INT_SIGNED
-			     : btf_kflag(t);
-	*out = bits_at(value, f->bit, f->bits, sign && !btf_is_ptr(t));
+	if (btf_is_int(t))
+		*is_signed = (btf_int_encoding(t) & BTF_INT_SIGNED) != 0;
+	else if (btf_is_enum(t) || btf_is_enum64(t))
+		*is_signed = btf_kflag(t);
+	else
+		return btf_is_ptr(t);
 	return true;
+}
+
+size_t typed_structs(const struct btf *btf, const char *name, uint32_t size,
+		     uint32_t *type)
+{
+	size_t found = 0;
+
+	for (uint32_t i = 1; btf && i < btf__type_cnt(btf); i++) {
+		const struct btf_type *t = btf__type_by_id(btf, i);
+		const char *is;
+
+		if (!t || !btf_is_struct(t))
+			continue;
+		is = btf__name_by_offset(btf, t->name_off);
+		if (!is ||
+		    (name ? strcmp(is, name) != 0 : t->size != size || !*is))
+			continue;
+		if (!found++)
+			*type = i;
+	}
+	return found;
+}
+
+uint32_t typed_struct(const struct btf *btf, const char *name, uint32_t size)
+{
+	uint32_t type;
+
+	return typed_structs(btf, name, size, &type) == 1 ? type : 0;
 }
 
 int typed_set(struct arena *a, const struct btf *btf,

@@ -198,8 +198,11 @@ static void looks_up(void **state)
 
 static void refuses_what_is_not_this_weld(void **state)
 {
+	struct manifest_map map[] = { { .map = maps()[0] },
+				      { .map = maps()[1] } };
 	struct manifest m = { .weld_id = { 7 },
 			      .region_size = SIZE,
+			      .map = map,
 			      .nmap = 2,
 			      .nprobe = PROBES };
 	struct arena a = { 0 };
@@ -214,6 +217,9 @@ static void refuses_what_is_not_this_weld(void **state)
 	store();
 	assert_int_equal(reader_open_weld(&a, &m, READER_READ, &r, &e), 0);
 	reader_close(&r);
+	map[1].map.key_size++;
+	assert_int_equal(reader_open_weld(&a, &m, READER_READ, &r, &e), -1);
+	assert_non_null(strstr(e.what, "its maps are not those"));
 	m.weld_id[3] = 1;
 	assert_int_equal(reader_open_weld(&a, &m, READER_READ, &r, &e), -1);
 	assert_string_equal(e.what, "the region of another weld");
