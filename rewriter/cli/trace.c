@@ -246,27 +246,6 @@ static void nap(void)
 	nanosleep(&(struct timespec){ 0, SLEEP_MS * 1000000L }, NULL);
 }
 
-static int follow(struct tracing *t, struct err *e)
-{
-	bool more;
-
-	while (!stopped) {
-		if (drain(t, &more, e))
-			return -1;
-		if (fflush(stdout))
-			break; /* nobody listens any more */
-		if (more)
-			continue;
-		if (t->once)
-			break;
-		if (t->nring)
-			reader_rings_sleep(t->of, t->nring, SLEEP_MS);
-		else
-			nap();
-	}
-	return 0;
-}
-
 /* --- what is followed --------------------------------------------------- */
 
 static void ring_add(struct tracing *t, uint32_t map)
@@ -336,6 +315,42 @@ static int region_open(struct tracing *t, struct err *e)
 		return fail(
 			e, t->welded, NOWHERE,
 			"has no ring or perf buffer, and no program that prints");
+	return 0;
+}
+
+/* Somebody removed the region and the program has made another one: follow
+ * that. (Processes that run since before keep the old one.) */
+static int renew(struct tracing *t, struct err *e)
+{
+	struct reader *region = &t->maps.region;
+
+	if (reader_is_current(region) || !reader_exists(region->path))
+		return 0;
+	reader_close(region);
+	t->next = 0;
+	return region_open(t, e);
+}
+
+static int follow(struct tracing *t, struct err *e)
+{
+	bool more;
+
+	while (!stopped) {
+		if (drain(t, &more, e))
+			return -1;
+		if (fflush(stdout))
+			break; /* nobody listens any more */
+		if (more)
+			continue;
+		if (t->once)
+			break;
+		if (renew(t, e))
+			return -1;
+		if (t->nring)
+			reader_rings_sleep(t->of, t->nring, SLEEP_MS);
+		else
+			nap();
+	}
 	return 0;
 }
 

@@ -119,6 +119,22 @@ for engine in native vm; do
 	reader=
 	look out 24 5000 0
 	[ "$(grep -c '"number"' out)" -gt 2000 ] || die "it reads too little"
+
+	# The region is removed, and made again.
+	./w 0 1 10
+	$W trace w events -j > out & reader=$!
+	sleep .3
+	rm "$BPFWELD_REGION"
+	sleep .3
+	./w 0 1 20 5
+	for _ in $(seq 50); do
+		[ "$(grep -c '"thread":5' out)" = 20 ] && break
+		sleep .1
+	done
+	[ "$(grep -c '"thread":5' out)" = 20 ] || die "a new region is not read"
+	kill -INT $reader
+	wait $reader || die "trace: exit $?"
+	reader=
 done
 
 # Writers are killed in the middle; what others write arrives.
