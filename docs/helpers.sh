@@ -28,6 +28,9 @@ RING         a ring buffer or perf event array
 MEM_OR_NULL  the address of memory, or NULL
 CALLBACK     a function of the program
 ANY          a number, or an address that is written to
+MEM_KEPT     memory that a dynptr leads to from then on
+DYNPTR       a struct bpf_dynptr
+DYNPTR_OUT   the same, written
 UNUSED       is not looked at'
 
 # rows FILE MACRO: the fields of each row, separated by |

@@ -15,6 +15,7 @@
  *   fault.c     memory that may not be there; fault.S: touching it
  *   read.c      bpf_probe_read*, bpf_copy_from_user, bpf_probe_write_user
  *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk
+ *   dynptr.c    bpf_dynptr_*, bpf_ringbuf_*_dynptr
  *   string.c    bpf_strncmp, bpf_strtol, bpf_strtoul
  *   callback.c  what calls a program back; each.c: bpf_for_each_map_elem
  *   iter.c      bpf_iter_num_*; tail.c: bpf_tail_call

@@ -134,6 +134,9 @@ enum helper_arg {
 	ARG_LONG_OUT, /* to 8 bytes, aligned */
 	ARG_CALLBACK,
 	ARG_ANY,      /* a number or an address, which may be written to */
+	ARG_MEM_KEPT, /* written to by others, from then on */
+	ARG_DYNPTR,   /* a struct bpf_dynptr, which may change */
+	ARG_DYNPTR_OUT,
 	ARG_UNUSED, /* by our helper */
 };
 struct helper {

@@ -369,6 +369,9 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 			  (!h || (h->arg[r - 1] != ARG_KEY &&
 				  h->arg[r - 1] != ARG_VALUE &&
 				  h->arg[r - 1] != ARG_MEM_IN));
+	/* What is kept is an address in memory that is not followed. */
+	w->f->fp_escapes |= h && h->arg[0] == ARG_MEM_KEPT &&
+			    val_fp(&s->r[1]);
 	if (writes) {
 		memset(s->word, 0, sizeof(s->word));
 		memset(s->slot, 0, sizeof(s->slot));
