@@ -112,12 +112,101 @@ DEFINE_HELPER(dynptr_write)
 	return 0;
 }
 
+/* `len` bytes from `offset` on, or NULL. */
+static uint64_t part(uint64_t of, uint64_t offset, uint64_t len)
+{
+	const struct dynptr *p = (const struct dynptr *)of;
+
+	if (!p->data || !dynptr_has(p, (uint32_t)offset, (uint32_t)len))
+		return 0;
+	return p->data + p->offset + (uint32_t)offset;
+}
+
 DEFINE_HELPER(dynptr_data)
 {
-	const struct dynptr *p = (const struct dynptr *)r1;
-	uint32_t offset = (uint32_t)r2;
+	return part(r1, r2, r3);
+}
 
-	if (!p->data || !dynptr_has(p, offset, (uint32_t)r3))
-		return 0;
-	return p->data + p->offset + offset;
+/* --- Functions of the kernel (rewriter/bpf/kfunc.c). */
+
+DEFINE_HELPER(dynptr_adjust)
+{
+	struct dynptr *p = (struct dynptr *)r1;
+	uint32_t start = (uint32_t)r2, end = (uint32_t)r3;
+
+	if (!p->data || start > end)
+		return (uint64_t)-EINVAL;
+	if (end > p->size)
+		return (uint64_t)-ERANGE;
+	p->offset += start;
+	p->size = end - start;
+	return 0;
+}
+
+DEFINE_HELPER(dynptr_is_null)
+{
+	return !((const struct dynptr *)r1)->data;
+}
+
+/* There are none that are. */
+DEFINE_HELPER(dynptr_is_rdonly)
+{
+	return 0;
+}
+
+DEFINE_HELPER(dynptr_size)
+{
+	const struct dynptr *p = (const struct dynptr *)r1;
+
+	return p->data ? p->size : (uint32_t)-EINVAL;
+}
+
+DEFINE_HELPER(dynptr_clone)
+{
+	const struct dynptr *p = (const struct dynptr *)r1;
+
+	*(struct dynptr *)r2 = *p;
+	return p->data ? 0 : (uint64_t)-EINVAL;
+}
+
+/* All memory is in one piece: the buffer in r3 is not needed.  (The kernel lets
+ * no tracing program have bpf_dynptr_slice_rdwr().) */
+DEFINE_HELPER(dynptr_slice)
+{
+	return part(r1, r2, r4);
+}
+
+/* Why bytes cannot be had; 0: none were asked for. */
+static long missing(uint64_t of, uint64_t offset, uint64_t len)
+{
+	return dynptr_has((const struct dynptr *)of, (uint32_t)offset,
+			  (uint32_t)len)
+		       ? 0
+		       : -E2BIG;
+}
+
+DEFINE_HELPER(dynptr_copy)
+{
+	uint64_t to = part(r1, r2, r5), from = part(r3, r4, r5);
+	long bad;
+
+	if (from && !to)
+		return helper_dynptr_write(r1, r2, from, r5, 0, run);
+	if (to && !from)
+		return helper_dynptr_read(to, r5, r3, r4, 0, run);
+	bad = missing(r1, r2, r5);
+	if (!bad)
+		bad = missing(r3, r4, r5);
+	if (to)
+		move((uint8_t *)to, (const uint8_t *)from, (uint32_t)r5);
+	return (uint64_t)bad;
+}
+
+DEFINE_HELPER(dynptr_memset)
+{
+	uint8_t *to = (uint8_t *)part(r1, r2, r3);
+
+	for (uint32_t n = to ? (uint32_t)r3 : 0; n--;)
+		((volatile uint8_t *)to)[n] = (uint8_t)r4;
+	return (uint64_t)missing(r1, r2, r3);
 }

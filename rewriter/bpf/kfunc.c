@@ -12,6 +12,14 @@ static const struct {
 	const char *name;
 	int32_t helper;
 } kfuncs[] = {
+	{ "bpf_dynptr_adjust", 243 },
+	{ "bpf_dynptr_is_null", 244 },
+	{ "bpf_dynptr_is_rdonly", 245 },
+	{ "bpf_dynptr_size", 246 },
+	{ "bpf_dynptr_clone", 247 },
+	{ "bpf_dynptr_slice", 248 },
+	{ "bpf_dynptr_copy", 249 },
+	{ "bpf_dynptr_memset", 250 },
 	{ "bpf_iter_num_new", 252 },
 	{ "bpf_iter_num_next", 253 },
 	{ "bpf_iter_num_destroy", 254 },

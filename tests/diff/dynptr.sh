@@ -4,3 +4,5 @@
 . "$(dirname "$0")/common-diff.sh"
 $CC -O2 -o $t/maps $D/maps.c
 judge $t/maps $O/dynptr.bpf.o -- $t/maps 256
+grep -q ' bpf_dynptr_memset$' /proc/kallsyms || skip "no bpf_dynptr_memset()"
+judge $t/maps $O/dynptr_kfuncs.bpf.o -- $t/maps 256
