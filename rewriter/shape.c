@@ -28,6 +28,15 @@ static int wrong(const struct bpf_map_def *def, struct err *e, const char *what)
 	return fail(e, def->name, NOWHERE, "%s", what);
 }
 
+static uint64_t power_of_two64(uint64_t n)
+{
+	uint64_t p = 1;
+
+	while (p < n)
+		p <<= 1;
+	return p;
+}
+
 static uint32_t power_of_two(uint32_t n)
 {
 	uint32_t p = 1;
@@ -189,6 +198,31 @@ static int queue_shape(const struct bpf_map_def *def, struct region_map *m,
 	return 0;
 }
 
+/* kernel/bpf/bloom_filter.c, bloom_map_alloc(): for the fewest wrong answers,
+ * 7/5 of a bit (about 1 / ln 2) for each hash of each value. */
+static int bloom_shape(const struct bpf_map_def *def, struct region_map *m,
+		       struct err *e)
+{
+	enum { HASHES = 5, HASHES_MAX = 15 };
+	const uint64_t most = UINT64_C(1) << 31;
+	uint64_t bits;
+
+	if (def->key_size)
+		return wrong(def, e, "a bloom filter has no keys");
+	if (!def->max_entries || !def->value_size)
+		return wrong(def, e, "a map with no entries or values");
+	if (def->extra > HASHES_MAX)
+		return wrong(def, e,
+			     "a bloom filter has 15 hash functions at most "
+			     "(map_extra)");
+	m->hashes = def->extra ? (uint32_t)def->extra : HASHES;
+	bits = (uint64_t)def->max_entries * m->hashes / 5 * 7;
+	if (bits > most)
+		bits = 2 * most;
+	m->size = bits <= 64 ? 8 : power_of_two64(bits) / 8;
+	return 0;
+}
+
 /* kernel/bpf/arraymap.c, fd_array_map_alloc_check() */
 static int refs_shape(const struct bpf_map_def *def, struct region_map *m,
 		      struct err *e)
@@ -254,6 +288,8 @@ static const struct shape {
 	  lpm_shape },
 	{ BPF_MAP_TYPE_QUEUE, ACCESS | MEMORY, queue_shape },
 	{ BPF_MAP_TYPE_STACK, ACCESS | MEMORY, queue_shape },
+	{ BPF_MAP_TYPE_BLOOM_FILTER, ACCESS | MEMORY | BPF_F_ZERO_SEED,
+	  bloom_shape },
 	{ BPF_MAP_TYPE_STACK_TRACE,
 	  BPF_F_RDONLY | BPF_F_WRONLY | MEMORY | BPF_F_STACK_BUILD_ID,
 	  stack_shape },
@@ -303,6 +339,8 @@ int map_shape(const struct bpf_map_def *def, struct region_map *m,
 		return fail(e, def->name, NOWHERE,
 			    "a map of this type has no flags 0x%x",
 			    def->flags & ~s->flags);
+	if (def->extra && def->type != BPF_MAP_TYPE_BLOOM_FILTER)
+		return wrong(def, e, "a map of this type has no map_extra");
 	if (s->of(def, m, e))
 		return -1;
 	if (m->size > REGION_MAX)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* jhash.h - the hash by which the kernel numbers call chains: lookup3 of Bob
- * Jenkins (https://burtleburtle.net/bob/c/lookup3.c, hashword()), which the
- * kernel calls jhash2(), over the halves of the addresses, initval 0.
+/* jhash.h - the hash by which the kernel numbers call chains and finds a value's
+ * bits in a bloom filter: lookup3 of Bob Jenkins
+ * (https://burtleburtle.net/bob/c/lookup3.c).  For chains hashword(), which the
+ * kernel calls jhash2(), over the halves of the addresses, initval 0; for values
+ * hashlittle(), the kernel's jhash().
  */
 #ifndef BPFWELD_JHASH_H
 #define BPFWELD_JHASH_H
@@ -69,6 +71,35 @@ static inline uint32_t jhash_words(const any64 *v, uint32_t step, uint32_t n)
 		h.b += jhash_half(v, step, i + 1);
 	if (left > 2)
 		h.c += jhash_half(v, step, i + 2);
+	jhash_final(&h);
+	return h.c;
+}
+
+/* The first four bytes, or as many as there are. */
+static inline uint32_t jhash_part(const uint8_t *p, uint32_t n)
+{
+	return n >= 4 ? load32(p) : (uint32_t)load_part(p, n);
+}
+
+/* Of n bytes.  Where n is a multiple of 4, jhash2() says the same. */
+static inline uint32_t jhash(const uint8_t *p, uint32_t n, uint32_t seed)
+{
+	uint32_t first = 0xdeadbeef + n + seed;
+	struct jhash h = { first, first, first };
+
+	for (; n > 12; n -= 12, p += 12) {
+		h.a += load32(p);
+		h.b += load32(p + 4);
+		h.c += load32(p + 8);
+		jhash_mix(&h);
+	}
+	if (!n)
+		return h.c;
+	h.a += jhash_part(p, n);
+	if (n > 4)
+		h.b += jhash_part(p + 4, n - 4);
+	if (n > 8)
+		h.c += jhash_part(p + 8, n - 8);
 	jhash_final(&h);
 	return h.c;
 }

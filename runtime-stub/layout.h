@@ -73,7 +73,7 @@ struct region_map {
 	uint64_t values;       /* ... of the first CPU, whose values are here */
 	uint32_t like; /* *_OF_MAPS: number of a map, plus 1, that those in it
 			  are like; 0: none ever is in it */
-	uint32_t reserved;
+	uint32_t hashes; /* BLOOM_FILTER: bits that a value sets */
 };
 
 /* --- trace_printk: a ring of fixed records, the newest overwrite the oldest.
@@ -179,6 +179,10 @@ struct hash_elem {
  * To read them: now, the slots, the values; they were in the map together if now
  * is the same afterwards (b never has the same value twice). */
 enum { QUEUE_SPARE = 32 };
+
+/* --- BLOOM_FILTER: words of bits, as many as `size` has, a power of two.  Bit b
+ * of a value is bit % 64 of word bit / 64, bit its jhash() with seed b, modulo
+ * the number of bits (jhash.h), b below `hashes`. */
 
 /* --- STACK_TRACE: as a HASH, but a chain is in the bucket of its number, alone,
  * and what stands for an element's key is its hash and length. */

@@ -78,7 +78,7 @@ DEFINE_HELPER(map_delete_elem)
 #define QUEUE_OPERATION(type, name, result)                                    \
 	uint64_t helper_##name##_##type(ARGUMENTS)                             \
 	{                                                                      \
-		const struct region_map *m = (const void *)r1;                 \
+		const struct region_map *m UNUSED = (const void *)r1;          \
 		const void *value UNUSED = (const void *)r2;                   \
 		void *to UNUSED = (void *)r2;                                  \
 		uint64_t flags UNUSED = r3;                                    \

@@ -80,6 +80,8 @@ void *lpm_lookup(const struct region_map *m, const void *key);
 long lpm_update(const struct region_map *m, const void *key, const void *value,
 		uint64_t flags);
 long lpm_delete(const struct region_map *m, const void *key);
+long bloom_add(const struct region_map *m, const void *value, uint64_t flags);
+long bloom_test(const struct region_map *m, const void *value);
 long queue_push(const struct region_map *m, const void *value, uint64_t flags);
 long queue_pop(const struct region_map *m, void *value);
 long queue_peek(const struct region_map *m, void *value);

@@ -31,6 +31,7 @@ struct bpf_map_def {
 	uint32_t object;     /* index into bpf_set.object */
 	uint32_t type;       /* BPF_MAP_TYPE_* */
 	uint32_t key_size, value_size, max_entries, flags;
+	uint64_t extra;      /* map_extra */
 	uint32_t btf_key, btf_value; /* BTF ids in the object's BTF; 0: none.
 				        For data sections btf_value is the
 				        DATASEC */

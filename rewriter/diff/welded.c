@@ -98,6 +98,8 @@ static int read_map(struct arena *a, const struct weld *w,
 
 	if (ring_is(d->type))
 		return read_ring(a, r, i, d, out, e);
+	if (!reader_can_walk(&r->map[i]))
+		return 0;
 	if (reader_elems(a, r, i, &elem, &n, e))
 		return -1;
 	out->nelem = n;

@@ -147,6 +147,22 @@ static uint64_t ring_pending(const struct reader *r, const struct region_map *m)
 	return ring_number(ring_load(&h->tail).b) - ring_load(&h->head).b;
 }
 
+/* --- Filters: nobody can say what is in one. */
+
+static bool bloom_fits(const struct region_header *h,
+		       const struct region_map *m)
+{
+	(void)h;
+	return m->key_size == 0 && m->size >= 8 &&
+	       (m->size & (m->size - 1)) == 0;
+}
+
+static uint64_t unknown(const struct reader *r, const struct region_map *m)
+{
+	(void)r, (void)m;
+	return 0;
+}
+
 /* From key to key where a walk is all that there is. */
 static int any_next(struct walk *w, const uint8_t *after, struct err *e);
 
@@ -171,6 +187,7 @@ static const struct kind {
 	{ BPF_MAP_TYPE_QUEUE,        queue_fits, queue_count, queue_walk, NULL },
 	{ BPF_MAP_TYPE_STACK,        queue_fits, queue_count, queue_walk, NULL },
 	{ BPF_MAP_TYPE_STACK_TRACE,  stacks_fit, table_count, stacks_walk, any_next },
+	{ BPF_MAP_TYPE_BLOOM_FILTER, bloom_fits, unknown, NULL, NULL },
 	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL, NULL },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL, NULL },
 	// clang-format on

@@ -117,6 +117,33 @@ static void the_ring_is_there_when_printed_to(void **state)
 	arena_free(&a);
 }
 
+/* Bytes as bloom_map_alloc() (kernel/bpf/bloom_filter.c) reckons them. */
+static void filters_have_the_kernels_size(void **state)
+{
+	static const struct {
+		uint32_t entries, hashes, bytes;
+	} filters[] = {
+		{ 1, 1, 8 }, { 9, 5, 8 }, { 10, 5, 16 }, { 1000, 0, 1024 },
+		{ 1 << 20, 15, 4 << 20 }, { 1 << 30, 1, 256 << 20 },
+		{ UINT32_MAX, 15, 512 << 20 },
+	};
+	struct region_map m;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(filters) / sizeof(*filters); i++) {
+		const struct bpf_map_def d = {
+			.name = "filter", .type = BPF_MAP_TYPE_BLOOM_FILTER,
+			.value_size = 8, .max_entries = filters[i].entries,
+			.extra = filters[i].hashes,
+		};
+
+		memset(&m, 0, sizeof(m));
+		assert_int_equal(map_shape(&d, &m, &e), 0);
+		assert_int_equal(m.size, filters[i].bytes);
+	}
+}
+
 static void bad_maps_are_refused(void **state)
 {
 	static const struct {
@@ -135,6 +162,12 @@ static void bad_maps_are_refused(void **state)
 		    .value_size = 8, .max_entries = 16 }, ERR_FAILED },
 		{ { .type = BPF_MAP_TYPE_QUEUE, .key_size = 4,
 		    .value_size = 4, .max_entries = 4096 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_BLOOM_FILTER, .key_size = 4,
+		    .value_size = 4, .max_entries = 16 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_BLOOM_FILTER, .value_size = 4,
+		    .max_entries = 16, .extra = 16 }, ERR_FAILED },
+		{ { .type = BPF_MAP_TYPE_QUEUE, .value_size = 4,
+		    .max_entries = 16, .extra = 1 }, ERR_FAILED },
 		{ { .type = BPF_MAP_TYPE_LPM_TRIE, .key_size = 8,
 		    .value_size = 4, .max_entries = 16 }, ERR_FAILED },
 		{ { .type = BPF_MAP_TYPE_PERCPU_ARRAY, .key_size = 4,
@@ -230,6 +263,7 @@ int main(void)
 		cmocka_unit_test(parts_are_apart),
 		cmocka_unit_test(info_tells_the_stub),
 		cmocka_unit_test(the_ring_is_there_when_printed_to),
+		cmocka_unit_test(filters_have_the_kernels_size),
 		cmocka_unit_test(bad_maps_are_refused),
 		cmocka_unit_test(unused_maps_are_let_through),
 	};
