@@ -24,7 +24,7 @@ SIZE         how many bytes the argument before it has
 STRING       a constant, with its NUL
 LONG_OUT     8 bytes, aligned, written
 CTX          what the program was called with
-RING         a ring buffer or perf event array
+RING         a ring buffer, user ring buffer or perf event array
 MEM_OR_NULL  the address of memory, or NULL
 CALLBACK     a function of the program
 ANY          a number, or an address that is written to

@@ -49,6 +49,10 @@ static uint32_t power_of_two(uint32_t n)
 static void ring_size(struct region_map *m, uint32_t bytes)
 {
 	m->stride = bytes;
+	if (m->type == BPF_MAP_TYPE_USER_RINGBUF) {
+		m->size = user_ring_size(bytes);
+		return;
+	}
 	m->buckets = ring_slots(bytes);
 	m->size = ring_data(m->buckets) + 2 * (uint64_t)bytes;
 }
@@ -294,6 +298,7 @@ static const struct shape {
 	  BPF_F_RDONLY | BPF_F_WRONLY | MEMORY | BPF_F_STACK_BUILD_ID,
 	  stack_shape },
 	{ BPF_MAP_TYPE_RINGBUF, MEMORY, ring_shape },
+	{ BPF_MAP_TYPE_USER_RINGBUF, MEMORY, ring_shape },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY,
 	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },
 };

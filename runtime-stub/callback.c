@@ -26,6 +26,13 @@ DEFINE_HELPER(loop)
 	return loop_run(r1, r4, r3, call_code, &c);
 }
 
+DEFINE_HELPER(user_ringbuf_drain)
+{
+	const struct code c = { (subprogram *)r2, run };
+
+	return user_ring_drain((const void *)r1, r4, r3, call_code, &c);
+}
+
 DEFINE_HELPER(for_each_map_elem)
 {
 	const struct code c = { (subprogram *)r2, run };

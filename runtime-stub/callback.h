@@ -41,6 +41,9 @@ loop_run(uint64_t times, uint64_t flags, uint64_t ctx, callback_fn *call,
 /* each.c: bpf_for_each_map_elem(); hash_each.c: the same of a hash. */
 uint64_t map_each(const struct region_map *m, uint64_t flags, uint64_t ctx,
 		  callback_fn *call, const void *self, struct run *run);
+/* user_ring.c: bpf_user_ringbuf_drain() */
+uint64_t user_ring_drain(const struct region_map *m, uint64_t flags,
+			 uint64_t ctx, callback_fn *call, const void *self);
 uint64_t hash_each(const struct region_map *m, uint64_t ctx, callback_fn *call,
 		   const void *self, struct run *run);
 #pragma GCC visibility pop

@@ -233,6 +233,28 @@ struct queue_head {
 	uint64_t free, taken; /* as in struct hash_head */
 	uint64_t reserved[4];
 };
+/* --- USER_RINGBUF: samples one behind the other, written from outside, for
+ * programs to drain.
+ *
+ *   data: struct user_ring_head, then samples: twice `stride` bytes, as a sample
+ *         may begin anywhere in the first half and is in one piece
+ *   sample: uint32_t len and flags (RING_BUSY while it is written, RING_DISCARD),
+ *         uint32_t 0, len bytes, up to 8; that at position p is at p % stride
+ *
+ * To write one, mark its place busy, then move `producer` behind it; at the end
+ * take the mark away.  One producer at a time: it has the file's byte at the
+ * map's `data` locked (F_OFD_SETLK).  Samples that it finds busy then are those
+ * of one that died, and are discarded. */
+struct user_ring_head {
+	uint64_t consumer; /* position of the first sample not drained yet */
+	uint64_t drainer;  /* who drains: 0, or its tid, and above it 32 bits of
+			      the pid namespace */
+	uint32_t waiting;  /* futex: the producer sleeps */
+	uint32_t unused;
+	uint64_t reserved[5];
+	uint64_t producer; /* position behind the last sample */
+	uint64_t reserved2[7];
+};
 struct ring_head {
 	struct ring_pair head;
 	uint32_t waiting;  /* futex: a reader sleeps */

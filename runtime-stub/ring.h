@@ -16,6 +16,11 @@ static inline bool ring_is(uint32_t map_type)
 	       map_type == BPF_MAP_TYPE_PERF_EVENT_ARRAY;
 }
 
+static inline uint64_t user_ring_size(uint32_t bytes)
+{
+	return sizeof(struct user_ring_head) + 2 * (uint64_t)bytes;
+}
+
 /* The least record has 16 bytes, if it has any in it. */
 static inline uint32_t ring_slots(uint32_t size)
 {

@@ -11,7 +11,7 @@
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_*, by the rows of maps.def: array.c, hash.c, ...
  *   cpu.c       values for each CPU
- *   ring.c      bpf_ringbuf_*
+ *   ring.c      bpf_ringbuf_*; user_ring.c: bpf_user_ringbuf_drain
  *   fault.c     memory that may not be there; fault.S: touching it
  *   read.c      bpf_probe_read*, bpf_copy_from_user, bpf_probe_write_user
  *   format.c    formats, bpf_snprintf; trace.c: bpf_trace_printk

@@ -71,6 +71,9 @@ helper_or_loop(const struct bpf_insn *first, int32_t id, const uint64_t *r,
 	if (id == BPF_FUNC_for_each_map_elem)
 		return map_each((const void *)r[1], r[4], r[3], call_back, &c,
 				state);
+	if (id == BPF_FUNC_user_ringbuf_drain)
+		return user_ring_drain((const void *)r[1], r[4], r[3],
+				       call_back, &c);
 	return helper(id, r, state);
 }
 

@@ -429,7 +429,8 @@ static int check_helper(struct check *c, uint32_t i)
 /* Helpers that call the subprogram in r2 back. */
 static bool calls_back(int32_t id)
 {
-	return id == BPF_FUNC_loop || id == BPF_FUNC_for_each_map_elem;
+	return id == BPF_FUNC_loop || id == BPF_FUNC_for_each_map_elem ||
+	       id == BPF_FUNC_user_ringbuf_drain;
 }
 
 static int check_callback(struct check *c, uint32_t i, const struct regs *r)

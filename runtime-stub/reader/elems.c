@@ -189,6 +189,7 @@ static const struct kind {
 	{ BPF_MAP_TYPE_STACK_TRACE,  stacks_fit, table_count, stacks_walk, any_next },
 	{ BPF_MAP_TYPE_BLOOM_FILTER, bloom_fits, unknown, NULL, NULL },
 	{ BPF_MAP_TYPE_RINGBUF,      ring_fits, ring_pending, NULL, NULL },
+	{ BPF_MAP_TYPE_USER_RINGBUF, user_ring_fits, user_ring_count, NULL, NULL },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY, ring_fits, ring_pending, NULL, NULL },
 	// clang-format on
 };

@@ -60,4 +60,8 @@ int queue_walk(struct walk *w, struct err *e);
 bool stacks_fit(const struct region_header *h, const struct region_map *m);
 int stacks_walk(struct walk *w, struct err *e);
 
+/* feed.c: USER_RINGBUF. */
+bool user_ring_fits(const struct region_header *h, const struct region_map *m);
+uint64_t user_ring_count(const struct reader *r, const struct region_map *m);
+
 #endif

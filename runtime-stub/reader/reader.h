@@ -136,6 +136,26 @@ uint64_t reader_ring_lost(const struct reader *r, uint32_t map);
 bool reader_ring_lock(struct reader *r, uint32_t map);
 void reader_ring_unlock(struct reader *r, uint32_t map);
 
+/* --- feed.c: USER_RINGBUF maps, whose samples programs drain.  One producer at
+ * a time: opening fails while there is another, and discards what a dead one
+ * has left.  READER_WRITE. */
+struct reader_feed {
+	const struct reader *r; /* must stay open */
+	uint32_t map;
+	int fd;
+};
+int reader_feed_open(const struct reader *r, uint32_t map,
+		     struct reader_feed *out, struct err *e);
+void reader_feed_close(struct reader_feed *f);
+/* `len` bytes to be filled, for which there is room; NULL: not now or, as *never
+ * says, a sample cannot be that large. */
+void *reader_feed_reserve(const struct reader_feed *f, uint32_t len,
+			  bool *never);
+void reader_feed_submit(void *sample);
+void reader_feed_discard(void *sample);
+/* Sleep until a program has drained some, or so long. */
+void reader_feed_sleep(const struct reader_feed *f, unsigned ms);
+
 /* Line number *next of trace_printk, or the oldest that is still there; then
  * *missed has grown.  False: there is none yet. */
 bool reader_line(const struct reader *r, uint64_t *next,

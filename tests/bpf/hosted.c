@@ -159,6 +159,13 @@ struct tail weld_tail(uint64_t ctx, const struct region_map *m, uint64_t index)
 	return (struct tail){ 0, 0 };
 }
 
+uint64_t user_ring_drain(const struct region_map *m, uint64_t flags,
+			 uint64_t ctx, callback_fn *call, const void *self)
+{
+	(void)m, (void)flags, (void)ctx, (void)call, (void)self;
+	return 0;
+}
+
 uint64_t map_each(const struct region_map *m, uint64_t flags, uint64_t ctx,
 		  callback_fn *call, const void *self, struct run *run)
 {
