@@ -13,7 +13,8 @@ static const char usage_head[] =
 	"       bpfweld map lookup WELDED MAP KEY [-j]\n"
 	"       bpfweld map update WELDED MAP [KEY] VALUE [-j]\n"
 	"       bpfweld map delete WELDED MAP KEY [-j]\n"
-	"       bpfweld map clear  WELDED [MAP] [-j]\n\n";
+	"       bpfweld map clear  WELDED [MAP] [-j]\n"
+	"       bpfweld map push   WELDED RING [hex BYTES] [-j]\n\n";
 static const char usage_tail[] =
 	"\nMAP is a map's name, OBJECT:NAME where two objects have one of\n"
 	"that name, or a data section (.bss).  KEY is a number, an enum's\n"
@@ -23,7 +24,9 @@ static const char usage_tail[] =
 	"they are, or are 0.  Queues have no KEY, data sections need none.\n"
 	"--folded prints the chains of a stack_trace map for flame graphs,\n"
 	"comm;outer;inner COUNT: each counts 1, or what --counts has for its\n"
-	"number, a map whose keys (or values) are or have a stack id.\n";
+	"number, a map whose keys (or values) are or have a stack id.\n"
+	"push writes one sample into a user ring buffer: BYTES, or all that\n"
+	"comes from standard input.\n";
 
 /* --- The sub-commands: 0 or -1. */
 
@@ -39,7 +42,8 @@ static int map_list(struct request *r, struct err *e)
 	if (reader_open_weld(&maps->arena, &maps->m, READER_READ, &maps->region,
 			     &why) == 0)
 		region = &maps->region;
-	else if (access(reader_path(&maps->arena, maps->m.weld_id), F_OK) == 0) {
+	else if (access(reader_path(&maps->arena, maps->m.weld_id), F_OK) ==
+		 0) {
 		*e = why;
 		return -1;
 	}
@@ -201,6 +205,73 @@ static int map_lookup(struct request *r, struct err *e)
 	return 0;
 }
 
+enum {
+	SAMPLE_MAX = 1 << 20
+};
+
+/* A sample's bytes: standard input's, where there are no words. */
+static int sample_read(struct request *r, const uint8_t **bytes, size_t *n,
+		       struct err *e)
+{
+	struct arena *a = &r->maps.arena;
+	int words = r->cli.narg - 2;
+	uint8_t *buffer;
+
+	if (words > 0) {
+		if (words == 1 || strcmp(r->cli.arg[2], "hex") != 0)
+			return misuse(e, "map push: give 'hex' and the "
+					 "sample's bytes, or nothing and "
+					 "standard input");
+		*n = (size_t)words - 1;
+		return typed_parse(a, NULL, 0, *n, r->cli.arg + 2, words, bytes,
+				   e);
+	}
+	buffer = arena_alloc(a, SAMPLE_MAX);
+	*n = fread(buffer, 1, SAMPLE_MAX, stdin);
+	*bytes = buffer;
+	if (*n < SAMPLE_MAX)
+		return 0;
+	return fail(e, NULL, NOWHERE,
+		    "standard input: a sample has less than 1 MiB");
+}
+
+static int sample_push(const struct reader_feed *f, const char *ring,
+		       const uint8_t *bytes, size_t n, struct err *e)
+{
+	bool never;
+	void *to = reader_feed_reserve(f, (uint32_t)n, &never);
+
+	if (!to)
+		return fail(e, NULL, NOWHERE, "%zu bytes %s ring %s", n,
+			    never ? "are more than fit into"
+				  : "find no room just now in",
+			    ring);
+	memcpy(to, bytes, n);
+	reader_feed_submit(to);
+	return 0;
+}
+
+static int map_push(struct request *r, struct err *e)
+{
+	struct maps *maps = &r->maps;
+	const uint8_t *bytes = NULL;
+	struct reader_feed f;
+	uint32_t map;
+	size_t n = 0;
+	int ret;
+
+	if (maps_open(maps, r->cli.arg[0], false, e) ||
+	    maps_find(maps, r->cli.arg[1], &map, e) ||
+	    sample_read(r, &bytes, &n, e) ||
+	    reader_open_weld(&maps->arena, &maps->m, READER_WRITE,
+			     &maps->region, e) ||
+	    reader_feed_open(&maps->region, map, &f, e))
+		return -1;
+	ret = sample_push(&f, maps->m.map[map].name, bytes, n, e);
+	reader_feed_close(&f);
+	return ret;
+}
+
 /* --- Parsing. */
 
 static void help_print(void);
@@ -266,6 +337,11 @@ static int cmd_clear(int argc, char **argv)
 	return request_run(argc, argv, "j", 1, 2, map_clear);
 }
 
+static int cmd_push(int argc, char **argv)
+{
+	return request_run(argc, argv, "j", 2, ANY, map_push);
+}
+
 static const struct command commands[] = {
 	// clang-format off
 	{ "list",   cmd_list_maps, "maps with their types and sizes" },
@@ -275,6 +351,7 @@ static const struct command commands[] = {
 	{ "update", cmd_update,    "add or change an element, or parts of it" },
 	{ "delete", cmd_delete,    "remove an element" },
 	{ "clear",  cmd_clear,     "remove all elements; arrays become 0" },
+	{ "push",   cmd_push,      "write a sample for programs to drain" },
 	{ NULL, NULL, NULL },
 	// clang-format on
 };
@@ -291,7 +368,8 @@ int cmd_map(int argc, char **argv)
 	struct err e;
 
 	if (argc < 2) {
-		misuse(&e, "map: list, dump, lookup, update, delete or clear?");
+		misuse(&e, "map: list, dump, lookup, update, delete, clear or "
+			   "push?");
 		return cli_fail(&e, false);
 	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
