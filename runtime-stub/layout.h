@@ -12,6 +12,11 @@
  *   the values for each CPU: cpu_count times cpu_stride bytes
  *   each map's data, page aligned when it is larger than a page
  *
+ * and behind the region, in the range it is mapped over, but not in its file:
+ *
+ *   a page of the process's own: what became of its pinned maps
+ *   each pinned map's file: a page for struct pin_header, then its data
+ *
  * All numbers little-endian, all offsets from the region's first byte.  The
  * region has one size, fixed at weld time.  It is mapped over a page-aligned
  * range of the welded file's own bss, so programs reach it RIP-relative; until
@@ -74,7 +79,41 @@ struct region_map {
 	uint32_t like; /* *_OF_MAPS: number of a map, plus 1, that those in it
 			  are like; 0: none ever is in it */
 	uint32_t hashes; /* BLOOM_FILTER: bits that a value sets */
+	uint32_t pinned; /* PINNED: the data is in a file of its own, mapped at
+			    data - PIN_HEADER; and PIN_START for each start that
+			    could not use it.  0: no */
+	uint32_t reserved;
 };
+
+/* --- A pinned map's file: PIN_PREFIX and the map's name, in the directory of
+ * the region's.  All welds that have a map of this name and definition share
+ * its data.
+ *
+ *   0            struct pin_header
+ *   PIN_HEADER   the data, up to a whole page
+ *
+ * Welds of several versions of bpfweld meet here.  PIN_VERSION says how data
+ * lies, of maps of all types: it changes with that. */
+#define PIN_MAGIC UINT64_C(0x006e697077667062) /* "bpfwpin\0" */
+#define PIN_PREFIX "pin-"
+enum { PIN_VERSION = 1, PIN_HEADER = 4096, PIN_PAGE = 4096, PIN_MIXED = 1 };
+enum { PINNED = 1, PIN_START = 2 };
+struct pin_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_size;  /* PIN_HEADER */
+	uint64_t size;         /* of the file, whole pages */
+	uint32_t pid_space;    /* the pid namespace of all that have it mapped;
+				  PIN_MIXED: several, or one that is unknown;
+				  0: nobody had it yet */
+	uint32_t reserved;
+	struct region_map map; /* `data` from the file's first byte, `pinned`
+				  is PINNED */
+};
+static inline uint64_t pin_size(const struct region_map *m)
+{
+	return PIN_HEADER + (m->size + PIN_PAGE - 1) / PIN_PAGE * PIN_PAGE;
+}
 
 /* --- trace_printk: a ring of fixed records, the newest overwrite the oldest.
  * A writer takes a number n from `next`, writes record n % slots and stores

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* info.c - bpfweld info WELDED: what the manifest says, and the region. */
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "rewriter/cli/maps.h"
 
@@ -78,7 +79,30 @@ static void probes_text(const struct info *in)
 	}
 }
 
-static void info_text(const struct info *in, const char *file)
+/* Is there anything behind this path? */
+static bool pin_is_found(const struct info *in, uint32_t map, const char *path)
+{
+	const struct reader_pin *p = reader_pin(&in->region, map);
+
+	return p ? p->found : access(path, F_OK) == 0;
+}
+
+static void pins_text(struct info *in)
+{
+	for (uint32_t i = 0; i < in->m.nmap; i++) {
+		const struct region_map *m = &in->m.map[i].map;
+		const char *path;
+
+		if (!m->pinned)
+			continue;
+		path = reader_pin_path(&in->arena, in->path, m->name);
+		printf("  pinned   %s (%" PRIu64 " bytes%s)\n", path,
+		       pin_size(m),
+		       pin_is_found(in, i, path) ? "" : ", not there yet");
+	}
+}
+
+static void info_text(struct info *in, const char *file)
 {
 	const struct manifest *m = &in->m;
 	const char *state = region_state(in);
@@ -98,6 +122,7 @@ static void info_text(const struct info *in, const char *file)
 	if (in->region.base && in->region.head.lost)
 		printf("  lost     %" PRIu64 " hits without a region\n",
 		       in->region.head.lost);
+	pins_text(in);
 	if (m->nprobe)
 		probes_text(in);
 	if (m->nmap) {
@@ -153,6 +178,27 @@ static void region_json(struct json *j, const struct info *in)
 	json_end(j);
 }
 
+static void pins_json(struct json *j, struct info *in)
+{
+	json_key(j, "pins");
+	json_array(j);
+	for (uint32_t i = 0; i < in->m.nmap; i++) {
+		const struct region_map *m = &in->m.map[i].map;
+		const char *path;
+
+		if (!m->pinned)
+			continue;
+		path = reader_pin_path(&in->arena, in->path, m->name);
+		json_object(j);
+		json_str_at(j, "map", in->m.map[i].name);
+		json_str_at(j, "path", path);
+		json_u64_at(j, "bytes", pin_size(m));
+		json_bool_at(j, "exists", pin_is_found(in, i, path));
+		json_end(j);
+	}
+	json_end(j);
+}
+
 static void probe_json(struct json *j, struct info *in, uint32_t i)
 {
 	const struct manifest_probe *p = &in->m.probe[i];
@@ -194,6 +240,7 @@ static void info_json(struct info *in)
 	original_json(&j, m);
 	objects_json(&j, m);
 	region_json(&j, in);
+	pins_json(&j, in);
 	json_key(&j, "probes");
 	json_array(&j);
 	for (uint32_t i = 0; i < m->nprobe; i++)

@@ -105,10 +105,12 @@ static const char *unique_name(struct maps *maps, uint32_t map)
 			    maps->m.object[k->object].name, k->name);
 }
 
-/* (`trace` reads the others.) */
+/* (`trace` reads the others; `list` says what is wrong with a pinned map.) */
 static bool is_walked(const struct maps *maps, uint32_t map)
 {
-	return reader_can_walk(&maps->m.map[map].map);
+	const struct reader_pin *p = reader_pin(&maps->region, map);
+
+	return reader_can_walk(&maps->m.map[map].map) && !(p && p->fault);
 }
 
 static int dump_all(struct request *r, struct err *e)

@@ -63,6 +63,11 @@ static int failed(const struct request *r, uint32_t map, long error,
 			    "map %s cannot be changed now: it is damaged, or "
 			    "too busy",
 			    name);
+	case -ENXIO:
+		return fail(e, NULL, NOWHERE,
+			    "map %s is pinned, and its file is not there or "
+			    "not its own: see map list",
+			    name);
 	}
 	return fail(e, NULL, NOWHERE, "map %s of type %s has no such operation",
 		    name, cli_map_type(m->type));

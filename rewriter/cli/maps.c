@@ -93,6 +93,32 @@ int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)
 
 /* --- Lists. */
 
+/* Of a pinned map, what there is to know. */
+static void pinned_text(const struct reader *region, uint32_t map)
+{
+	const struct reader_pin *p = region ? reader_pin(region, map) : NULL;
+	uint32_t n = region ? reader_unshared(region, map) : 0;
+
+	fputs("  pinned", stdout);
+	if (p && p->fault)
+		printf(", not shown: %s", p->fault);
+	if (n)
+		printf(", not used by %u start%s", n, n == 1 ? "" : "s");
+}
+
+static void pinned_json(struct json *j, const struct reader *region,
+			uint32_t map)
+{
+	const struct reader_pin *p = region ? reader_pin(region, map) : NULL;
+
+	json_bool_at(j, "pinned", true);
+	if (!region)
+		return;
+	if (p && p->fault)
+		json_str_at(j, "fault", p->fault);
+	json_u64_at(j, "unshared", reader_unshared(region, map));
+}
+
 void maps_list_text(const struct manifest *m, const struct reader *region)
 {
 	printf("  %-24s %-12s %6s %8s %10s %10s\n", "name", "type", "key",
@@ -104,9 +130,12 @@ void maps_list_text(const struct manifest *m, const struct reader *region)
 		       cli_map_type(k->type), k->key_size, k->value_size,
 		       k->max_entries);
 		if (region)
-			printf("%10" PRIu64 "\n", reader_count(region, i));
+			printf("%10" PRIu64, reader_count(region, i));
 		else
-			printf("%10s\n", "-");
+			printf("%10s", "-");
+		if (k->pinned)
+			pinned_text(region, i);
+		putchar('\n');
 	}
 }
 
@@ -127,6 +156,8 @@ void maps_list_json(struct json *j, const struct manifest *m,
 		json_u64_at(j, "max_entries", k->max_entries);
 		if (region)
 			json_u64_at(j, "count", reader_count(region, i));
+		if (k->pinned)
+			pinned_json(j, region, i);
 		json_end(j);
 	}
 	json_end(j);

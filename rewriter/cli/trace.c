@@ -279,16 +279,36 @@ static int rings_find(struct tracing *t, char **name, int n, struct err *e)
 	return type_check(t, e);
 }
 
+/* Is the region there, and what is followed of pinned maps? */
+static bool all_exist(struct tracing *t, const char *region)
+{
+	bool all = reader_exists(region);
+	struct arena a = { 0 };
+
+	for (size_t i = 0; all && i < t->nring; i++) {
+		const struct region_map *m = &t->maps.m.map[t->ring[i]].map;
+
+		all = !m->pinned ||
+		      reader_exists(reader_pin_path(&a, region, m->name));
+	}
+	arena_free(&a);
+	return all;
+}
+
 static int rings_lock(struct tracing *t, struct err *e)
 {
 	struct maps *maps = &t->maps;
+	struct reader *r = &maps->region;
 
 	t->of = arena_alloc(&maps->arena, (t->nring + 1) * sizeof(*t->of));
 	for (size_t i = 0; i < t->nring; i++) {
-		t->of[i] =
-			(struct reader_ring_ref){ &maps->region, t->ring[i] };
-		if (!reader_ring_lock(&maps->region, t->ring[i]))
-			return fail(e, maps->region.path, NOWHERE,
+		const struct reader_pin *p = reader_pin(r, t->ring[i]);
+
+		t->of[i] = (struct reader_ring_ref){ r, t->ring[i] };
+		if (p && (!p->found || p->fault)) /* who reads it is told */
+			continue;
+		if (!reader_ring_lock(r, t->ring[i]))
+			return fail(e, p ? p->path : r->path, NOWHERE,
 				    "somebody else reads ring %s already",
 				    maps->m.map[t->ring[i]].name);
 	}
@@ -300,7 +320,7 @@ static int region_open(struct tracing *t, struct err *e)
 	struct maps *maps = &t->maps;
 	const char *path = reader_path(&maps->arena, maps->m.weld_id);
 
-	while (!t->once && !stopped && !reader_exists(path))
+	while (!t->once && !stopped && !all_exist(t, path))
 		nap();
 	if (stopped)
 		return 0;

@@ -117,6 +117,9 @@ static int result(const struct bpfweld_map *map, long ret)
 	case -EBUSY:
 		why = "it is damaged, or too busy";
 		break;
+	case -ENXIO:
+		why = "it is pinned, and its file is not there";
+		break;
 	}
 	return api_fail((int)-ret, "map %s: %s", name, why);
 }

@@ -220,7 +220,9 @@ bool reader_fits(const struct region_header *h, const struct region_map *m)
 {
 	const struct kind *k = kind_of(m);
 
-	return region_has(h, m->data, m->size, 8) && (!k || k->fits(h, m)) &&
+	if (m->pinned ? !pin_fits(h, m) : !region_has(h, m->data, m->size, 8))
+		return false;
+	return (!k || k->fits(h, m)) &&
 	       (!map_is_percpu(m->type) || values_fit(h, m));
 }
 
@@ -276,7 +278,7 @@ int reader_elems(struct arena *a, const struct reader *r, uint32_t map,
 {
 	struct walk w = { .a = a, .r = r, .map = &r->map[map] };
 
-	if (walk(&w, e))
+	if (pin_check(r, map, e) || walk(&w, e))
 		return -1;
 	*elem = w.elem;
 	*nelem = w.nelem;
@@ -289,7 +291,7 @@ int reader_lookup(struct arena *a, const struct reader *r, uint32_t map,
 	struct walk w = { .a = a, .r = r, .map = &r->map[map], .want = key };
 
 	*value = NULL;
-	if (walk(&w, e))
+	if (pin_check(r, map, e) || walk(&w, e))
 		return -1;
 	if (w.nelem)
 		*value = w.elem[0].value;

@@ -13,6 +13,19 @@ static inline bool region_has(const struct region_header *h, uint64_t off,
 	return off % align == 0 && off <= h->size && len <= h->size - off;
 }
 
+/* pins.c: map the files of pinned maps behind the region. */
+int pins_open(struct arena *a, struct reader *r, enum reader_access access,
+	      uint32_t owner, struct err *e);
+bool pin_fits(const struct region_header *h, const struct region_map *m);
+/* Of several objects' maps that are one, the first. */
+uint32_t pin_first(const struct reader *r, uint32_t map);
+/* An error, if the map is not what its file holds. */
+int pin_check(const struct reader *r, uint32_t map, struct err *e);
+/* True of maps that are not pinned, too. */
+bool pin_is_there(const struct reader *r, uint32_t map);
+/* Are the files still those at their paths?  (Or none.) */
+bool pins_are_current(const struct reader *r);
+
 /* elems.c: is all that a walk will touch inside? */
 bool reader_fits(const struct region_header *h, const struct region_map *m);
 

@@ -111,10 +111,13 @@ int reader_open(struct arena *a, const char *path, enum reader_access access,
 	}
 	out->dev = st.st_dev;
 	out->ino = st.st_ino;
-	ret = region_check(a, out, (uint64_t)st.st_size, e);
+	out->range = (size_t)st.st_size;
+	ret = region_check(a, out, (uint64_t)st.st_size, e) ||
+	      pins_open(a, out, access, st.st_uid, e);
 	if (ret) {
-		munmap(out->base, (size_t)st.st_size);
+		munmap(out->base, out->range);
 		out->base = NULL;
+		ret = -1;
 	}
 out:
 	close(fd);
@@ -165,16 +168,19 @@ bool reader_is_current(const struct reader *r)
 	struct stat st;
 
 	return stat(r->path, &st) == 0 && st.st_dev == r->dev &&
-	       st.st_ino == r->ino;
+	       st.st_ino == r->ino && pins_are_current(r);
 }
 
 void reader_close(struct reader *r)
 {
 	if (!r->base)
 		return;
-	munmap(r->base, r->head.size);
+	munmap(r->base, r->range);
 	if (r->fd >= 0)
 		close(r->fd);
+	for (uint32_t i = 0; r->pin && i < r->head.map_count; i++)
+		if (r->pin[i].fd >= 0)
+			close(r->pin[i].fd);
 	r->base = NULL;
 }
 

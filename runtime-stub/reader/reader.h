@@ -17,6 +17,7 @@
  *             reader_close(&r);
  *     }
  *
+ * Pinned maps are looked for beside the region, and read like the others.
  * Values are copied eight bytes at a time, so that a counter is never torn;
  * two fields of one value may be from different hits.  Elements that come or
  * go during a walk may or may not be in its result; those that stay are.
@@ -36,11 +37,23 @@ enum reader_access {
 struct reader {
 	const char *path;
 	uint8_t *base;                /* shared with the running target */
+	size_t range;                 /* that is mapped there, pinned maps' files
+				         behind the region */
 	struct region_header head;    /* as it was when checked */
 	const struct region_map *map; /* head.map_count of them, checked */
 	bool writes;                  /* opened with READER_WRITE */
 	uint64_t dev, ino;            /* of the file that is mapped */
+	struct reader_pin *pin;       /* as many; NULL: no map is pinned */
 	int fd;                       /* of the lock, or -1 */
+};
+/* A pinned map's file.  While it is not there, or is not what the map should be,
+ * the map is empty. */
+struct reader_pin {
+	const char *path;  /* NULL: this map is not pinned */
+	const char *fault; /* why it is not used, though it is there; or NULL */
+	bool found;        /* there is a file, good or bad ... */
+	uint64_t dev, ino; /* ... and which */
+	int fd;            /* of the lock, or -1 */
 };
 
 /* Where the region of this weld is: $BPFWELD_REGION when it names a file,
@@ -60,6 +73,14 @@ void reader_close(struct reader *r); /* unmap; the arena stays */
 /* Is this region still the one at its path?  It is not when somebody removed it;
  * then the target's next start makes another one. */
 bool reader_is_current(const struct reader *r);
+
+/* --- pins.c: pinned maps.  NULL: this one is not pinned. */
+const struct reader_pin *reader_pin(const struct reader *r, uint32_t map);
+/* Starts of the weld that could not use the map's file, and kept their own. */
+uint32_t reader_unshared(const struct reader *r, uint32_t map);
+/* Where the file of a map with this name is, beside this region. */
+const char *reader_pin_path(struct arena *a, const char *region,
+			    const char *name);
 
 struct reader_elem {
 	const uint8_t *key, *value; /* key_size and reader_value_size() bytes */

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime-stub/reader/reader.h"
+#include "runtime-stub/reader/elems.h"
 #include "runtime-stub/ring.h"
 
 struct ring {
@@ -47,21 +47,26 @@ static int damaged(const struct reader *r, uint32_t map, struct err *e)
 		    r->map[map].name);
 }
 
-/* The namespace that pids in the region are of, as far as it is known. */
-static bool same_namespace(const struct reader *r)
+/* The namespace that pids in a map are of, as far as it is known: that of the
+ * region's owner, or what all who have a pinned map say. */
+static uint32_t namespace_of(const struct reader *r, uint32_t map)
 {
 	const struct region_header *h = (const void *)r->base;
-	uint64_t owner = __atomic_load_n(&h->owner, __ATOMIC_ACQUIRE);
-	struct stat st;
+	const struct pin_header *p =
+		(const void *)(r->base + r->map[map].data - PIN_HEADER);
 
-	return stat("/proc/self/ns/pid", &st) == 0 &&
-	       owner >> 32 == (uint32_t)st.st_ino;
+	if (r->map[map].pinned)
+		return __atomic_load_n(&p->pid_space, __ATOMIC_ACQUIRE);
+	return (uint32_t)(__atomic_load_n(&h->owner, __ATOMIC_ACQUIRE) >> 32);
 }
 
-static bool is_dead(const struct reader *r, uint32_t pid)
+static bool is_dead(const struct reader *r, uint32_t map, uint32_t pid)
 {
-	return pid && same_namespace(r) && kill((pid_t)pid, 0) &&
-	       errno == ESRCH;
+	struct stat st;
+
+	return pid && stat("/proc/self/ns/pid", &st) == 0 &&
+	       namespace_of(r, map) == (uint32_t)st.st_ino &&
+	       kill((pid_t)pid, 0) && errno == ESRCH;
 }
 
 /* The next record's slot; where it has none yet, what will be there. */
@@ -90,6 +95,8 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 	const uint8_t *record = g.data + at;
 
 	*what = RING_EMPTY;
+	if (pin_check(r, map, e))
+		return -1;
 	if (ring_number(tail.b) == head.b)
 		return 0;
 	*what = RING_WAIT;
@@ -101,7 +108,7 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		return damaged(r, map, e);
 	switch (s.b & RING_STATES) {
 	case RING_RESERVED:
-		if (!is_dead(r, ring_owner(s.a)))
+		if (!is_dead(r, map, ring_owner(s.a)))
 			return 0;
 		/* What it did between our look and its death counts. */
 		if (!slot_of(&g, head.b, &now) || now.b != s.b)
@@ -207,41 +214,54 @@ uint64_t reader_ring_lost(const struct reader *r, uint32_t map)
 }
 
 /* The file that we have mapped, if it is still there. */
-static int file_open(const struct reader *r)
+static int file_open(const char *path, uint64_t dev, uint64_t ino)
 {
-	int fd = open(r->path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	struct stat st;
 
 	if (fd < 0)
 		return -1;
-	if (fstat(fd, &st) == 0 && st.st_dev == r->dev && st.st_ino == r->ino)
+	if (fstat(fd, &st) == 0 && st.st_dev == dev && st.st_ino == ino)
 		return fd;
 	close(fd);
 	return -1;
 }
 
-static bool lock(struct reader *r, uint32_t map, short type)
+static bool lock(int fd, uint64_t at, short type)
 {
 	struct flock l = {
 		.l_type = type,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)r->map[map].data,
+		.l_start = (off_t)at,
 		.l_len = 1,
 	};
 
-	return r->fd >= 0 && fcntl(r->fd, F_OFD_SETLK, &l) == 0;
+	return fd >= 0 && fcntl(fd, F_OFD_SETLK, &l) == 0;
+}
+
+/* In whose file a ring is, and where: a byte of its data is locked. */
+static bool ring_set_lock(struct reader *r, uint32_t map, short type)
+{
+	struct reader_pin *p =
+		r->map[map].pinned ? &r->pin[pin_first(r, map)] : NULL;
+
+	if (!p && r->fd < 0 && type == F_WRLCK)
+		r->fd = file_open(r->path, r->dev, r->ino);
+	if (!p)
+		return lock(r->fd, r->map[map].data, type);
+	if (p->fd < 0 && type == F_WRLCK)
+		p->fd = file_open(p->path, p->dev, p->ino);
+	return lock(p->fd, PIN_HEADER, type);
 }
 
 bool reader_ring_lock(struct reader *r, uint32_t map)
 {
-	if (r->fd < 0)
-		r->fd = file_open(r);
-	return lock(r, map, F_WRLCK);
+	return ring_set_lock(r, map, F_WRLCK);
 }
 
 void reader_ring_unlock(struct reader *r, uint32_t map)
 {
-	lock(r, map, F_UNLCK);
+	ring_set_lock(r, map, F_UNLCK);
 }
 
 /* --- trace_printk ------------------------------------------------------- */

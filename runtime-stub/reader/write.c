@@ -53,6 +53,8 @@ static long enter(const struct reader *r, uint32_t map,
 	if (access == READER_WRITE &&
 	    (!r->writes || m->flags & BPF_F_RDONLY || reader_is_frozen(m)))
 		return -EPERM;
+	if (access == READER_WRITE && !pin_is_there(r, map))
+		return -ENXIO;
 	m->flags &= ~(uint32_t)BPF_F_RDONLY_PROG;
 	hosted.region = r->base;
 	hosted.info.cpu_count = r->head.cpu_count;
