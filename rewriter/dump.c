@@ -88,8 +88,9 @@ static void dump_region(const struct weld *w)
 	       " counts 0x%" PRIx64 " trace 0x%" PRIx64 "\n",
 	       r->size, r->gates, r->maps, r->counts, r->trace);
 	for (uint32_t i = 0; i < r->nmap; i++)
-		printf("map %s at 0x%" PRIx64 ", %" PRIu64 " bytes\n",
-		       r->map[i].name, r->map[i].data, r->map[i].size);
+		printf("map %s at 0x%" PRIx64 ", %" PRIu64 " bytes%s\n",
+		       r->map[i].name, r->map[i].data, r->map[i].size,
+		       r->map[i].pinned ? ", pinned" : "");
 }
 
 /* As objdump would show them. */

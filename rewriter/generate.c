@@ -192,7 +192,7 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 	w->info_vaddr = code_here(&w->rx);
 	ext[0].vaddr = w->info_vaddr;
 	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
-	if (stub_link(&w->rx, root.v, root.n, ext, 4, w->region.size,
+	if (stub_link(&w->rx, root.v, root.n, ext, 4, w->region.range,
 		      pads_room(&w->plan), &w->stub, e))
 		return -1;
 	if (w->region.loads && root.n)

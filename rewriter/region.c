@@ -11,6 +11,7 @@
  *     map data
  *     owners of CPUs, a line each
  *     each CPU's values, all maps'
+ *   pinned maps (pins.c)
  *
  * Parts are aligned to a cache line, map data larger than a page to a page.
  * The ring has slots only if some program prints; there are loads only if some
@@ -96,6 +97,8 @@ static int place(struct arena *a, const struct bpf_set *set, struct region *r,
 	for (uint32_t i = 0; i < set->nmap; i++) {
 		if (map_shape(&set->map[i], &r->map[i], e))
 			return -1;
+		if (set->map[i].pinned)
+			continue;
 		r->map[i].data = take(r, r->map[i].size);
 		if (r->size > REGION_MAX)
 			return too_large(e, set->map[i].name);
@@ -103,7 +106,7 @@ static int place(struct arena *a, const struct bpf_set *set, struct region *r,
 	if (place_cpus(set, r, cpus, e))
 		return -1;
 	r->size = align_up(r->size, PAGE);
-	return 0;
+	return pins_place(a, set, r, e);
 }
 
 /* The initial bytes of a map, from the first to the last that is not 0, and
@@ -132,7 +135,8 @@ static void write_info(struct arena *a, const struct bpf_set *set,
 	w->map = sizeof(*w);
 	w->init = w->map + (uint32_t)maps;
 	w->progs = w->init + set->nmap * (uint32_t)sizeof(*rec);
-	at = size = w->progs + w->prog_count * sizeof(int32_t);
+	w->pin = w->progs + w->prog_count * (uint32_t)sizeof(int32_t);
+	at = size = w->pin + r->npin * sizeof(*r->pin);
 	for (uint32_t i = 0; i < set->nmap; i++) {
 		b[i] = initial(a, &set->map[i], &r->map[i], &to[i]);
 		size += b[i].n;
@@ -153,6 +157,8 @@ static void write_info(struct arena *a, const struct bpf_set *set,
 	memcpy(p, w, sizeof(*w));
 	if (maps)
 		memcpy(p + w->map, r->map, maps);
+	if (r->npin)
+		memcpy(p + w->pin, r->pin, r->npin * sizeof(*r->pin));
 	r->info = (struct bytes){ p, size };
 	r->info_maps = w->map;
 	r->info_progs = w->progs;
@@ -185,6 +191,7 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 	for (int i = 0; i < 16; i++)
 		snprintf(w.weld_name + 2 * i, 3, "%02x", weld_id[i]);
 	w.region_size = out->size;
+	w.range = out->range;
 	w.probe_count = nprobe;
 	w.map_count = set->nmap;
 	w.prog_count = progs_in_maps(set);
@@ -197,6 +204,8 @@ int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 	w.cpus = out->cpus;
 	w.cpu_count = out->cpu_count;
 	w.cpu_stride = out->cpu_stride;
+	w.pin_count = out->npin;
+	w.pin_words = out->pin_words;
 	write_info(a, set, out, &w);
 	return 0;
 }

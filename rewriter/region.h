@@ -14,7 +14,8 @@
 #include "runtime-stub/cpu.h"
 
 struct region {
-	uint64_t size;
+	uint64_t size;          /* of the file */
+	uint64_t range;         /* with pinned maps' files behind it */
 	uint64_t gates, maps, counts, trace, cpus; /* region offsets */
 	uint64_t cpu_stride;
 	uint32_t cpu_count;     /* 0: no map has values for each CPU */
@@ -22,6 +23,9 @@ struct region {
 	uint32_t nprobe;
 	struct region_map *map; /* nmap of them, same order as bpf_set.map */
 	uint32_t nmap;
+	struct weld_pin *pin;   /* maps that have a file of their own */
+	uint32_t npin;
+	uint64_t pin_words;     /* see struct weld_info */
 	struct bytes info;      /* struct weld_info and its tail, to stand in RX
 				   at 16-byte alignment */
 	uint64_t info_maps;     /* offset of struct region_map[] in info */
@@ -36,6 +40,11 @@ enum { REGION_CPUS = 32 };
 int region_plan(struct arena *a, const struct bpf_set *set, uint32_t nprobe,
 		uint32_t cpus, const uint8_t weld_id[16], struct region *out,
 		struct err *e);
+
+/* --- pins.c: places for pinned maps behind the region, whose size is known.
+ * Refuses those that cannot be shared by several welds. */
+int pins_place(struct arena *a, const struct bpf_set *set, struct region *r,
+	       struct err *e);
 
 /* --- shape.c: how a map lies in the region, but for where.  Sizes, flags and
  * numbers of entries are held against what the kernel takes. */

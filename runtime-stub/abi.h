@@ -7,7 +7,7 @@
  * reference is RIP-relative.  The welder links it (rewriter/code/stub.h) and
  * defines for it, hidden:
  *     weld_info         RX: the struct below
- *     weld_region       bss, page aligned: weld_info.region_size bytes
+ *     weld_region       bss, page aligned: weld_info.range bytes
  *     weld_own          bss, a page for itself; its first word is 0, or (own.c)
  *                       2^63 + an address: a stack above that one is our main
  *                       thread's, which counts hits without a lock
@@ -118,10 +118,15 @@ struct weld_range {
 	uint32_t size;
 };
 enum { KNOWN_RANGES = 4 };
+struct weld_pin { /* a map that is pinned */
+	uint32_t map;
+	char file[68];    /* its file's name */
+};
 struct weld_info {
 	uint8_t weld_id[16];
 	char weld_name[40];   /* weld_id in hex: the region's file name */
 	uint64_t region_size;
+	uint64_t range;       /* with the pinned maps behind the region */
 	uint32_t probe_count, map_count;
 	uint64_t gates, maps, counts, trace, trace_size; /* region offsets */
 	uint64_t cpus, cpu_stride;
@@ -130,6 +135,9 @@ struct weld_info {
 	uint32_t init_count;
 	uint32_t init;        /* offset of struct init_record[] from here */
 	uint32_t map;         /* offset of struct region_map[] from here */
+	uint32_t pin;         /* offset of struct weld_pin[] from here */
+	uint32_t pin_count;
+	uint64_t pin_words;   /* region offset of uint64_t[pin_count] (pin.c) */
 	int32_t pads;         /* from here to pad 0, when there are any */
 	uint32_t pad_count;   /* a power of two */
 	uint32_t trap_count;

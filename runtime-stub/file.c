@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* file.c - the region's file: found or created, checked, mapped.
+/* file.c - files that processes share: found or created, checked, mapped.  The
+ * region's, and those of pinned maps (pin.c) in the same directory.
  *
  * Default: /dev/shm/bpfweld-UID/WELDNAME.  The directory must be ours alone (a
  * real directory, our euid, closed to others: in a user namespace without our
  * id, everybody's files look like ours), so nobody can put anything under its
- * names; the file must be ours, regular and of this weld.  With
+ * names; a file must be ours, regular and what it should be.  With
  * BPFWELD_REGION=PATH the user answers for the directory.
  *
  * A new file has no name until it is complete, so the final name never shows
- * half a region, and a creator that is killed leaves nothing behind (where the
+ * half a file, and a creator that is killed leaves nothing behind (where the
  * file system has no unnamed files: a dot file).  Of several creators one wins
  * and all use the winner's.  Its space is reserved: what tmpfs cannot give is
  * an error here and not a SIGBUS at some later hit.  The target's umask and its
@@ -106,56 +107,73 @@ static long open_parent(const char *path, const char **name)
 		    O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
-/* Is this the region of this weld, and ours? */
-STEP bool file_is_ours(long fd)
+/* Is this the region of this weld? */
+STEP bool region_is_right(long fd)
 {
 	const struct weld_info *w = &weld_info;
 	struct region_header h;
-	struct stat st;
 
-	return stat_is(fd, S_IFREG, &st) &&
-	       (uint64_t)st.st_size == w->region_size &&
-	       sys4(__NR_pread64, fd, (long)&h, sizeof(h), 0) == sizeof(h) &&
+	return sys4(__NR_pread64, fd, (long)&h, sizeof(h), 0) == sizeof(h) &&
 	       h.magic == REGION_MAGIC && h.version == REGION_VERSION &&
 	       h.size == w->region_size &&
 	       mem_equal(h.weld_id, w->weld_id, sizeof(h.weld_id));
 }
 
-static long map(uint8_t *at, long fd, long flags)
+/* Is it ours, and of the right size? */
+STEP bool file_is_ours(long fd, struct shared *s)
 {
-	return sys6(__NR_mmap, (long)at, (long)weld_info.region_size,
-		    PROT_READ | PROT_WRITE, flags, fd, 0);
+	struct stat st;
+
+	if (!stat_is(fd, S_IFREG, &st) || (uint64_t)st.st_size != s->size)
+		return false;
+	s->ino = st.st_ino;
+	return true;
+}
+
+static bool file_is_right(long fd, struct shared *s)
+{
+	return file_is_ours(fd, s) && (s->pin ? pin_is_right(fd, s->pin)
+					      : region_is_right(fd));
+}
+
+static long map(uint8_t *at, const struct shared *s, long fd, long flags)
+{
+	return sys6(__NR_mmap, (long)at, (long)s->size, PROT_READ | PROT_WRITE,
+		    flags, fd, 0);
 }
 
 /* Reserve the space, write the first content. */
-static bool fill_file(long fd)
+static bool fill_file(long fd, const struct shared *s)
 {
-	long size = (long)weld_info.region_size, ret, tries = EINTR_TRIES;
+	long size = (long)s->size, ret, tries = EINTR_TRIES;
 
 	do
 		ret = sys4(__NR_fallocate, fd, 0, 0, size);
 	while (ret == -EINTR && --tries);
 	if (ret < 0)
 		return false;
-	ret = map(NULL, fd, MAP_SHARED);
+	ret = map(NULL, s, fd, MAP_SHARED);
 	if (ret < 0 && ret > -4096)
 		return false;
-	region_fill((uint8_t *)ret);
+	if (s->pin)
+		pin_fill((uint8_t *)ret, s->pin);
+	else
+		region_fill((uint8_t *)ret);
 	sys3(__NR_munmap, ret, size, 0);
 	return true;
 }
 
 /* May the target have files of this size? */
-static bool size_allowed(void)
+static bool size_allowed(uint64_t size)
 {
 	struct rlimit64 max;
 
 	return sys4(__NR_prlimit64, 0, RLIMIT_FSIZE, 0, (long)&max) < 0 ||
-	       max.rlim_cur >= weld_info.region_size;
+	       max.rlim_cur >= size;
 }
 
 /* Where unnamed files cannot be had. */
-STEP void create_named(long dir, const char *name)
+STEP void create_named(long dir, const struct shared *s)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
 	char temp[1 + 16 + 16 + 1], *p = temp;
@@ -169,8 +187,8 @@ STEP void create_named(long dir, const char *name)
 	if (fd < 0)
 		return;
 	sys3(__NR_fchmod, fd, 0600, 0);
-	if (fill_file(fd))
-		sys6(__NR_linkat, dir, (long)temp, dir, (long)name, 0, 0);
+	if (fill_file(fd, s))
+		sys6(__NR_linkat, dir, (long)temp, dir, (long)s->name, 0, 0);
 	sys3(__NR_unlinkat, dir, (long)temp, 0);
 	sys1(__NR_close, fd);
 }
@@ -191,65 +209,92 @@ STEP long give_name(long fd, long dir, const char *name)
 		    AT_SYMLINK_FOLLOW, 0);
 }
 
-STEP void create(long dir, const char *name)
+STEP void create(long dir, const struct shared *s)
 {
 	const int flags = O_RDWR | O_TMPFILE | O_CLOEXEC;
 	bool filled = false;
 	long fd, ret = 0;
 
-	if (!size_allowed())
+	if (!size_allowed(s->size))
 		return;
 	fd = sys4(__NR_openat, dir, (long)".", flags, 0600);
 	if (fd >= 0) {
 		sys3(__NR_fchmod, fd, 0600, 0);
-		filled = fill_file(fd);
+		filled = fill_file(fd, s);
 		if (filled)
-			ret = give_name(fd, dir, name);
+			ret = give_name(fd, dir, s->name);
 		sys1(__NR_close, fd);
 	}
 	if (fd < 0 || (filled && ret < 0 && ret != -EEXIST))
-		create_named(dir, name);
+		create_named(dir, s);
 }
 
-/* Map the file over the region.  An old kernel takes the old pages away before
- * it knows that it can give the new ones: a hole is filled again, with a region
- * of our own, as another thread may believe in its armed one. */
-static bool map_over(long fd)
+/* An old kernel takes the old pages away before it knows that it can give the
+ * new ones: a hole is filled again, the region's with one of our own, as another
+ * thread may believe in its armed one. */
+bool shared_over(long fd, const struct shared *s)
 {
-	long at = map(weld_region, fd, MAP_SHARED | MAP_FIXED);
+	long at = map(s->at, s, fd, MAP_SHARED | MAP_FIXED);
 
-	if (at == (long)weld_region)
+	if (at == (long)s->at)
 		return true;
-	at = map(weld_region, -1,
+	at = map(s->at, s, -1,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE);
-	if (at == (long)weld_region) {
-		region_fill(weld_region);
-		return true;
+	if (at == (long)s->at) {
+		if (!s->pin)
+			region_fill(s->at);
+		return !s->pin;
 	}
 	if (at > 0) /* before Linux 4.17 the flag means nothing */
-		sys3(__NR_munmap, at, (long)weld_info.region_size, 0);
+		sys3(__NR_munmap, at, (long)s->size, 0);
 	return false;
+}
+
+long shared_open(long dir, struct shared *s)
+{
+	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	long fd = sys4(__NR_openat, dir, (long)s->name, flags, 0);
+
+	if (fd == -ENOENT) {
+		create(dir, s);
+		fd = sys4(__NR_openat, dir, (long)s->name, flags, 0);
+	}
+	if (fd < 0 || file_is_right(fd, s))
+		return fd;
+	sys1(__NR_close, fd);
+	return -EPERM;
+}
+
+/* Pinned maps first: with the region come gates that are 1, and programs run. */
+static bool map_all(long dir, struct shared *region)
+{
+	long fd = shared_open(dir, region);
+	bool ok = fd >= 0 && region_claim(BY_FILE);
+
+	if (ok) {
+		pins_map(dir);
+		ok = shared_over(fd, region);
+	}
+	if (ok)
+		pins_tell();
+	if (fd >= 0)
+		sys1(__NR_close, fd);
+	return ok;
 }
 
 bool file_map(const char *want)
 {
-	const int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	const char *name = weld_info.weld_name;
-	long dir = want ? open_parent(want, &name) : open_default();
-	bool ok = false;
-	long fd;
+	struct shared region = {
+		.name = weld_info.weld_name,
+		.size = weld_info.region_size,
+		.at = weld_region,
+	};
+	long dir = want ? open_parent(want, &region.name) : open_default();
+	bool ok;
 
 	if (dir < 0 && dir != AT_FDCWD)
 		return false;
-	fd = sys4(__NR_openat, dir, (long)name, flags, 0);
-	if (fd == -ENOENT) {
-		create(dir, name);
-		fd = sys4(__NR_openat, dir, (long)name, flags, 0);
-	}
-	if (fd >= 0) {
-		ok = file_is_ours(fd) && region_claim(BY_FILE) && map_over(fd);
-		sys1(__NR_close, fd);
-	}
+	ok = map_all(dir, &region);
 	if (dir >= 0)
 		sys1(__NR_close, dir);
 	return ok;

@@ -25,7 +25,7 @@ enum { NEAR_STACK = 8192 };
 
 static bool in_region(uint64_t addr)
 {
-	return addr - (uint64_t)weld_region < weld_info.region_size;
+	return addr - (uint64_t)weld_region < weld_info.range;
 }
 
 static long failed(uint64_t to, uint32_t n, long err)

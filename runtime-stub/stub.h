@@ -3,7 +3,8 @@
  *
  *   entry.S     weld_arm, weld_entry, weld_init: save everything, call C
  *   start.c     is there a region, and if not, make one
- *   file.c      the region's file: open, check, create
+ *   file.c      files that are shared: open, check, create
+ *   pin.c       those of pinned maps
  *   own.c       who may count hits without a lock
  *   returns.c   return addresses that are exchanged for pads
  *   session.c   what an entry leaves to its return
@@ -147,9 +148,26 @@ const char *env_find(void);     /* the same, by asking */
 /* Has the dynamic linker been told to load what nobody asked for? */
 bool env_preloads(const char *const *envp);
 
-/* file.c: map the shared region's file over weld_region.  `want`: its path,
- * or NULL for the default one. */
+/* file.c: map the shared region's file over weld_region, and first pinned maps'
+ * behind it.  `want`: its path, or NULL for the default one. */
 bool file_map(const char *want);
+/* A file that processes share, and where it belongs. */
+struct shared {
+	const char *name;
+	uint64_t size;
+	uint8_t *at;
+	const struct region_map *pin; /* whose file it is; NULL: the region's */
+	uint64_t ino;                 /* when it is open */
+};
+/* A descriptor of the file, made if need be and checked; or -errno. */
+long shared_open(long dir, struct shared *s);
+bool shared_over(long fd, const struct shared *s); /* map it where it belongs */
+
+/* pin.c: map what can be had; then say in the region what could not. */
+void pins_map(long dir);
+void pins_tell(void);
+void pin_fill(uint8_t *to, const struct region_map *m); /* a new file */
+bool pin_is_right(long fd, const struct region_map *m);
 /* start.c: write the initial content over zeroes, gates last. */
 void region_fill(uint8_t *base);
 bool region_is_armed(void);

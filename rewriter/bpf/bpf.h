@@ -36,6 +36,7 @@ struct bpf_map_def {
 				        For data sections btf_value is the
 				        DATASEC */
 	enum bpf_data data;
+	bool pinned;         /* LIBBPF_PIN_BY_NAME */
 	struct bytes initial; /* of a data section: value_size bytes */
 	struct bpf_map_def *inner; /* of a map of maps: what those are like */
 	const char *not_traced; /* a type in its values because of which the

@@ -159,6 +159,7 @@ static int maps(struct arena *a, struct object *o, struct bpf_object *obj,
 			.inner = inner_of(a, map),
 			.not_traced = not_traced(
 				o->btf, bpf_map__btf_value_type_id(map)),
+			.pinned = bpf_map__pin_path(map) != NULL,
 		};
 		if (bpf_map__is_internal(map) &&
 		    internal_map(a, o, &sec, set->nmap, m, e))

@@ -90,6 +90,22 @@ static void traps_warn(struct weld *w)
 			calls ? "; it calls " : "", calls ? calls : "");
 }
 
+static void pins_json(struct json *j, const struct weld *w)
+{
+	json_key(j, "pinned");
+	json_array(j);
+	for (uint32_t i = 0; i < w->region.npin; i++)
+		json_string(j, w->set.map[w->region.pin[i].map].name);
+	json_end(j);
+}
+
+static void pins_text(const struct weld *w)
+{
+	for (uint32_t i = 0; i < w->region.npin; i++)
+		printf("map %s is shared with other welds (pinned)\n",
+		       w->set.map[w->region.pin[i].map].name);
+}
+
 static void summary_json(const struct weld *w, const struct args *a)
 {
 	struct json j = json_to(stdout, false);
@@ -106,6 +122,7 @@ static void summary_json(const struct weld *w, const struct args *a)
 	json_u64_at(&j, "region_bytes", w->region.size);
 	json_str_at(&j, "fault", w->faults ? fault_name(w->fault) : NULL);
 	json_str_at(&j, "fault_why", w->faults ? w->fault_why : NULL);
+	pins_json(&j, w);
 	json_end(&j);
 	json_done(&j);
 }
@@ -142,6 +159,7 @@ static void summary_text(const struct weld *w, const struct args *a)
 	if (w->faults)
 		printf(", --fault=%s", fault_name(w->fault));
 	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
+	pins_text(w);
 }
 
 int cmd_weld(int argc, char **argv)

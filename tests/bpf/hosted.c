@@ -43,7 +43,7 @@ extern const struct info_and_maps {
 	struct region_map map[MAPS];
 } info_and_maps __asm__("weld_info");
 const struct info_and_maps info_and_maps = {
-	.info = { .region_size = PAGE, .map_count = MAPS,
+	.info = { .range = PAGE, .map_count = MAPS,
 		  .map = offsetof(struct info_and_maps, map) },
 	.map = {
 		{ .name = "counts", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,

@@ -25,7 +25,7 @@
 enum { ROOM = 1024, FORMAT_SIZE = 64, FORMATS = 3000 };
 
 uint8_t weld_region[4096] __attribute__((aligned(4096)));
-const struct weld_info weld_info = { .region_size = sizeof(weld_region) };
+const struct weld_info weld_info = { .range = sizeof(weld_region) };
 static struct run state;
 
 long own_pid(void) /* no way that needs it is taken */

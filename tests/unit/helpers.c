@@ -29,7 +29,7 @@ enum { REGION = 1 << 16, TRACE = 4096, SLOTS = 4 };
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));
 uint64_t weld_own[512] __attribute__((aligned(4096)));
 const struct weld_info weld_info = {
-	.region_size = REGION,
+	.range = REGION,
 	.trace = TRACE,
 	.trace_size = sizeof(struct region_trace) +
 		      SLOTS * sizeof(struct region_trace_record),

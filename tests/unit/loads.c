@@ -21,7 +21,7 @@ enum {
 	REGION = AT + sizeof(struct region_loads)
 };
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));
-const struct weld_info weld_info = { .region_size = REGION, .loads = AT };
+const struct weld_info weld_info = { .range = REGION, .loads = AT };
 
 long own_pid(void) /* no way that needs it is taken */
 {

@@ -90,6 +90,58 @@ static void info_tells_the_stub(void **state)
 	arena_free(&a);
 }
 
+static void pinned_maps_lie_behind(void **state)
+{
+	struct bpf_map_def m[4] = { maps[0], maps[1], maps[2], maps[1] };
+	struct bpf_set set = { .map = m, .nmap = 4 };
+	const struct weld_info *w;
+	const struct weld_pin *pin;
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	m[0].pinned = m[1].pinned = m[3].pinned = true;
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), 0);
+	w = info_of(&r);
+	assert_int_equal(r.size % 4096, 0);
+	assert_int_equal(r.pin_words, r.size);
+	assert_int_equal(r.map[0].data, r.size + 4096 + PIN_HEADER);
+	assert_int_equal(r.map[1].data, r.map[0].data + 4096 + PIN_HEADER);
+	assert_int_equal(r.range, r.map[1].data - PIN_HEADER +
+					  pin_size(&r.map[1]));
+	assert_true(r.map[2].data + r.map[2].size <= r.size);
+	/* One name, one map. */
+	assert_memory_equal(&r.map[3], &r.map[1], sizeof(r.map[3]));
+	assert_int_equal(w->pin_count, 2);
+	assert_int_equal(w->region_size, r.size);
+	assert_int_equal(w->range, r.range);
+	pin = (const void *)(r.info.p + w->pin);
+	assert_int_equal(pin[1].map, 1);
+	assert_string_equal(pin[1].file, "pin-seen");
+	m[3].max_entries++;
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), -1);
+	assert_string_equal(e.what, "is pinned in two objects, which define it "
+				    "differently");
+	m[3].name = "a/b";
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), -1);
+	m[3] = (struct bpf_map_def){ .name = "p", .key_size = 4,
+				     .type = BPF_MAP_TYPE_PERCPU_ARRAY,
+				     .value_size = 8, .max_entries = 1,
+				     .pinned = true };
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	m[3].type = BPF_MAP_TYPE_PROG_ARRAY;
+	m[3].value_size = 4;
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	m[3].type = BPF_MAP_TYPE_ARRAY;
+	m[3].max_entries = 1 << 29;
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), -1);
+	assert_int_equal(e.kind, ERR_UNSUPPORTED);
+	arena_free(&a);
+}
+
 static void the_ring_is_there_when_printed_to(void **state)
 {
 	struct bpf_prog prog = { .insn = insns, .ninsn = 2 };
@@ -262,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_are_apart),
 		cmocka_unit_test(info_tells_the_stub),
+		cmocka_unit_test(pinned_maps_lie_behind),
 		cmocka_unit_test(the_ring_is_there_when_printed_to),
 		cmocka_unit_test(filters_have_the_kernels_size),
 		cmocka_unit_test(bad_maps_are_refused),

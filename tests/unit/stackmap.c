@@ -31,7 +31,7 @@ enum {
 	DATA = 4096
 };
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));
-const struct weld_info weld_info = { .region_size = REGION };
+const struct weld_info weld_info = { .range = REGION };
 static struct run run;
 
 long own_pid(void) /* no way that needs it is taken */

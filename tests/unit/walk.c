@@ -21,7 +21,7 @@ enum {
 	PAD = 0x7777
 };
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));
-const struct weld_info weld_info = { .region_size = REGION };
+const struct weld_info weld_info = { .range = REGION };
 static struct run run;
 
 long own_pid(void) /* no way that needs it is taken */
