@@ -48,11 +48,13 @@ static int check(const struct bpf_map_def *d, struct err *e)
 	if (map_is_percpu(d->type))
 		return refuse(e, d->name, NOWHERE,
 			      "is pinned: values for each CPU cannot be shared "
-			      "with other welds");
+			      "with other welds (--no-pin keeps them to this "
+			      "one)");
 	if (!is_whole(d->type) || d->data || d->initial.n)
 		return refuse(e, d->name, NOWHERE,
 			      "is pinned: a map of type %u cannot be shared "
-			      "with other welds",
+			      "with other welds (--no-pin keeps it to this "
+			      "one)",
 			      d->type);
 	if (!is_name(d->name))
 		return refuse(e, d->name, NOWHERE,

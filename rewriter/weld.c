@@ -81,6 +81,12 @@ static int target_check(const struct weld_options *opt, const struct image *img,
 	return trap_check(opt, img, e);
 }
 
+static void maps_unpin(struct bpf_set *set)
+{
+	for (uint32_t i = 0; i < set->nmap; i++)
+		set->map[i].pinned = false;
+}
+
 static int links_keep(struct weld *w, const struct weld_options *opt,
 		      struct err *e)
 {
@@ -137,6 +143,8 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 	if (opt->go_once)
 		identity_add(&id, "go-once", strlen("go-once"));
 	identity_add(&id, &opt->cpus, sizeof(opt->cpus));
+	if (opt->no_pin)
+		identity_add(&id, "no-pin", strlen("no-pin"));
 	if (opt->allow_trap)
 		identity_add(&id, "allow-trap", strlen("allow-trap"));
 	identity_add(&id, &opt->engine, sizeof(opt->engine));
@@ -183,6 +191,8 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	w->sites.go_once = opt->go_once;
 	w->sites.allow_trap = opt->allow_trap;
 	w->sites.frame_table = w->room.frame_table;
+	if (opt->no_pin)
+		maps_unpin(&w->set);
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
 	      probes_number(w, opt, e) || fault_choose(w, opt, e);
 	if (!bad)

@@ -28,6 +28,7 @@ struct weld_options {
 	uint32_t cpus;             /* that PERCPU maps have values for; 0: the
 				      usual number */
 	bool go_once;              /* entry probes of Go count calls */
+	bool no_pin;               /* pinned maps are this weld's alone */
 	bool allow_trap;           /* int3 where there is no other way */
 	const char *dump;          /* stage whose product is printed, or NULL */
 	/* NULL, or which links to keep (diff: those the kernel can probe). */

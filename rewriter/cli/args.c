@@ -9,7 +9,7 @@
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
        OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP, OPT_FAULT,
-       OPT_TEXT, OPT_TYPE };
+       OPT_TEXT, OPT_TYPE, OPT_NO_PIN };
 
 enum { CPUS_MAX = 4096 };
 
@@ -26,6 +26,7 @@ static const struct option options[] = {
 	{ "allow-setuid", no_argument, NULL, OPT_SETUID },
 	{ "allow-trap", no_argument, NULL, OPT_TRAP },
 	{ "go-once", no_argument, NULL, OPT_GO_ONCE },
+	{ "no-pin", no_argument, NULL, OPT_NO_PIN },
 	{ "mask", required_argument, NULL, OPT_MASK },
 	{ "text", no_argument, NULL, OPT_TEXT },
 	{ "type", required_argument, NULL, OPT_TYPE },
@@ -116,6 +117,9 @@ static int option_take(struct args *a, int c, struct err *e)
 		return 0;
 	case OPT_GO_ONCE:
 		w->go_once = true;
+		return 0;
+	case OPT_NO_PIN:
+		w->no_pin = true;
 		return 0;
 	case OPT_TRAP:
 		w->allow_trap = true;

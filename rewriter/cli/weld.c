@@ -20,6 +20,7 @@ static const char usage[] =
 	"      --engine=native|vm  compile the programs (default) or interpret\n"
 	"      --cpus=N            PERCPU maps have values for N CPUs (default 32)\n"
 	"      --fault=auto|signal|syscall  bad pointers: catch signals, or ask first\n"
+	"      --no-pin            keep pinned maps to this weld, do not share them\n"
 	"      --strict            fail if any probe cannot be placed\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
 	"      --allow-trap        last resort: an int3 where nothing else fits; it can\n"

@@ -340,6 +340,12 @@ exits 3 $W weld one percpu.bpf.o -o none 2> log
 grep -q 'each: is pinned: values for each CPU cannot be shared' log ||
 	die "$(cat log)"
 
+$W weld one percpu.bpf.o --no-pin -o each.w > log
+! grep pinned log || die "--no-pin: $(cat log)"
+run each add 1 20
+w each map_dump each | grep -q '"value": 20' || die "--no-pin"
+[ ! -e r/pin-each ] || die "--no-pin: a file"
+
 $W unweld one.w -o back
 cmp one back
 
