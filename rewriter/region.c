@@ -68,7 +68,10 @@ static int place_cpus(const struct bpf_set *set, struct region *r,
 		m->values = area;
 		area += align_up(map_values(m) * m->value_stride, LINE);
 		if (area * cpus > REGION_MAX)
-			return too_large(e, set->map[i].name);
+			return refuse(e, set->map[i].name, NOWHERE,
+				      "values for %u CPUs are more than a "
+				      "region may have (1 GiB); --cpus=N says "
+				      "for how many", cpus);
 	}
 	if (!area)
 		return 0;

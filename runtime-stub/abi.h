@@ -92,7 +92,8 @@ enum {
 struct run {
 	uint64_t *cpu;  /* the word that makes a CPU's values ours, or NULL */
 	uint64_t area;  /* from the first CPU's values to that one's */
-	uint64_t fault; /* RUN_*: what is known of its bad pointers (fault.h) */
+	uint32_t fault; /* RUN_*: what is known of its bad pointers (fault.h) */
+	uint32_t no_cpu; /* it has looked for one, in vain */
 	uint64_t signals; /* to be sent at the end, a byte each (signal.c);
 			     zeroed only where there may be some */
 };

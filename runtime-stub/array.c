@@ -6,14 +6,19 @@
 
 #include "runtime-stub/stub.h"
 
-/* What all arrays say of an update; 0: go on. */
+/* What all arrays say of an update; 0: go on.  BPF_F_LOCK is a flag here, which
+ * comes last: there is no lock in the value. */
 static long refused(const struct region_map *m, uint32_t index, uint64_t flags)
 {
-	if (flags > BPF_EXIST)
+	uint64_t lock = flags & BPF_F_LOCK;
+
+	if (flags - lock > BPF_EXIST)
 		return -EINVAL;
 	if (index >= m->max_entries)
 		return -E2BIG;
-	return flags == BPF_NOEXIST ? -EEXIST : 0;
+	if (flags - lock == BPF_NOEXIST)
+		return -EEXIST;
+	return lock ? -EINVAL : 0;
 }
 
 void *array_lookup(const struct region_map *m, const void *key)
@@ -25,16 +30,13 @@ void *array_lookup(const struct region_map *m, const void *key)
 	return weld_region + m->data + (uint64_t)index * m->stride;
 }
 
-/* BPF_F_LOCK is a flag here, which comes last: there is no lock in the value. */
 long array_update(const struct region_map *m, const void *key,
 		  const void *value, uint64_t flags)
 {
-	long bad = refused(m, load32(key), flags & ~(uint64_t)BPF_F_LOCK);
+	long bad = refused(m, load32(key), flags);
 
 	if (bad)
 		return bad;
-	if (flags & BPF_F_LOCK)
-		return -EINVAL;
 	mem_copy(array_lookup(m, key), value, m->value_size);
 	return 0;
 }

@@ -11,8 +11,8 @@
  * A process that is killed in a program leaves its words taken.  Who finds none
  * free looks for those of dead processes; pids say so in the same pid namespace
  * only, so that is part of the word.  If all owners live, others run programs on
- * as many CPUs as there are: wait, but not for ever (they may be stopped, or all
- * of them be runs that we have interrupted).  Then the program gets NULL.
+ * as many CPUs as there are: wait, but not long (they may be stopped, or all of
+ * them be runs that we have interrupted).  Then the program gets NULL, each time.
  */
 #include <linux/errno.h>
 
@@ -20,7 +20,7 @@
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
-enum { PATIENCE = 1000, CPU_SELECTOR = 0x7b, CPU_BITS = 12 };
+enum { PATIENCE = 32, CPU_SELECTOR = 0x7b, CPU_BITS = 12 };
 
 /* The kernel keeps cpu | node << 12 in this segment's limit, for vgetcpu. */
 static uint32_t cpu_and_node(void)
@@ -91,12 +91,14 @@ static __attribute__((noinline)) bool claim(struct run *run)
 	struct region_header *h = (struct region_header *)weld_region;
 	uint64_t us = own_self();
 
-	for (int i = 0; i < PATIENCE; i++) {
+	for (int i = 0; i < PATIENCE && !run->no_cpu; i++) {
 		if (take_free(run, us) || (i == 0 && take_dead(run, us)))
 			return true;
 		sys0(__NR_sched_yield);
 	}
-	__atomic_fetch_add(&h->lost, 1, __ATOMIC_RELAXED);
+	if (!run->no_cpu)
+		__atomic_fetch_add(&h->lost, 1, __ATOMIC_RELAXED);
+	run->no_cpu = 1;
 	return false;
 }
 

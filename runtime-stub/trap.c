@@ -128,14 +128,24 @@ static __sighandler_t pass_on(struct siginfo *info)
 	return h;
 }
 
+/* Has signal() put our handler back?  It knows no SA_SIGINFO, and the kernel fills
+ * no siginfo then. */
+static bool without_info(void)
+{
+	struct sigaction now = { 0 };
+
+	return action(NULL, &now) == 0 && now.sa_handler == weld_trap &&
+	       !(now.sa_flags & SA_SIGINFO);
+}
+
 /* Any other SIGTRAP may come right behind a site, too. */
 __sighandler_t trap_hit(int sig UNUSED, struct siginfo *info,
 			struct ucontext *uc)
 {
-	uint64_t tramp = 0;
+	uint64_t tramp = trap_find(uc->uc_mcontext.rip - 1);
 
-	if (info->si_code == SI_KERNEL)
-		tramp = trap_find(uc->uc_mcontext.rip - 1);
+	if (tramp && info->si_code != SI_KERNEL && !without_info())
+		tramp = 0;
 	if (!tramp)
 		return pass_on(info);
 	uc->uc_mcontext.rip = tramp;

@@ -120,7 +120,7 @@ static void info_text(struct info *in, const char *file)
 	printf("  region   %s (%" PRIu64 " bytes%s%s)\n", in->path,
 	       m->region_size, *state ? ", " : "", state);
 	if (in->region.base && in->region.head.lost)
-		printf("  lost     %" PRIu64 " hits without a region\n",
+		printf("  lost     %" PRIu64 " hits: no region yet, or no CPU\n",
 		       in->region.head.lost);
 	pins_text(in);
 	if (m->nprobe)

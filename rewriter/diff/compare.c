@@ -121,6 +121,15 @@ static bool is_ignored(const struct compare *c, const char *map,
 	return false;
 }
 
+/* Is all of this map left out, whichever elements it has? */
+static bool map_is_ignored(const struct compare *c, const char *map)
+{
+	for (size_t i = 0; i < c->opt->nignore; i++)
+		if (name_matches(map, c->opt->ignore[i]))
+			return true;
+	return false;
+}
+
 /* --- elements that have a key in common. */
 
 static bool any_run_has(const struct compare *c, const uint8_t *const *row,
@@ -418,6 +427,8 @@ static void compare_map(struct compare *c, struct snapshot *const *run,
 	for (size_t s = 0; c->opt->text && s <= c->nrun; s++)
 		texts_end(c, c->side[s]);
 	walk(c);
+	if (map_is_ignored(c, map_label(d)))
+		return;
 	if (c->aside[1].n || c->aside[c->nrun].n || c->keys_vary)
 		compare_aside(c);
 }

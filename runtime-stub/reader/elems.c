@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* elems.c - the elements of maps, by type: a row each. */
+#include <bpf/libbpf.h>
+
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/elems.h"
 #include "runtime-stub/refs.h"
@@ -266,11 +268,15 @@ static int walk(struct walk *w, struct err *e)
 {
 	const struct kind *k = kind_of(w->map);
 
+	const char *type =
+		libbpf_bpf_map_type_str((enum bpf_map_type)w->map->type);
+
 	if (k && k->walk)
 		return k->walk(w, e);
 	return refuse(e, w->r->path, NOWHERE,
-		      "map %s is of type %u, which has no elements to read",
-		      w->map->name, w->map->type);
+		      "map %s is of type %s, which has no elements to read%s",
+		      w->map->name, type ? type : "unknown",
+		      ring_is(w->map->type) ? " (trace follows it)" : "");
 }
 
 int reader_elems(struct arena *a, const struct reader *r, uint32_t map,

@@ -68,6 +68,9 @@ int percpu_array(struct pt_regs *ctx)
 	     bpf_map_update_elem(&cpu_array, &key, &v, NOEXIST));
 	note(&cpu_array_ops, 3, bpf_map_update_elem(&cpu_array, &key, &v, BAD));
 	note(&cpu_array_ops, 4, bpf_map_delete_elem(&cpu_array, &key));
+	note(&cpu_array_ops, 6, bpf_map_update_elem(&cpu_array, &key, &v, LOCK));
+	note(&cpu_array_ops, 7,
+	     bpf_map_update_elem(&cpu_array, &key, &v, LOCK | NOEXIST));
 	if (i == 6)
 		note(&cpu_array_ops, 5,
 		     bpf_map_update_elem(&cpu_array, &key, &v, EXIST));

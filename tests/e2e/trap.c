@@ -104,6 +104,8 @@ static void moment(void)
 	set(on_trap_chained);
 	sigaction(SIGTRAP, &old, NULL);
 	noise(5);
+	signal(SIGTRAP, signal(SIGTRAP, SIG_IGN)); /* without SA_SIGINFO */
+	noise(5);
 }
 
 static void blocked(void)

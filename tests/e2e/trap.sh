@@ -197,7 +197,7 @@ same() {
 for k in pie exec static static-pie; do
 	rm -f "$BPFWELD_REGION"
 	for mode in "hits 100" "threads 20000" "fork 10" "vfork 10" \
-		"chained 15" "moment 5" "altstack 10"; do
+		"chained 15" "moment 10" "altstack 10"; do
 		same $k ${mode% *}
 		got=$($W info $k.weld | awk '/ lone  /{ print $(NF - 1) }')
 		[ "$got" = "${mode#* }" ] || die "$k, $mode: $got"

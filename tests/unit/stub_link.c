@@ -225,7 +225,7 @@ static void frames_follow_their_functions(void **state)
 		fdes++;
 	}
 	assert_true(arm >= 20);
-	assert_in_range(fdes, 10, 60);
+	assert_in_range(fdes, 10, 150);
 	arena_free(&l.a);
 }
 
