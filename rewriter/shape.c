@@ -92,8 +92,12 @@ static int perf_shape(const struct bpf_map_def *def, struct region_map *m,
 /* What holds for all maps that have keys and values. */
 static int has_elements(const struct bpf_map_def *def, struct err *e)
 {
-	if (!def->max_entries || !def->key_size || !def->value_size)
-		return wrong(def, e, "a map with no entries, keys or values");
+	if (!def->max_entries)
+		return wrong(def, e, "a map with no entries: max_entries is "
+				     "missing");
+	if (!def->key_size || !def->value_size)
+		return fail(e, def->name, NOWHERE, "a map without %s",
+			    def->key_size ? "values" : "keys");
 	if (def->max_entries > REGION_MAX || def->key_size > REGION_MAX ||
 	    def->value_size > REGION_MAX)
 		return refuse(e, def->name, NOWHERE,

@@ -92,6 +92,9 @@ static int option_take(struct args *a, int c, struct err *e)
 		w->out = optarg;
 		return 0;
 	case 'p':
+		if (*optarg == '-')
+			return misuse(e, "-p wants PROG=SPEC, not '%s'",
+				      optarg);
 		list_add(a, &w->probe, &w->nprobe, optarg);
 		return 0;
 	case OPT_SET:

@@ -490,7 +490,8 @@ static int answers(const struct manifest *m, uint32_t map, const char *name)
 	size_t n = strlen(object);
 
 	if (strncmp(name, object, n) == 0 && name[n] == ':' &&
-	    strcmp(name + n + 1, k->name) == 0)
+	    (strcmp(name + n + 1, k->name) == 0 ||
+	     (k->data && dot && strcmp(name + n + 1, dot) == 0)))
 		return 3;
 	if (strcmp(name, k->name) == 0)
 		return 2;
