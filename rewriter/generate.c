@@ -129,6 +129,19 @@ static void root_add(struct weld *w, struct code_names *to, const char *name)
 	to->v[to->n++] = name;
 }
 
+/* Does anything of it tell the time? */
+static bool wants_clock(const struct code_names *root)
+{
+	static const char *const who[] = { "helper_ktime_", "helper_jiffies64",
+					   "helper_trace_", "weld_vm" };
+
+	for (size_t i = 0; i < root->n; i++)
+		for (size_t k = 0; k < sizeof(who) / sizeof(*who); k++)
+			if (!strncmp(root->v[i], who[k], strlen(who[k])))
+				return true;
+	return false;
+}
+
 static struct code_names stub_roots(struct weld *w,
 				    const struct weld_options *opt)
 {
@@ -139,7 +152,13 @@ static struct code_names stub_roots(struct weld *w,
 	root_add(w, &r, "weld_cold");
 	root_add(w, &r, "weld_cold_over");
 	root_add(w, &r, "weld_arm");
-	root_add(w, &r, w->faults ? "fault_arm" : "start_nothing");
+	root_add(w, &r, "start_nothing");
+	if (w->faults)
+		root_add(w, &r, "fault_arm");
+	if (w->region.npin) {
+		root_add(w, &r, "pins_map");
+		root_add(w, &r, "pins_tell");
+	}
 	if (!w->img.dso && w->img.entry)
 		root_add(w, &r, "weld_entry");
 	if (w->img.dso && image_init(&w->img))
@@ -164,6 +183,8 @@ static struct code_names stub_roots(struct weld *w,
 		if (is_needed(w, p))
 			code_helpers(&w->arena, &w->set, &w->set.prog[p],
 				     opt->engine == ENGINE_VM, &r);
+	if (wants_clock(&r))
+		root_add(w, &r, "clock_use");
 	return r;
 }
 
@@ -182,6 +203,12 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 		{ .name = "weld_orig_init", .vaddr = image_init(&w->img) },
 		{ .name = "weld_fault_arm",
 		  .alias = w->faults ? "fault_arm" : "start_nothing" },
+		{ .name = "weld_clock_use",
+		  .alias = wants_clock(&root) ? "clock_use" : "start_nothing" },
+		{ .name = "weld_pins_map",
+		  .alias = w->region.npin ? "pins_map" : "start_nothing" },
+		{ .name = "weld_pins_tell",
+		  .alias = w->region.npin ? "pins_tell" : "start_nothing" },
 	};
 
 	w->rx.a = &w->arena;
@@ -192,7 +219,8 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 	w->info_vaddr = code_here(&w->rx);
 	ext[0].vaddr = w->info_vaddr;
 	code_bytes(&w->rx, w->region.info.p, w->region.info.n);
-	if (stub_link(&w->rx, root.v, root.n, ext, 4, w->region.range,
+	if (stub_link(&w->rx, root.v, root.n, ext,
+		      sizeof(ext) / sizeof(*ext), w->region.range,
 		      pads_room(&w->plan), &w->stub, e))
 		return -1;
 	if (w->region.loads && root.n)

@@ -265,6 +265,12 @@ long shared_open(long dir, struct shared *s)
 	return -EPERM;
 }
 
+/* pins_map() and pins_tell(), or start_nothing() where nothing is pinned. */
+#pragma GCC visibility push(hidden)
+void weld_pins_map(long dir);
+void weld_pins_tell(void);
+#pragma GCC visibility pop
+
 /* Pinned maps first: with the region come gates that are 1, and programs run. */
 static bool map_all(long dir, struct shared *region)
 {
@@ -272,11 +278,11 @@ static bool map_all(long dir, struct shared *region)
 	bool ok = fd >= 0 && region_claim(BY_FILE);
 
 	if (ok) {
-		pins_map(dir);
+		weld_pins_map(dir);
 		ok = shared_over(fd, region);
 	}
 	if (ok)
-		pins_tell();
+		weld_pins_tell();
 	if (fd >= 0)
 		sys1(__NR_close, fd);
 	return ok;

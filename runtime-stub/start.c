@@ -27,8 +27,10 @@ uint32_t weld_settled; /* entry.S tests it */
 void start_entry(const uint64_t *sp);
 void start_init(int argc, const char *const *argv, const char *const *envp);
 void start_hit(void);
-/* One of fault_arm() and start_nothing(): the welder knows. */
+/* What is done when arming is start_nothing() where no program needs it: the welder
+ * knows, and links no more. */
 void weld_fault_arm(const char *const *envp, struct aux aux);
+void weld_clock_use(uint64_t vdso);
 #pragma GCC visibility pop
 
 static uint32_t claimed; /* enum region_way: what somebody has begun */
@@ -131,7 +133,7 @@ static void armed(void)
  * system call: `private` is for sandboxes that kill. */
 static void arm(struct aux aux, const char *want, const char *const *envp)
 {
-	clock_use(aux.vdso);
+	weld_clock_use(aux.vdso);
 	if (aux.secure || (want && !*want))
 		want = NULL;
 	if (want && str_equal(want, "off"))

@@ -204,5 +204,8 @@ target() {
 	local name=$1; shift
 	$CC -O2 -pthread -I"$SOURCE" -DID=1 -o "$t/$name" $t/target.c "$STUB" \
 		-Wl,--defsym=weld_orig_entry=_start \
-		-Wl,--defsym=weld_fault_arm=fault_arm -Wl,-z,noexecstack "$@"
+		-Wl,--defsym=weld_fault_arm=fault_arm \
+		-Wl,--defsym=weld_clock_use=clock_use \
+		-Wl,--defsym=weld_pins_map=pins_map \
+		-Wl,--defsym=weld_pins_tell=pins_tell -Wl,-z,noexecstack "$@"
 }
