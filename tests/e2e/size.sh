@@ -95,7 +95,7 @@ print(steps, "steps", len(lost), "lost", lost[:3],
 E
 $CC -g0 -O2 -o many many.c
 strip -o stripped many
-for prog in "empty rows" "array rows" "hash rows" "entry entries" \
+for prog in "empty size" "array size" "hash size" "entry entries" \
 	"whole unwind"; do
 	# shellcheck disable=SC2086
 	dense $prog
@@ -120,7 +120,7 @@ sys.exit(status != 0)
 E
 mkdir -p lib
 welded=lib/${crypto##*/}
-for prog in "empty rows" "array rows" "entry entries"; do
+for prog in "empty size" "array size" "entry entries"; do
 	python3 used.py "$W" weld "$crypto" "$O/${prog#* }.bpf.o" \
 		-o "$welded" -p "${prog% *}=uprobe:*" > log
 	grown "$crypto" "$welded"
