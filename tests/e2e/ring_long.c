@@ -39,15 +39,28 @@ int main(int argc, char **argv)
 					: NULL;
 	uint64_t want = argc > 2 ? THREADS * strtoull(argv[2], NULL, 0) : 0;
 	uint64_t lost = 0;
+	int quiet = 0; /* seconds without a record */
 
 	if (!ring) {
 		fprintf(stderr, "ring_long: %s\n", bpfweld_error());
 		return 1;
 	}
 	while (got[0] + got[1] + lost < want) {
-		if (bpfweld_ring_poll(ring, 1000) < 0)
+		int n = bpfweld_ring_poll(ring, 1000);
+
+		if (n < 0) {
+			fprintf(stderr, "ring_long: %s\n", bpfweld_error());
 			return 1;
+		}
 		lost += bpfweld_ring_lost(ring);
+		quiet = n ? 0 : quiet + 1;
+		if (quiet == 10) {
+			fprintf(stderr,
+				"%" PRIu64 " records and %" PRIu64
+				" lost are not %" PRIu64 "\n",
+				got[0] + got[1], lost, want);
+			return 1;
+		}
 	}
 	bpfweld_ring_consume(ring);
 	printf("%" PRIu64 " records, %" PRIu64 " lost\n", got[0] + got[1],

@@ -29,7 +29,7 @@ for _ in $(seq 300); do
 	kill -0 $reader 2>/dev/null || break
 	sleep .1
 done
-! kill -0 $reader 2>/dev/null || die "records are missing"
+! kill -0 $reader 2>/dev/null || die "the reader does not end: $(cat out)"
 status=0
 wait $reader || status=$?
 reader=
