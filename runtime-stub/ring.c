@@ -6,8 +6,8 @@
  *     the tail's last record has its slot      help()
  *     the tail counts one record more, ours    here others may find it
  *     header, content
- *     the slot: position behind it and state   committed or discarded
- *               whose it is                    here it is complete
+ *     the slot: whose it is
+ *               position behind it and state   here it is complete
  * Who comes meanwhile gives the record a slot that says it is reserved, with what
  * the tail knows of it.  So its owner, who needs no lock to write it, finds
  * either an old slot or its own; and a record costs one locked instruction.
@@ -26,7 +26,7 @@
 #define RECORD_MAX (UINT32_MAX / 4)
 /* Turns to stand back, at most, when another one was faster: two that try again at
  * once take the tail's cache line from each other, five times as long. */
-enum { HELPS = 4, BACKOFF = 40 };
+enum { BACKOFF = 40 };
 
 struct ring {
 	struct ring_head *head;
@@ -50,23 +50,18 @@ static struct ring ring_of(const struct region_map *m)
 }
 
 /* The last record of `tail` has its slot.  A slot that has been given to a later
- * one is left alone; of one that its owner is just writing, the state is kept.
- * (It changes at most twice meanwhile: the owner writes two words.) */
+ * one, or that its owner writes just now, is left alone. */
 static void help(const struct ring *r, struct ring_pair tail)
 {
-	uint64_t n = ring_number(tail.b), states = RING_STATES;
+	uint64_t n = ring_number(tail.b);
 	struct ring_pair *s = &r->slot[(n - 1) & (r->slots - 1)], was;
-	struct ring_pair now = { .a = tail.b };
 
-	for (int i = 0; n && i < HELPS; i++) {
-		was = ring_load(s);
-		if (ring_number(was.a) >= n)
-			return;
-		now.b = (was.b & ~states) == tail.a ? was.b
-						    : tail.a | RING_RESERVED;
-		if (ring_swap(s, was, now))
-			return;
-	}
+	if (!n)
+		return;
+	was = ring_load(s);
+	if (ring_number(was.a) < n)
+		ring_swap(s, was, (struct ring_pair){
+					  tail.b, tail.a | RING_RESERVED });
 }
 
 /* Room behind this tail?  `stale`: it was not the tail any more, so that the
@@ -166,8 +161,9 @@ static void commit(const struct ring *r, const struct record *record,
 	len &= ~(uint32_t)RING_BUSY;
 	*(uint32_t *)record->header =
 		len | (state == RING_DISCARDED ? (uint32_t)RING_DISCARD : 0);
-	__atomic_store_n(&s->b, record->slot.b | state, __ATOMIC_RELEASE);
+	/* Last what lets it be read: until then nobody else gets the slot. */
 	__atomic_store_n(&s->a, record->slot.a, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->b, record->slot.b | state, __ATOMIC_RELEASE);
 	wake(r->head, flags);
 }
 

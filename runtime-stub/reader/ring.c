@@ -69,16 +69,31 @@ static bool is_dead(const struct reader *r, uint32_t map, uint32_t pid)
 	       kill((pid_t)pid, 0) && errno == ESRCH;
 }
 
+static uint32_t length_of(const struct ring *g, uint64_t position)
+{
+	uint32_t flags = (uint32_t)RING_BUSY | (uint32_t)RING_DISCARD;
+
+	return __atomic_load_n((const uint32_t *)(g->data + position % g->size),
+			       __ATOMIC_RELAXED) & ~flags;
+}
+
 /* The next record's slot; where it has none yet, what will be there. */
-static bool slot_of(const struct ring *g, uint64_t number, struct ring_pair *s)
+static bool slot_of(const struct ring *g, struct ring_pair head,
+		    struct ring_pair *s)
 {
 	struct ring_pair tail = ring_load(&g->head->tail);
 
-	*s = ring_load(&g->slot[number % g->slots]);
-	if (ring_number(s->a) == number + 1)
+	*s = ring_load(&g->slot[head.b % g->slots]);
+	if (ring_number(s->a) == head.b + 1) {
+		/* Its owner writes whose it is, then where it ends: between
+		 * the two that is an older record's end. */
+		if ((int64_t)((s->b & ~(uint64_t)RING_STATES) - head.a) <= 0)
+			s->b = (head.a + ring_takes(length_of(g, head.a))) |
+			       RING_RESERVED;
 		return true;
+	}
 	/* It was added after we looked, and more behind it? */
-	if (ring_number(tail.b) != number + 1)
+	if (ring_number(tail.b) != head.b + 1)
 		return false;
 	*s = (struct ring_pair){ tail.b, tail.a | RING_RESERVED };
 	return true;
@@ -100,7 +115,7 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 	if (ring_number(tail.b) == head.b)
 		return 0;
 	*what = RING_WAIT;
-	if (!slot_of(&g, head.b, &s))
+	if (!slot_of(&g, head, &s))
 		return 0; /* and look again */
 	room = (s.b & ~(uint64_t)RING_STATES) - head.a;
 	*out = (struct reader_record){ .number = head.b, .end = head.a + room };
@@ -111,7 +126,7 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		if (!is_dead(r, map, ring_owner(s.a)))
 			return 0;
 		/* What it did between our look and its death counts. */
-		if (!slot_of(&g, head.b, &now) || now.b != s.b)
+		if (!slot_of(&g, head, &now) || now.b != s.b)
 			return reader_ring_next(r, map, out, what, e);
 		*what = RING_SKIPPED;
 		return 0;
