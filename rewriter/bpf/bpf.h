@@ -84,6 +84,7 @@ struct bpf_prog {
 				  usdt_programs(); its own for all others */
 	bool ours;             /* something was put in that calls helpers of
 				  ours */
+	bool guarded;          /* guards were put in (rewriter/bpf/guard.h) */
 	uint32_t stack;        /* deepest use of r10 in sub[0], bytes <= 512 */
 	struct bpf_line *line; /* sorted by insn */
 	uint32_t nline;

@@ -4,7 +4,8 @@
  * What is proved here is what the compiler and the VM take for granted:
  *   shape    opcodes and registers exist, reserved fields are zero, jumps stay
  *            in their function and out of an lddw's second half, the end is
- *            not fallen off, nothing is unreachable
+ *            not fallen off, nothing is unreachable; guards are in those only
+ *            that we have put some into
  *   calls    of helpers that we have; of subprograms, 8 frames at most
  *   ctx      read only, inside struct pt_regs, aligned, wherever the register
  *            provably holds ctx
@@ -16,6 +17,7 @@
 #include "rewriter/bpf/flow.h"
 #include "rewriter/bpf/object.h"
 #include "runtime-stub/abi.h"
+#include "runtime-stub/guard.h"
 
 enum {
 	STACK_MAX = 512,
@@ -206,12 +208,27 @@ static const char *lddw_fault(const struct bpf_insn *i, bool last)
 	return NULL;
 }
 
-static const char *insn_fault(const struct bpf_insn *i, bool last)
+/* Ours, in programs that we have put some into. */
+static const char *guard_fault(const struct bpf_insn *i)
 {
+	bool range = i->src_reg == GUARD_RANGE;
+
+	if (!range && i->src_reg != GUARD_LOOP && i->src_reg != GUARD_RUN)
+		return "guard of an unknown kind";
+	if (i->dst_reg == 10)
+		return "guard of r10";
+	return i->off || (!range && (i->dst_reg || i->imm)) ? RESERVED : NULL;
+}
+
+static const char *insn_fault(const struct bpf_prog *p, uint32_t at)
+{
+	const struct bpf_insn *i = &p->insn[at];
 	uint8_t class = BPF_CLASS(i->code);
 
 	if (i->dst_reg > 10 || i->src_reg > 10)
 		return "unknown register";
+	if (is_guard(i) && p->guarded)
+		return guard_fault(i);
 	if (i->dst_reg == 10 && (class == BPF_ALU || class == BPF_ALU64 ||
 				 class == BPF_LD || class == BPF_LDX))
 		return "r10 is read only";
@@ -223,7 +240,7 @@ static const char *insn_fault(const struct bpf_insn *i, bool last)
 	case BPF_JMP32:
 		return jump_fault(i);
 	case BPF_LD:
-		return lddw_fault(i, last);
+		return lddw_fault(i, at + 1 == p->ninsn);
 	default:
 		return memory_fault(i);
 	}
@@ -379,7 +396,7 @@ static int shape(struct check *c)
 	c->p = &p;
 	second = arena_alloc(&c->a, p.ninsn);
 	for (i = 0; i < p.ninsn; i++) {
-		const char *why = insn_fault(&p.insn[i], i + 1 == p.ninsn);
+		const char *why = insn_fault(&p, i);
 
 		if (why)
 			return wrong(c, i, why);
@@ -426,16 +443,9 @@ static int check_helper(struct check *c, uint32_t i)
 		      name, id, why);
 }
 
-/* Helpers that call the subprogram in r2 back. */
-static bool calls_back(int32_t id)
-{
-	return id == BPF_FUNC_loop || id == BPF_FUNC_for_each_map_elem ||
-	       id == BPF_FUNC_user_ringbuf_drain;
-}
-
 static int check_callback(struct check *c, uint32_t i, const struct regs *r)
 {
-	if (!calls_back(c->p->insn[i].imm) || r->r[2].kind == VALUE_FUNC)
+	if (!calls_back(&c->p->insn[i]) || r->r[2].kind == VALUE_FUNC)
 		return 0;
 	return refuse(c->e, c->file, NOWHERE,
 		      "%s: whom %s calls back is not known: name the "

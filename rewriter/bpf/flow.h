@@ -84,6 +84,10 @@ static inline bool is_exit(const struct bpf_insn *insn)
 {
 	return insn->code == (BPF_JMP | BPF_EXIT);
 }
+/* An instruction that stood at `from` and shall stand at `at`: it names what it
+ * named, at new[what was its number].  False: that is too far for it. */
+bool insn_move(struct bpf_insn *insn, uint32_t from, uint32_t at,
+	       const uint32_t *new);
 /* Its address is in a task. */
 static inline bool is_task_load(const struct bpf_insn *insn)
 {
@@ -99,6 +103,14 @@ static inline uint8_t task_load_of(uint8_t code)
 static inline bool is_call(const struct bpf_insn *insn)
 {
 	return insn->code == (BPF_JMP | BPF_CALL);
+}
+/* Helpers that call the subprogram in r2 back. */
+static inline bool calls_back(const struct bpf_insn *insn)
+{
+	return is_call(insn) && !insn->src_reg &&
+	       (insn->imm == BPF_FUNC_loop ||
+		insn->imm == BPF_FUNC_for_each_map_elem ||
+		insn->imm == BPF_FUNC_user_ringbuf_drain);
 }
 
 #endif

@@ -15,6 +15,28 @@
 #include "rewriter/bpf/flow.h"
 #include "rewriter/bpf/object.h"
 
+bool insn_move(struct bpf_insn *insn, uint32_t from, uint32_t at,
+	       const uint32_t *new)
+{
+	int32_t d;
+
+	if (is_jump(insn)) {
+		d = (int32_t)(new[jump_target(insn, from)] - at - 1);
+		if (insn->code == (BPF_JMP32 | BPF_JA))
+			insn->imm = d;
+		else if (d != (int16_t)d)
+			return false;
+		else
+			insn->off = (int16_t)d;
+	} else if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL) {
+		insn->imm = (int32_t)(new[from + 1 + (uint32_t)insn->imm] - at -
+				      1);
+	} else if (is_lddw(insn) && insn->src_reg == BPF_PSEUDO_FUNC) {
+		insn->imm = (int32_t)new[insn->imm];
+	}
+	return true;
+}
+
 /* Renumber everything that names an instruction; drop what is not kept. */
 static void compact(struct arena *a, struct bpf_prog *p, const bool *keep)
 {
@@ -27,20 +49,13 @@ static void compact(struct arena *a, struct bpf_prog *p, const bool *keep)
 	}
 	new[p->ninsn] = n;
 	for (i = 0; i < p->ninsn; i++) {
-		struct bpf_insn *insn = &p->insn[i], t = *insn;
+		struct bpf_insn t = p->insn[i];
 
 		if (!keep[i])
 			continue;
-		if (t.code == (BPF_JMP32 | BPF_JA))
-			t.imm = new[jump_target(insn, i)] - new[i] - 1;
-		else if (is_jump(insn))
-			t.off = new[jump_target(insn, i)] - new[i] - 1;
-		else if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL)
-			t.imm = new[i + 1 + insn->imm] - new[i] - 1;
-		else if (is_lddw(insn) && insn->src_reg == BPF_PSEUDO_FUNC)
-			t.imm = new[insn->imm];
+		insn_move(&t, i, new[i], new); /* only nearer */
 		p->insn[new[i]] = t;
-		if (is_lddw(insn)) {
+		if (is_lddw(&t)) {
 			i++;
 			p->insn[new[i]] = p->insn[i];
 		}

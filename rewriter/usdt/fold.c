@@ -314,36 +314,17 @@ static int copy(struct fold *f)
 /* Everything that names an instruction names it at its new place. */
 static int retarget(struct fold *f)
 {
-	const struct bpf_prog *p = f->p;
-
 	for (uint32_t k = 0; k < f->n; k++) {
 		struct bpf_insn *insn = &f->insn[k];
-		uint32_t i = (uint32_t)f->from[k];
-		int32_t d;
 
 		if (f->from[k] == NO_INSN)
 			continue;
-		if (is_jump(insn)) {
-			d = (int32_t)(f->at[jump_target(&p->insn[i], i)] - k -
-				      1);
-			if (insn->code == (BPF_JMP32 | BPF_JA))
-				insn->imm = d;
-			else if (d == (int16_t)d)
-				insn->off = (int16_t)d;
-			else
-				return refuse(f->e, NULL, NOWHERE,
-					      "program '%s' is too long to "
-					      "have its arguments put in",
-					      p->name);
-		} else if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL) {
-			insn->imm = (int32_t)(f->at[i + 1 +
-						    (uint32_t)insn->imm] -
-					      k - 1);
-		} else if (is_lddw(insn)) {
-			if (insn->src_reg == BPF_PSEUDO_FUNC)
-				insn->imm = (int32_t)f->at[insn->imm];
-			k++;
-		}
+		if (!insn_move(insn, (uint32_t)f->from[k], k, f->at))
+			return refuse(f->e, NULL, NOWHERE,
+				      "program '%s' is too long to have its "
+				      "arguments put in",
+				      f->p->name);
+		k += is_lddw(insn);
 	}
 	return 0;
 }

@@ -37,6 +37,7 @@ static const struct {
 	{ NULL, { MOV(0, 0), JEQ(0, 0, -2), EXIT }, 3 },  /* back edge */
 	{ "is empty", { EXIT }, 0 },
 	{ "unknown opcode", { I(0xff, 0, 0, 0, 0), END }, 2 },
+	{ "unknown opcode", { I(0x86, 0, 2, 0, 0), END }, 2 }, /* a guard */
 	{ "unknown register", { I(0xb7, 11, 0, 0, 0), END }, 2 },
 	{ "r10 is read only", { MOV(10, 0), END }, 2 },
 	{ "r10 is read only", { LDX(10, 1, 0), END }, 2 },
@@ -123,6 +124,38 @@ static void verdicts(void **state)
 		    (ret && !strstr(e.what, cases[i].want)))
 			fail_msg("case %zu: got '%s', not '%s'", i, e.what,
 				 cases[i].want ? cases[i].want : "");
+	}
+}
+
+/* In a program that we have put guards into. */
+static void guards(void **state)
+{
+	static const struct {
+		const char *want;
+		struct bpf_insn guard;
+	} guard[] = {
+		{ NULL, I(0x86, 3, 1, 0, -1) },
+		{ NULL, I(0x86, 0, 2, 0, 0) },
+		{ NULL, I(0x86, 0, 3, 0, 0) },
+		{ "guard of an unknown kind", I(0x86, 0, 0, 0, 0) },
+		{ "guard of an unknown kind", I(0x86, 0, 4, 0, 0) },
+		{ "guard of r10", I(0x86, 10, 1, 0, 0) },
+		{ "reserved field", I(0x86, 3, 1, 1, 0) },
+		{ "reserved field", I(0x86, 1, 2, 0, 0) },
+		{ "reserved field", I(0x86, 0, 3, 0, 1) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(guard) / sizeof(*guard); i++) {
+		struct bpf_insn insn[] = { guard[i].guard, EXIT };
+		struct bpf_prog p = { .name = "p", .insn = insn, .ninsn = 2,
+				      .guarded = true };
+		struct err e = { .what = "" };
+		int ret = bpf_check(&p, "x", &e);
+
+		if (ret != (guard[i].want ? -1 : 0) ||
+		    (ret && !strstr(e.what, guard[i].want)))
+			fail_msg("guard %zu: got '%s'", i, e.what);
 	}
 }
 
@@ -218,6 +251,7 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(nesting),
 		cmocka_unit_test(callbacks),
+		cmocka_unit_test(guards),
 		cmocka_unit_test(depth),
 	};
 
