@@ -12,6 +12,7 @@
  * RX is complete.
  */
 #include "elf/dynamic.h"
+#include "rewriter/bpf/guard.h"
 #include "rewriter/code/known.h"
 #include "rewriter/code/x86.h"
 #include "rewriter/generate.h"
@@ -321,6 +322,15 @@ static void progs_write(struct weld *w, const struct weld_options *opt)
 	}
 }
 
+static bool *programs_failing(struct weld *w)
+{
+	bool *v = arena_alloc(&w->arena, w->set.nprog + 1);
+
+	for (uint32_t p = 0; p < w->set.nprog; p++)
+		v[p] = guard_may_fail(&w->set, p);
+	return v;
+}
+
 static int trampolines_place(struct weld *w, const struct weld_options *opt,
 			     struct err *e)
 {
@@ -331,6 +341,7 @@ static int trampolines_place(struct weld *w, const struct weld_options *opt,
 		.probe_of = w->probe_of,
 		.vm_insns = w->vm_insns,
 		.func_of = w->func_of,
+		.may_fail = programs_failing(w),
 		.dense = w->dense,
 	};
 
@@ -348,7 +359,7 @@ static int trampolines_place(struct weld *w, const struct weld_options *opt,
 static struct frame_desc shape_frame(struct arena *a,
 				     const struct code_shape *s)
 {
-	struct depth *d = arena_alloc(a, (3 + 2 * s->ngap) * sizeof(*d));
+	struct depth *d = arena_alloc(a, (4 + 2 * s->ngap) * sizeof(*d));
 	struct kept *kept = arena_alloc(a, NREG * sizeof(*kept));
 	size_t n = 0, nd = 2;
 
@@ -367,6 +378,10 @@ static struct frame_desc shape_frame(struct arena *a,
 		d[nd++].at = s->gap[i].to;
 	}
 	d[nd++] = (struct depth){ .at = s->leave };
+	if (s->cold) {
+		d[nd] = d[1];
+		d[nd++].at = s->cold;
+	}
 	return (struct frame_desc){ .start = s->start, .size = s->size,
 				    .depth = d, .ndepth = nd };
 }

@@ -78,7 +78,8 @@ struct hit {
 	uint64_t func_ip; /* bpf_get_func_ip() */
 	uint64_t session; /* bpf_session_cookie() */
 	uint64_t tails;   /* bpf_tail_call()s so far */
-	uint64_t push_rbp; /* 1: that is the probed instruction (walk.c) */
+	uint32_t push_rbp; /* 1: that is the probed instruction (walk.c) */
+	uint32_t probe;    /* its number, where the run may fail (guard.h) */
 	uint64_t overridden; /* 1: return from the function ... */
 	uint64_t value;      /* ... with this; see bpf_override_return() */
 };
@@ -94,8 +95,11 @@ enum {
 struct run {
 	uint64_t *cpu;  /* the word that makes a CPU's values ours, or NULL */
 	uint64_t area;  /* from the first CPU's values to that one's */
-	uint32_t fault; /* RUN_*: what is known of its bad pointers (fault.h) */
-	uint32_t no_cpu; /* it has looked for one, in vain */
+	uint8_t fault;   /* RUN_*: what is known of its bad pointers (fault.h) */
+	uint8_t no_cpu;  /* it has looked for one, in vain */
+	uint16_t unused;
+	int32_t left;    /* iterations of unproved loops; negative: the run has
+			    failed (guard.h).  Only where a guard may ask */
 	uint64_t signals; /* to be sent at the end, a byte each (signal.c);
 			     zeroed only where there may be some */
 };

@@ -61,7 +61,8 @@ struct region_count { /* one cache line a probe: no false sharing */
 	uint64_t hits;    /* the program ran ... */
 	uint64_t misses;  /* it should have run and could not */
 	uint64_t own;     /* ... and ran in the owner's main thread */
-	uint64_t reserved[5];
+	uint64_t failed;  /* it ran into a guard (guard.h): its run was ended */
+	uint64_t reserved[4];
 };
 
 struct region_map {

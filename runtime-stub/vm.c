@@ -9,6 +9,7 @@
  * ends the program with 0.
  */
 #include "runtime-stub/callback.h"
+#include "runtime-stub/guard.h"
 #include "runtime-stub/mem.h"
 #include "runtime-stub/task.h"
 #include "runtime-stub/tail.h"
@@ -77,6 +78,35 @@ helper_or_loop(const struct bpf_insn *first, int32_t id, const uint64_t *r,
 	return helper(id, r, state);
 }
 
+/* --- guards (guard.h) */
+
+static bool guard_fails(const struct bpf_insn *i, uint64_t r, struct run *state)
+{
+	switch (i->src_reg) {
+	case GUARD_RANGE:
+		if (r > (uint32_t)i->imm)
+			state->left = -1;
+		break;
+	case GUARD_LOOP:
+		state->left--;
+	}
+	return state->left < 0;
+}
+
+/* Its program ended: did it fail? */
+static uint64_t guard_result(const struct hit *hit, const struct run *state,
+			     uint64_t r0)
+{
+	struct region_count *count = (void *)(weld_region + weld_info.counts);
+
+	if (state->left >= 0)
+		return r0;
+	__atomic_fetch_add(&count[hit->probe].failed, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* --- tail calls */
+
 /* A tail call that is taken: *first becomes the program it leads to. */
 static inline bool tails(const struct bpf_insn *i, struct vm *vm,
 			 const struct bpf_insn **first)
@@ -91,6 +121,23 @@ static inline bool tails(const struct bpf_insn *i, struct vm *vm,
 	*first = (const void *)t.to;
 	vm->r[1] = t.ctx;
 	return true;
+}
+
+/* One out of a subprogram, whose callers go on even if it fails: in the same
+ * frame, of which there may be many (tail.c). */
+struct outer {
+	const struct hit *hit; /* NULL: there was none */
+	int32_t left;
+};
+
+static uint64_t outer_result(const struct outer *o, struct run *state,
+			     uint64_t r0)
+{
+	if (!o->hit)
+		return r0;
+	r0 = guard_result(o->hit, state, r0);
+	state->left = o->left;
+	return r0;
 }
 
 /* lddw: a number, or what src_reg says (bpf.h). */
@@ -297,6 +344,7 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 		    const uint64_t *args, int depth, struct run *state)
 {
 	uint64_t stack[STACK / 8];
+	struct outer outer = { NULL, 0 };
 	struct vm vm;
 
 	if (depth == FRAMES)
@@ -366,8 +414,14 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 			break;
 		case BPF_JMP | BPF_CALL:
 			if (tails(i, &vm, &first)) {
+				if (depth)
+					outer = (struct outer){
+						(const void *)vm.r[1],
+						state->left
+					};
 				i = first - 1;
 				depth = 0;
+				state->left = GUARD_BUDGET;
 			} else if (i->src_reg == BPF_PSEUDO_CALL)
 				vm.r[0] = run(first, i + 1 + i->imm, vm.r + 1,
 					      depth + 1, state);
@@ -376,7 +430,11 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 							 depth, state);
 			break;
 		case BPF_JMP | BPF_EXIT:
-			return vm.r[0];
+			return outer_result(&outer, state, vm.r[0]);
+		case GUARD:
+			if (guard_fails(i, D, state))
+				return outer_result(&outer, state, depth != 0);
+			break;
 		default:
 			return 0;
 		}
@@ -386,10 +444,11 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 uint64_t vm_run(const struct bpf_insn *insn, uint64_t r1, uint64_t r2)
 {
 	const uint64_t args[5] = { r1, r2 };
-	struct run state = { 0 };
+	struct run state = { .left = GUARD_BUDGET };
 	uint64_t r0 = run(insn, insn, args, 0, &state);
 
 	run_end(&state);
+	r0 = guard_result((const struct hit *)r1, &state, r0);
 	return weld_run_signals(&state, r0);
 }
 

@@ -2,7 +2,8 @@
 /* vm.h - run a BPF program by interpreting it (--engine=vm, and the compiler's
  * oracle in tests).
  *
- * In:   instructions as bpf.h leaves them, checked (bpf_check); r1 and r2.
+ * In:   instructions as bpf.h leaves them, checked (bpf_check); r1 and r2.  With
+ *       guards in them, r1 is a struct hit with the probe's number.
  * Out:  r0.
  * Wants weld_info, weld_region and helper_NAME of abi.h, and about 650 bytes of
  * stack a frame, 8 frames at most.

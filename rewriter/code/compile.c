@@ -51,6 +51,8 @@ static int one(struct gen *g, uint32_t at, uint32_t *done)
 	default:
 		if (insn_is_jump(i))
 			return gen_jump(g, at);
+		if (is_guard(i))
+			return gen_guard(g, at);
 		if (i->code == (BPF_JMP | BPF_CALL))
 			return gen_call(g, at, done);
 		if (i->code != (BPF_JMP | BPF_EXIT))
@@ -79,7 +81,7 @@ static int round_of(struct gen *g, uint32_t *at)
 {
 	uint32_t n = g->f->to - g->f->from, done;
 
-	g->njump = g->ngap = 0;
+	g->njump = g->ngap = g->nfail = 0;
 	for (uint32_t k = 0; k < n; k += done) {
 		done = 1;
 		at[k] = (uint32_t)g->c->n;
@@ -130,7 +132,8 @@ void gen_init(struct gen *g, const struct regmap *m)
 
 int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
 		const struct bpf_prog *p, const struct facts *f,
-		const struct regmap *m, const struct frame *fr, struct err *e)
+		const struct regmap *m, const struct frame *fr,
+		struct code_fails *fails, struct err *e)
 {
 	struct gen g = {
 		.c = c,
@@ -152,6 +155,11 @@ int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
 		x86_lea(c, g.of[1], &ctx);
 	if (gen_function(&g))
 		return -1;
+	assert(fails || !g.nfail);
+	if (fails)
+		*fails = (struct code_fails){ g.fail, g.nfail, code_here(c),
+					      f->known->result ? g.of[0] : -1,
+					      fr->probe };
 	gen_run_end(&g);
 	return 0;
 }

@@ -72,6 +72,17 @@ struct frame {
 	uint64_t site;       /* address of the probed instruction */
 	uint64_t cookie, func_ip;
 	bool push_rbp;       /* the probed instruction is one; not at returns */
+	uint32_t probe;      /* whose failed runs are counted */
+};
+
+/* Where an inline form's run may fail (runtime-stub/guard.h): branches that wait
+ * for code_failed(), out of the way. */
+struct code_fails {
+	size_t *at; /* of their rel32 */
+	uint32_t n;
+	uint64_t end; /* where the run ends */
+	int8_t r0;    /* FORM_TEST: the register of the result, or -1 */
+	uint32_t probe;
 };
 
 /* dst = what ctx has as sp. */
@@ -88,6 +99,8 @@ struct code_shape {
 	uint64_t start, size;
 	uint32_t enter, kept, leave, below; /* offsets from start; below may
 					       be 0 */
+	uint32_t cold;                      /* 0, or from there on all is again
+					       as it was before `leave` */
 	uint32_t saved;                     /* REG_BITs */
 	struct code_gap *gap;               /* offsets from start, in order */
 	uint32_t ngap;
@@ -112,10 +125,15 @@ struct code_env {
 	struct code_shapes *shapes; /* appended to by function forms, or NULL */
 };
 
-/* Inline form of program `p`: falls out of its end on exit. */
+/* Inline form of program `p`: falls out of its end on exit.  `fails` may be NULL
+ * where the program has no guards. */
 int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
 		const struct bpf_prog *p, const struct facts *f,
-		const struct regmap *m, const struct frame *fr, struct err *e);
+		const struct regmap *m, const struct frame *fr,
+		struct code_fails *fails, struct err *e);
+/* Its failed runs: counts them, and leads to their end.  Changes flags. */
+void code_failed(struct code *c, const struct code_env *env,
+		 const struct code_fails *fails);
 /* Function form of subprogram `sub` of `p` (0: the program itself).  Returns
  * its address through *vaddr. */
 int code_function(struct code *c, const struct code_env *env, uint32_t prog,

@@ -87,6 +87,10 @@ static uint16_t reads_jump(const struct known *f, const struct bpf_insn *i,
 {
 	int32_t imm;
 
+	if (is_guard(i))
+		return i->src_reg == GUARD_RANGE && k->dst.kind != V_CONST
+			       ? bit(i->dst_reg)
+			       : 0;
 	if (BPF_OP(i->code) == BPF_EXIT)
 		return f->result ? bit(0) : 0;
 	if (BPF_OP(i->code) == BPF_CALL)
@@ -141,8 +145,9 @@ static uint16_t writes(const struct bpf_insn *i, const struct insn_fact *k)
 			return bit(0);
 		return fetches(i) && !k->no_fetch ? bit(i->src_reg) : 0;
 	case BPF_JMP:
-	case BPF_JMP32:
 		return BPF_OP(i->code) == BPF_CALL ? ARGS | bit(0) : 0;
+	case BPF_JMP32:
+		return 0;
 	}
 	return bit(i->dst_reg);
 }
@@ -154,9 +159,10 @@ static bool only_computes(const struct bpf_insn *i, const struct insn_fact *k)
 	case BPF_STX:
 		return false;
 	case BPF_JMP:
-	case BPF_JMP32:
 		return BPF_OP(i->code) == BPF_CALL && k->call != CALL_REAL &&
 		       k->call != CALL_UPDATE;
+	case BPF_JMP32:
+		return false;
 	}
 	return true;
 }
@@ -328,7 +334,8 @@ static void needs(struct known *f, const struct bpf_insn *i,
 	int32_t imm;
 	bool is_imm = insn_operand(i, k, &imm);
 
-	if (reads(f, i, k) & bit(10) || k->call == CALL_LOOKUP)
+	if (reads(f, i, k) & bit(10) || k->call == CALL_LOOKUP ||
+	    (is_guard_of(i, GUARD_RANGE) && i->imm < 0))
 		f->scratch = f->scratch ? f->scratch : 1;
 	if (k->call == CALL_UPDATE)
 		f->scratch = 2;
@@ -407,16 +414,29 @@ static bool is_helper(const struct bpf_insn *i)
 	return i->code == (BPF_JMP | BPF_CALL) && !i->src_reg;
 }
 
-/* Does a subprogram want a struct run?  Asked of all of them, as each can be
- * called from everywhere. */
-static bool subs_run(const struct bpf_prog *p)
+/* Does a subprogram want a struct run, and may it fail?  Asked of all of them,
+ * as each can be called from everywhere. */
+static void see_subs(struct known *f)
 {
+	const struct bpf_prog *p = f->p;
+
 	for (uint32_t at = p->nsub > 1 ? p->sub[1] : p->ninsn; at < p->ninsn;
-	     at += 1 + insn_is_lddw(&p->insn[at]))
-		if (is_helper(&p->insn[at]) &&
-		    helper_runs((uint32_t)p->insn[at].imm, MAP_UNKNOWN))
-			return true;
-	return false;
+	     at += 1 + insn_is_lddw(&p->insn[at])) {
+		f->budget |= is_guard(&p->insn[at]);
+		f->subs_run |= is_helper(&p->insn[at]) &&
+			       helper_runs((uint32_t)p->insn[at].imm,
+					   MAP_UNKNOWN);
+	}
+	f->subs_run |= f->budget;
+}
+
+/* What a guard wants: only one that compares, in the program itself, has done
+ * with that. */
+static void see_guard(struct known *f, const struct bpf_insn *i)
+{
+	f->fails = true;
+	if (f->from || i->src_reg != GUARD_RANGE)
+		f->budget = f->run = true;
 }
 
 static bool sends_signals(const struct bpf_prog *p)
@@ -441,7 +461,8 @@ static bool wants_run(const struct known *f, const struct bpf_insn *i,
 	return helper_runs((uint32_t)i->imm, insn_map_type(f, k));
 }
 
-/* Where the frame ends, the struct run stands, or in a subprogram its place. */
+/* Where the frame ends, the struct run stands, or in a subprogram its place; and
+ * behind it that of ctx, where a run may fail. */
 static void make_room(struct known *f, bool sub)
 {
 	/* Addresses that are not followed may lead deeper than those that are. */
@@ -450,6 +471,8 @@ static void make_room(struct known *f, bool sub)
 	f->stack = (uint32_t)align_up(f->stack, 8);
 	if (f->run)
 		f->stack += sub ? sizeof(uint64_t) : sizeof(struct run);
+	if (f->fails && !f->ctx && !sub)
+		f->stack += sizeof(uint64_t);
 }
 
 static int collect(struct known *f, struct err *e)
@@ -473,6 +496,8 @@ static int collect(struct known *f, struct err *e)
 			f->used |= bit(0);
 			f->calls |= call_remains(k->call);
 			f->run |= wants_run(f, i, k);
+		} else if (is_guard(i)) {
+			see_guard(f, i);
 		} else {
 			f->used |= writes(i, k);
 			f->calls |= insn_is_task_load(i);
@@ -540,10 +565,10 @@ int known_make(struct arena *a, const struct bpf_set *set,
 		.to = sub + 1 < p->nsub ? p->sub[sub + 1] : p->ninsn,
 		.ctx = as != FORM_FUNCTION,
 		.result = as != FORM_INLINE,
-		.subs_run = subs_run(p),
 	};
 	if (sane(out, e))
 		return -1;
+	see_subs(out);
 	known_values(a, out);
 	in = arena_alloc(&own, (out->to - out->from) * sizeof(*in));
 	do
@@ -566,7 +591,7 @@ void known_facts(struct known *f, struct facts *out)
 		.regs_used = f->used,
 		.stack = f->stack,
 		.fixed = f->fixed,
-		.size = f->size + 16,
+		.size = f->size + (f->budget ? 64 : 16),
 		.scratch = f->scratch,
 		.known = f,
 	};

@@ -7,6 +7,7 @@
  *   end:  mov   N-8(%rsp), %rbx
  *         add   $N, %rsp
  *         ret
+ *         (where guards lead to, guard.c; then to `end`)
  *
  *   rsp -> | BPF stack | padding | saved registers | return address
  *
@@ -119,6 +120,7 @@ static void note(const struct code_env *env, struct code *c,
 static int function_body(struct gen *g, const struct regmap *m, size_t start)
 {
 	struct code *c = g->c;
+	uint64_t end;
 	struct shape s = shape_of(g->f, m);
 	struct code_shape shape = { .start = c->vaddr + start,
 				    .below = s.size,
@@ -133,12 +135,18 @@ static int function_body(struct gen *g, const struct regmap *m, size_t start)
 	saved_registers(c, s, false);
 	shape.kept = (uint32_t)(c->n - start);
 	gen_run_begin(g);
+	gen_fail_begin(g);
 	if (gen_function(g))
 		return -1;
+	end = code_here(c);
 	gen_run_end(g);
 	frame_leave(c, s);
 	shape.leave = (uint32_t)(c->n - start);
 	code_u8(c, 0xc3);
+	if (g->nfail) {
+		shape.cold = (uint32_t)(c->n - start);
+		gen_fail_end(g, end);
+	}
 	shape.size = c->n - start;
 	shape.gap = g->gap;
 	shape.ngap = g->ngap;
@@ -168,6 +176,7 @@ int code_function(struct code *c, const struct code_env *env, uint32_t prog,
 		g.f = &known;
 		g.stack = (int32_t)known.stack;
 		g.run = 0;
+		g.ctx = known.run ? sizeof(struct run) : 0;
 		g.sub = sub;
 		bad = function_body(&g, &map, c->n);
 	}

@@ -2,7 +2,8 @@
 /* gen.h - one function while its code is made; private to the compiler.
  *
  * Each kind of instruction has its file: alu.c, mem.c, atomic.c, branch.c,
- * call.c and hash.c.  gen_function() in compile.c runs over the instructions.
+ * call.c, hash.c and guard.c.  gen_function() in compile.c runs over the
+ * instructions.
  */
 #ifndef BPFWELD_GEN_H
 #define BPFWELD_GEN_H
@@ -29,6 +30,9 @@ struct gen {
 	int32_t stack, hit; /* r10 and ctx as offsets from rsp */
 	int32_t run;        /* struct run, or of a subprogram where it is */
 	bool sub;           /* this is one: it came in r9 */
+	int32_t ctx;        /* function form that may fail: where ctx is */
+	size_t *fail;       /* offsets in code of rel32s to where it fails */
+	uint32_t nfail;
 
 	/* Function form: its frame, and where it is given up in between. */
 	uint32_t saved, frame; /* REG_BITs; bytes */
@@ -81,6 +85,13 @@ void gen_run_pass(struct gen *g);
 void gen_run_end(struct gen *g);
 /* The struct run as an operand; in a subprogram relative to r9, which is loaded. */
 struct mem gen_run_at(struct gen *g);
+
+/* guard.c: a guard; what is done about them at the beginning of a function form,
+ * and where its guards lead, behind its ret.  `end`: what stands in front of
+ * gen_run_end(). */
+int gen_guard(struct gen *g, uint32_t at);
+void gen_fail_begin(struct gen *g);
+void gen_fail_end(struct gen *g, uint64_t end);
 
 /* function.c: a tail call. */
 int gen_tail(struct gen *g, uint32_t at);

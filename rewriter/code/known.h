@@ -12,6 +12,7 @@
 
 #include "rewriter/code/compile.h"
 #include "rewriter/code/helper.h"
+#include "runtime-stub/guard.h"
 #include "runtime-stub/task.h"
 
 /* v4 instructions that the installed <linux/bpf.h> need not know. */
@@ -86,6 +87,9 @@ struct known {
 	bool run;               /* so does this function: it stands, or where it
 				   is (in a subprogram), at the lower end of
 				   `stack` */
+	bool fails;             /* it has guards: a run may end there */
+	bool budget;            /* ... so may it in a subprogram, or in a loop:
+				   run.left has a meaning */
 	bool signals;           /* the program may send some; then it has a run */
 	uint32_t ctx_reads, fixed, stack, size;
 	uint8_t scratch;        /* how many scratch registers are needed */

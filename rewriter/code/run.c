@@ -16,6 +16,9 @@
  *         movq  $0, (%r10)
  *   over:
  *
+ * A program that calls nothing has it for the sake of its guards: only their
+ * word is used.  Where guards may ask, it begins as GUARD_BUDGET.
+ *
  * Where the program can send signals, the word for them is zeroed at the
  * beginning, too, and at the end weld_run_signals() is called.
  */
@@ -41,8 +44,14 @@ void gen_run_begin(struct gen *g)
 		x86_store(g->c, 8, &m, R9);
 		return;
 	}
-	x86_store_imm(g->c, 8, &m, 0);
-	x86_store_imm(g->c, 8, &fault, 0);
+	if (g->f->calls) {
+		x86_store_imm(g->c, 8, &m, 0);
+		x86_store_imm(g->c, 8, &fault, 0);
+	}
+	if (g->f->budget) {
+		m.disp = g->run + (int32_t)offsetof(struct run, left);
+		x86_store_imm(g->c, 4, &m, GUARD_BUDGET);
+	}
 	if (!g->f->signals)
 		return;
 	m.disp = g->run + (int32_t)offsetof(struct run, signals);
@@ -66,7 +75,7 @@ void gen_run_end(struct gen *g)
 	struct mem m = state(g), cpu = { .base = R10 };
 	size_t over;
 
-	if (!g->f->run || g->sub)
+	if (!g->f->run || !g->f->calls || g->sub)
 		return;
 	x86_load(g->c, 8, false, R10, &m);
 	x86_rr(g->c, 8, 0x85, R10, R10); /* test */

@@ -439,6 +439,14 @@ static enum taken decide(const struct bpf_insn *i, const struct val *dst,
 	return yes ? TAKEN_ALWAYS : TAKEN_NEVER;
 }
 
+/* TAKEN_NEVER: the run goes on. */
+static enum taken passes(const struct bpf_insn *i, const struct val *v)
+{
+	if (v->kind != V_CONST)
+		return TAKEN_MAYBE;
+	return (uint64_t)v->n > (uint32_t)i->imm ? TAKEN_ALWAYS : TAKEN_NEVER;
+}
+
 static struct val lddw(const struct known *f, const struct bpf_insn *i)
 {
 	if (i->src_reg && (!f->set || (uint32_t)i->imm >= f->set->nmap))
@@ -502,7 +510,9 @@ static void step(struct walk *w, uint32_t at, struct state *s)
 		if (insn_is_jump(i))
 			fact->taken =
 				(uint8_t)decide(i, &fact->dst, &fact->src);
-		else if (BPF_OP(i->code) == BPF_CALL)
+		else if (is_guard_of(i, GUARD_RANGE))
+			fact->taken = (uint8_t)passes(i, &fact->dst);
+		else if (BPF_OP(i->code) == BPF_CALL && !is_guard(i))
 			step_call(w, i, s, fact);
 	}
 }

@@ -179,6 +179,8 @@ struct build_env {
 	const uint32_t *probe_of;
 	const uint64_t *vm_insns;
 	const uint64_t *func_of;
+	const bool *may_fail;          /* per program: has guards, or goes on
+					  to one that has by tail calls */
 	bool dense;                    /* so many that bytes count */
 };
 int patch_build(struct code *rx, const struct sites *s,

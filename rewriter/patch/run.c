@@ -14,6 +14,8 @@
  *          jne  run                           jmp  body
  *          jmp  next                 miss:    ...      Go: no stack, count it
  *
+ * A run that fails at a guard has one more cold path (rewriter/code/guard.c).
+ *
  * A gate is 0 until the region is mapped, and when its probe is switched off;
  * weld_cold tells the two apart, preserves every register, and finds the gate
  * by the test in front of `run`.
@@ -287,6 +289,22 @@ static void session_keep(struct tramp *t, const struct spot *s)
 	x86_store(t->c, 8, &cell, RAX);
 }
 
+/* Which probe's run it is that may fail.  Shared bodies find it on the stack. */
+static void probe_store(struct tramp *t, const struct spot *s, uint32_t k)
+{
+	struct mem to = { .base = RSP,
+			  .disp = s->keep.f.hit +
+				  (int32_t)offsetof(struct hit, probe) };
+
+	if (s->shared) {
+		shared_number(t, s);
+		x86_store(t->c, 4, &to, RAX);
+	} else {
+		x86_store_imm(t->c, 4, &to,
+			      (int32_t)t->env->probe_of[s->pt->link + k]);
+	}
+}
+
 void run_form(struct tramp *t, const struct spot *s, uint32_t k)
 {
 	uint32_t prog = link_of(t, s, k)->prog;
@@ -294,6 +312,8 @@ void run_form(struct tramp *t, const struct spot *s, uint32_t k)
 
 	if (bpf_calls(&t->env->code.set->prog[prog], BPF_FUNC_tail_call))
 		x86_store_imm(t->c, 8, &tails, 0);
+	if (t->env->may_fail[prog])
+		probe_store(t, s, k);
 	if (form_of(t, s, k) == FORM_VM)
 		run_vm(t, s, k);
 	else
@@ -353,6 +373,7 @@ static int run(struct tramp *t, struct spot *s, uint32_t k)
 	keep->f.func_ip = l->addr;
 	keep->f.cookie = l->cookie;
 	keep->f.push_rbp = at_push_rbp(t, s, l);
+	keep->f.probe = t->env->probe_of[s->pt->link + k];
 	if (l->session && l->when == WHEN_RETURNED)
 		session_keep(t, s);
 	if (keep->hit)
@@ -368,7 +389,7 @@ static int run(struct tramp *t, struct spot *s, uint32_t k)
 		return code_inline(t->c, &t->env->code, l->prog,
 				   &t->env->code.set->prog[l->prog],
 				   facts_of(t, s, k), &s->map[k], &keep->f,
-				   t->e);
+				   &s->cold[k].fails, t->e);
 	run_form(t, s, k);
 	return 0;
 }
@@ -512,6 +533,8 @@ static void cold_path(struct tramp *t, struct spot *s, uint32_t k)
 	code_branch_to(t->c, COND_NE, cold->run);
 	code_branch_to(t->c, COND_ALWAYS, cold->next);
 	hit_count_locked(t, s, k);
+	if (cold->fails.n)
+		code_failed(t->c, &t->env->code, &cold->fails);
 }
 
 /* There was no stack for the programs. */

@@ -88,7 +88,7 @@ int shared_table(struct tramp *t, struct bodies *b)
 
 /* --- the body ------------------------------------------------------------ */
 
-static void number_load(struct tramp *t, const struct spot *s)
+void shared_number(struct tramp *t, const struct spot *s)
 {
 	struct mem m = { .base = RSP,
 			 .disp = (int32_t)s->keep.size + NUMBER };
@@ -140,7 +140,7 @@ static void site_load(struct tramp *t, const struct spot *s)
 	struct mem at = { .base = RCX };
 	struct mem table = { .base = MEM_RX, .to = t->bodies->table };
 
-	number_load(t, s);
+	shared_number(t, s);
 	element(t, table, 2);
 	x86_load(t->c, 4, true, RAX, &at);
 	x86_lea(t->c, RCX, &table);
@@ -156,7 +156,7 @@ static void body_cold(struct tramp *t, const struct spot *s,
 	depth_note(&t->depths, t->c);
 	code_branch_land(t->c, cold->je);
 	code_call(t->c, stub_symbol(t->env->code.stub, "weld_arm"));
-	number_load(t, s);
+	shared_number(t, s);
 	gate_test(t);
 	code_branch_to(t->c, COND_NE, cold->run);
 	code_branch_to(t->c, COND_ALWAYS, cold->next);
@@ -173,7 +173,7 @@ static int body_write(struct tramp *t, void *spot)
 
 	frame_enter(t->c, &s->keep, origin_symbol(t), &t->depths);
 	s->body = t->depths.now;
-	number_load(t, s);
+	shared_number(t, s);
 	gate_test(t);
 	cold->je = code_branch(t->c, COND_E);
 	cold->run = code_here(t->c);

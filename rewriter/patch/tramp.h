@@ -18,6 +18,7 @@
 struct cold {
 	size_t je, js; /* branches that lead here, to be landed */
 	uint64_t run, body, next;
+	struct code_fails fails; /* and of its guards */
 };
 
 /* A point while its code is made. */
@@ -94,6 +95,8 @@ bool shared_wanted(const struct tramp *t, const struct spot *s);
 int shared_table(struct tramp *t, struct bodies *b);
 int shared_body(struct tramp *t, struct spot *s);
 void shared_run(struct tramp *t, const struct spot *s);
+/* In a body: eax = the probe's number. */
+void shared_number(struct tramp *t, const struct spot *s);
 
 /* late.c.  Before the trampolines, its tables get their place; after them, the
  * pads and what they lead to are written. */

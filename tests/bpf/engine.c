@@ -144,6 +144,7 @@ static struct frame frame_for(const struct regmap *m, uint64_t site)
 		.site = site,
 		.cookie = 77,
 		.func_ip = site,
+		.probe = HOSTED_PROBE,
 	};
 
 	for (int r = 0; r < NREG; r++)
@@ -189,6 +190,7 @@ static int run_inline(struct arena *a, struct code *c,
 	struct known known;
 	struct facts facts;
 	struct regmap map;
+	struct code_fails fails;
 	struct frame fr;
 	uint64_t start = code_here(c);
 	size_t body;
@@ -204,12 +206,13 @@ static int run_inline(struct arena *a, struct code *c,
 	fr = frame_for(&map, start);
 	thunk_enter(c);
 	body = c->n;
-	if (code_inline(c, env, 0, &r->prog, &facts, &map, &fr, e))
+	if (code_inline(c, env, 0, &r->prog, &facts, &map, &fr, &fails, e))
 		return -1;
 	if (c->n - body > facts.size)
 		return fail(e, NULL, NOWHERE, "%zu bytes instead of %u",
 			    c->n - body, facts.size);
 	thunk_leave(c);
+	code_failed(c, env, &fails);
 	if (r->len > HIT_ROOM || make_runnable(c, &base, e))
 		return -1;
 	fill_block(&block, r, start);

@@ -43,6 +43,11 @@ const struct region *hosted_region(void);
 uint64_t hosted_helper(uint32_t id);
 void hosted_reset(void);   /* values as at the start */
 uint64_t hosted_hash(void); /* of all values */
+struct region_count *hosted_count(uint32_t probe);
+enum { HOSTED_PROBE = 5 }; /* inline: the probe whose failed runs are counted */
+
+/* guards.c: programs with guards; which engines do not do as they should? */
+int guard_programs(void);
 
 /* random.c: `count` random programs, all engines agree on each. */
 int random_programs(uint64_t count, uint64_t seed);

@@ -10,7 +10,7 @@
 #include "runtime-stub/callback.h"
 #include "runtime-stub/tail.h"
 
-enum { MAPS = 3, WIDE_VALUE = 40, PAGE = 4096 };
+enum { MAPS = 3, WIDE_VALUE = 40, PAGE = 4096, COUNTS = 2048 };
 
 static const uint64_t frozen[2] = { 0x1122334455667788, 3 };
 
@@ -43,7 +43,7 @@ extern const struct info_and_maps {
 	struct region_map map[MAPS];
 } info_and_maps __asm__("weld_info");
 const struct info_and_maps info_and_maps = {
-	.info = { .range = PAGE, .map_count = MAPS,
+	.info = { .range = PAGE, .map_count = MAPS, .counts = COUNTS,
 		  .map = offsetof(struct info_and_maps, map) },
 	.map = {
 		{ .name = "counts", .type = BPF_MAP_TYPE_ARRAY, .key_size = 4,
@@ -71,6 +71,7 @@ const struct region *hosted_region(void)
 	memcpy(map, info_and_maps.map, sizeof(map));
 	region = (struct region){
 		.size = PAGE,
+		.counts = COUNTS,
 		.map = map,
 		.nmap = MAPS,
 		.info_maps = offsetof(struct info_and_maps, map),
@@ -83,6 +84,11 @@ void hosted_reset(void)
 	for (int i = 0; i < PAGE; i++)
 		weld_region[i] = (uint8_t)(i * 7);
 	memcpy(weld_region + info_and_maps.map[2].data, frozen, sizeof(frozen));
+}
+
+struct region_count *hosted_count(uint32_t probe)
+{
+	return (struct region_count *)(weld_region + COUNTS) + probe;
 }
 
 uint64_t hosted_hash(void)
@@ -129,14 +135,46 @@ static uint64_t looked_up(const uint64_t *r)
 	return (uint64_t)(weld_region + m->data + (uint64_t)key * m->stride);
 }
 
+/* --- helpers that call a compiled subprogram back (runtime-stub/callback.c) */
+
+struct compiled {
+	uint64_t (*sub)(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4,
+			uint64_t r5, struct run *run);
+	struct run *run;
+};
+
+static uint64_t call_code(const void *self, uint64_t r1, uint64_t r2,
+			  uint64_t r3, uint64_t r4)
+{
+	const struct compiled *c = self;
+
+	return c->sub(r1, r2, r3, r4, 0, c->run);
+}
+
+static uint64_t helped(uint32_t id, const uint64_t *r, struct run *run)
+{
+	struct compiled c = { .run = run };
+
+	memcpy(&c.sub, &r[1], sizeof(c.sub));
+	switch (id) {
+	case HELPER_LOOKUP:
+		return looked_up(r);
+	case BPF_FUNC_loop:
+		return loop_run(r[0], r[3], r[2], call_code, &c);
+	case BPF_FUNC_for_each_map_elem:
+		return map_each((const void *)r[0], r[3], r[2], call_code, &c,
+				run);
+	}
+	return mixed(id, r);
+}
+
 #define HELPER(id, name, ...)                                                  \
 	uint64_t helper_##name(uint64_t r1, uint64_t r2, uint64_t r3,          \
 			       uint64_t r4, uint64_t r5, struct run *run)      \
 	{                                                                      \
 		uint64_t r[] = { r1, r2, r3, r4, r5 };                         \
                                                                                \
-		(void)run;                                                     \
-		return id == HELPER_LOOKUP ? looked_up(r) : mixed(id, r);      \
+		return helped(id, r, run);                                     \
 	}
 #include "runtime-stub/helpers.def"
 
@@ -152,7 +190,7 @@ uint64_t weld_run_signals(struct run *run, uint64_t r0)
 	return r0;
 }
 
-/* Nobody here calls back, or leaves. */
+/* Nobody here leaves, or drains. */
 struct tail weld_tail(uint64_t ctx, const struct region_map *m, uint64_t index)
 {
 	(void)ctx, (void)m, (void)index;
@@ -169,8 +207,16 @@ uint64_t user_ring_drain(const struct region_map *m, uint64_t flags,
 uint64_t map_each(const struct region_map *m, uint64_t flags, uint64_t ctx,
 		  callback_fn *call, const void *self, struct run *run)
 {
-	(void)m, (void)flags, (void)ctx, (void)call, (void)self, (void)run;
-	return 0;
+	uint32_t key;
+
+	(void)flags, (void)run;
+	for (key = 0; key < m->max_entries; key++)
+		if (call(self, (uint64_t)m, (uint64_t)&key,
+			 (uint64_t)(weld_region + m->data +
+				    (uint64_t)key * m->stride),
+			 ctx))
+			return key + 1;
+	return key;
 }
 
 uint64_t hosted_helper(uint32_t id)

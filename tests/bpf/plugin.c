@@ -5,6 +5,7 @@
  *
  *     bpf_plugin --random=COUNT[,SEED]    random programs, engines compared
  *     bpf_plugin --kernel=COUNT[,SEED]    the same, and with the kernel
+ *     bpf_plugin --guards                 the programs of guards.c
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -117,6 +118,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		if (!strncmp(argv[i], "--random=", 9))
 			return random_runs(random_programs, argv[i] + 9);
+		if (!strcmp(argv[i], "--guards"))
+			return guard_programs();
 		if (!strncmp(argv[i], "--kernel=", 9))
 			return random_runs(random_kernel, argv[i] + 9);
 		if (strncmp(argv[i], "--engine=", 9)) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "rewriter/bpf/guard.h"
 #include "rewriter/code/known.h"
 
 enum { MAX_INSNS = 600, MAX_PIECES = 64, WORDS_USED = 8, KEY_AT = -68 };
@@ -335,6 +336,29 @@ static void piece_loop(struct maker *m)
 	     0);
 }
 
+/* One that mostly passes: of a register or, with few bits, of what it holds. */
+static void piece_guard(struct maker *m)
+{
+	struct bpf_insn guard = guard_range(any_reg(m), UINT32_MAX);
+	uint32_t bits = 1 + below(&m->d, 32);
+
+	if (m->kernel)
+		return;
+	if (below(&m->d, 4) == 0)
+		guard = guard_loop();
+	else if (below(&m->d, 24) == 0)
+		guard.imm = any_imm(m);
+	else if (below(&m->d, 2))
+		emit(m, BPF_ALU | BPF_MOV | BPF_X, guard.dst_reg,
+		     guard.dst_reg, 0, 0);
+	else {
+		emit(m, BPF_ALU64 | BPF_RSH | BPF_K, guard.dst_reg, 0, 0,
+		     (int32_t)(64 - bits));
+		guard.imm = (int32_t)((UINT64_C(1) << bits) - 1);
+	}
+	m->insn[m->n++] = guard;
+}
+
 static void piece_jump(struct maker *m)
 {
 	static const uint8_t ops[] = { BPF_JEQ,  BPF_JNE,  BPF_JGT,  BPF_JGE,
@@ -358,7 +382,8 @@ static void (*const pieces[])(struct maker *) = {
 	piece_alu,    piece_alu,  piece_alu,    piece_alu,
 	piece_swap,   piece_ctx,  piece_stack,  piece_stack,
 	piece_atomic, piece_jump, piece_jump,   piece_lookup,
-	piece_global, piece_loop, piece_helper, piece_subprogram,
+	piece_global, piece_guard, piece_loop,  piece_helper,
+	piece_subprogram,
 };
 enum { PIECES = sizeof(pieces) / sizeof(*pieces) };
 
@@ -406,6 +431,12 @@ static void emit_subprogram(struct maker *m)
 	emit(m, BPF_STX | BPF_MEM | BPF_DW, 10, 4, -8, 0);
 	for (uint32_t k = below(&m->d, 5); k--;)
 		piece_alu(m);
+	if (below(&m->d, 2)) { /* the pool's others were not set here */
+		emit(m, BPF_ALU | BPF_MOV | BPF_X, 9, 9, 0, 0);
+		if (!m->kernel)
+			m->insn[m->n++] = guard_range(
+				9, below(&m->d, 8) ? UINT32_MAX : 1u << 31);
+	}
 	emit(m, BPF_STX | BPF_ATOMIC | BPF_DW, 10, 9, -8, BPF_ADD | BPF_FETCH);
 	emit(m, BPF_ALU64 | BPF_XOR | BPF_X, 0, 9, 0, 0);
 	emit(m, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
@@ -469,7 +500,7 @@ static int run_one(struct maker *m, enum engine_kind kind, uint8_t *mem,
 
 	hosted_reset();
 	run_find_subs(&a, &r.prog);
-	bad = run_engine(&a, kind, &r, e);
+	bad = guard_runs(&a, NULL, &r.prog, e) || run_engine(&a, kind, &r, e);
 	out->result = r.result;
 	out->maps = hosted_hash();
 	arena_free(&a);
@@ -487,6 +518,7 @@ static void fill_ctx(struct maker *m, uint8_t *mem)
 	hit.cs = USER_CS;
 	hit.ss = USER_SS;
 	memcpy(mem, &hit, PT_REGS_SIZE);
+	((struct hit *)mem)->probe = HOSTED_PROBE;
 }
 
 static int complain(const struct maker *m, uint64_t seed)

@@ -10,6 +10,7 @@
 
 #include "rewriter/code/compile.h"
 #include "rewriter/code/x86.h"
+#include "runtime-stub/guard.h"
 
 #include <cmocka.h>
 
@@ -71,6 +72,7 @@ struct made {
 	struct facts f;
 	struct regmap m;
 	struct code c;
+	struct code_fails fails;
 	struct err e;
 };
 
@@ -97,7 +99,7 @@ static void make(struct made *t, const struct bpf_insn *insn, size_t n,
 	assert_int_equal(facts_of(t, insn, n), 0);
 	code_assign(&t->f, free_regs, 0, &t->m);
 	assert_int_equal(code_inline(&t->c, &env, 0, &t->p, &t->f, &t->m, &fr,
-				     &t->e),
+				     &t->fails, &t->e),
 			 0);
 	assert_true(t->c.n <= t->f.size);
 }
@@ -393,6 +395,66 @@ static void subprograms_have_shapes(void **state)
 	arena_free(&t.a);
 }
 
+/* cmp, ja; nothing on the stack, no register but the one compared. */
+static void guards_are_a_comparison(void **state)
+{
+	static const struct bpf_insn insn[] = {
+		LD(2, 1, DI), INSN(GUARD, 2, GUARD_RANGE, 0, 63),
+		LDDW(1, BPF_PSEUDO_MAP_VALUE, COUNTS), ST(1, 0, 2), EXIT,
+	};
+	static const struct bpf_insn constant[] = {
+		MOVI(2, 7), INSN(GUARD, 2, GUARD_RANGE, 0, 7), EXIT,
+	};
+	static const uint8_t want[] = { 0x48, 0x83, 0xf8, 63, 0x0f, 0x87 };
+	struct made t;
+	size_t k = 0;
+
+	(void)state;
+	MAKE(&t, insn, REG_BIT(RAX));
+	while (k + sizeof(want) < t.c.n && memcmp(t.c.p + k, want, sizeof(want)))
+		k++;
+	assert_memory_equal(t.c.p + k, want, sizeof(want));
+	assert_int_equal(t.f.stack, 0);
+	assert_false(t.f.calls);
+	assert_int_equal(t.m.clobbers, REG_BIT(RAX));
+	assert_int_equal(t.fails.n, 1);
+	assert_int_equal(t.fails.at[0], k + sizeof(want));
+	assert_int_equal(t.fails.end, code_here(&t.c));
+	code_failed(&t.c, &env, &t.fails);
+	arena_free(&t.a);
+	MAKE(&t, constant, REG_BIT(RAX));
+	assert_int_equal(t.c.n, 0);
+	assert_int_equal(t.fails.n, 0);
+	arena_free(&t.a);
+}
+
+/* What is behind the ret has the frame still. */
+static void failed_runs_have_frames(void **state)
+{
+	static const struct bpf_insn insn[] = {
+		INSN(BPF_JMP | BPF_CALL, 0, BPF_PSEUDO_CALL, 0, 1), EXIT,
+		MOV(6, 1), INSN(GUARD, 1, GUARD_RANGE, 0, 3), MOV(0, 6), EXIT,
+	};
+	struct code_shapes shapes = { 0 };
+	struct code_env with = env;
+	uint64_t sub[2];
+	const uint64_t *const subs[] = { sub };
+	struct made t;
+
+	(void)state;
+	assert_int_equal(FACTS(&t, insn), 0);
+	t.sub[1] = 2;
+	t.p.nsub = 2;
+	with.sub = subs;
+	with.shapes = &shapes;
+	assert_int_equal(code_subprograms(&t.c, &with, 0, &t.p, sub, &t.e), 0);
+	assert_int_equal(shapes.n, 1);
+	assert_int_equal(shapes.v[0].below, 16); /* r6's, and where the run is */
+	assert_int_equal(shapes.v[0].cold, shapes.v[0].leave + 1);
+	assert_true(shapes.v[0].cold < shapes.v[0].size);
+	arena_free(&t.a);
+}
+
 /* Where a stack address is computed with, or comes back out of memory, its
  * accesses may be as deep as the stack may be. */
 static void stack_that_is_not_seen_is_there(void **state)
@@ -507,6 +569,8 @@ int main(void)
 		cmocka_unit_test(fixed_registers_stay_out_of_the_way),
 		cmocka_unit_test(calls_use_the_calling_convention),
 		cmocka_unit_test(subprograms_have_shapes),
+		cmocka_unit_test(guards_are_a_comparison),
+		cmocka_unit_test(failed_runs_have_frames),
 		cmocka_unit_test(stack_that_is_not_seen_is_there),
 		cmocka_unit_test(unknown_instructions_are_refused),
 		cmocka_unit_test(awkward_bases_are_encoded),

@@ -151,8 +151,10 @@ static void deep(struct code *c, const struct frame *fr)
 
 int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
 		const struct bpf_prog *p, const struct facts *f,
-		const struct regmap *m, const struct frame *fr, struct err *e)
+		const struct regmap *m, const struct frame *fr,
+		struct code_fails *fails, struct err *e)
 {
+	(void)fails;
 	(void)env;
 	(void)p;
 	(void)m;
@@ -167,6 +169,15 @@ int code_inline(struct code *c, const struct code_env *env, uint32_t prog,
 	if (prog == DEEP)
 		deep(c, fr);
 	return 0;
+}
+
+/* None of them has guards. */
+void code_failed(struct code *c, const struct code_env *env,
+		 const struct code_fails *fails)
+{
+	(void)c;
+	(void)env;
+	(void)fails;
 }
 
 /* --- this program as an image ------------------------------------------- */
