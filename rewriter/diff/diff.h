@@ -157,8 +157,8 @@ int diff_run(struct arena *a, const struct weld *w,
 	     const struct diff_options *opt, struct diff_result *out,
 	     struct err *e);
 
-/* --- kernel.c: links as kernel uprobes.  kernel_usable() says in `why` what
- * is missing when it returns false. */
+/* --- kernel.c, elements.c: links as kernel uprobes, and what they leave in
+ * maps.  kernel_usable() says in `why` what is missing when it returns false. */
 struct kernel;
 bool kernel_usable(const char **why);
 int kernel_attach(struct arena *a, const struct weld *w, const char *file,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kernel.c - attach links as kernel uprobes and read the maps back.
+/* kernel.c - attach links as kernel uprobes.
  *
  * The programs go through libbpf unchanged, but they are attached by file
  * offset, one link of ours at a time and in the same order, so that nothing
@@ -12,84 +12,26 @@
  * Source: kernel/trace/bpf_trace.c bpf_uprobe_multi_link_attach().
  */
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "rewriter/diff/diff.h"
-#include "runtime-stub/cpu.h"
+#include "rewriter/diff/attached.h"
+#include "rewriter/kernel/kernel.h"
 #include "runtime-stub/refs.h"
 
 enum {
 	MULTI_FROM = 8,
-	ATTACH_UPROBE_MULTI = 48,
-	ATTACH_UPROBE_SESSION = 57,
 	MULTI_RETURN = 1, /* BPF_F_UPROBE_MULTI_RETURN */
-	KINDS = 2         /* enum link_when */
+	KINDS = 2	  /* enum link_when */
 };
 
-struct kernel {
-	struct bpf_object **object; /* same order as bpf_set.object */
-	size_t nobject;
-	struct bpf_link **link;
-	size_t nlink;
-	int *multi_fd; /* up to KINDS for each program */
-	size_t nmulti;
-	size_t multi_from; /* programs with so many links use uprobe_multi */
-	struct perf { /* per map; buffer NULL: it is none */
-		struct perf_buffer *buffer;
-		struct records {
-			struct arena *a;
-			struct snap_map *out;
-		} to;
-	} *perf;
-	size_t nperf;
-};
-
-/* libbpf gives its print function no context.  What it prints when a program
- * is refused is the verifier's log; the reason stands in front of its last
- * line, "processed N insns ...". */
-static char refusal[200];
-
-static int listen(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	char *text = NULL, *end, *line;
-
-	if (level != LIBBPF_WARN || !strstr(fmt, "BEGIN PROG LOAD LOG") ||
-	    vasprintf(&text, fmt, ap) < 0)
-		return 0;
-	end = strstr(text, "\nprocessed ");
-	if (end) {
-		*end = 0;
-		line = strrchr(text, '\n');
-		snprintf(refusal, sizeof(refusal), "%s", line ? line + 1 : "");
-	}
-	free(text);
-	return 0;
-}
-
-/* A program that does nothing, loaded for what uprobes need. */
 bool kernel_usable(const char **why)
 {
-	struct bpf_insn nothing[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	int fd;
-
-	libbpf_set_print(listen);
-	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "usable", "GPL", nothing, 2,
-			   NULL);
-	if (fd < 0) {
-		*why = fd == -EPERM || fd == -EACCES
-			       ? "loading BPF programs is not permitted (root?)"
-			       : "the kernel does not load BPF programs";
+	if (!kernel_loads(why))
 		return false;
-	}
-	close(fd);
 	if (access("/sys/bus/event_source/devices/uprobe/type", R_OK)) {
 		*why = "the kernel has no uprobes "
 		       "(/sys/bus/event_source/devices/uprobe)";
@@ -140,38 +82,11 @@ static int program_prepare(const struct weld *w, const struct kernel *k,
 		return 0; /* to the kernel, it is the one before */
 	/* libbpf puts it into its map when it loads the object. */
 	bpf_program__set_autoload(bp, n > 0 || bpf_in_map(&w->set, prog));
-	bpf_program__set_type(bp, BPF_PROG_TYPE_KPROBE);
-	bpf_program__set_expected_attach_type(
-		bp, p->session	       ? ATTACH_UPROBE_SESSION
+	kernel_kind(bp,
+		    p->session		      ? ATTACH_UPROBE_SESSION
 		    : wants_multi(w, k, prog) ? ATTACH_UPROBE_MULTI
-					      : 0);
-	if (prog_sleeps(p)) /* libbpf 1.1 knows of two such sections */
-		bpf_program__set_flags(bp, BPF_F_SLEEPABLE);
-	return 0;
-}
-
-/* --set has already changed the initial bytes on our side. */
-static int data_prepare(const struct weld *w, struct bpf_object *obj,
-			uint32_t object, struct err *e)
-{
-	for (uint32_t i = 0; i < w->set.nmap; i++) {
-		const struct bpf_map_def *d = &w->set.map[i];
-		struct bpf_map *m;
-
-		if (d->object != object)
-			continue;
-		m = bpf_object__find_map_by_name(obj, d->name);
-		if (m && bpf_map__max_entries(m) != d->max_entries)
-			bpf_map__set_max_entries(m, d->max_entries);
-		if (d->data != DATA_DATA && d->data != DATA_RODATA)
-			continue;
-		if (!m ||
-		    bpf_map__set_initial_value(m, d->initial.p, d->initial.n))
-			return fail(e, w->set.object[object].path, NOWHERE,
-				    "libbpf does not take the initial value "
-				    "of %s",
-				    d->name);
-	}
+					      : 0,
+		    prog_sleeps(p));
 	return 0;
 }
 
@@ -198,39 +113,28 @@ static int arrays_fill(const struct weld *w, struct bpf_object *obj,
 	return 0;
 }
 
-/* Nothing may stay behind, or be there from an earlier run. */
-static void maps_unpin(struct bpf_object *obj)
-{
-	struct bpf_map *m;
-
-	bpf_object__for_each_map(m, obj) bpf_map__set_pin_path(m, NULL);
-}
-
 static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
 		       struct err *e)
 {
 	const struct bpf_object_file *f = &w->set.object[i];
-	struct bpf_object *obj;
+	const struct kernel_heard *heard = kernel_listen();
+	struct bpf_object *obj = kernel_open(f->name, f->bytes);
 	int err;
 
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = f->name);
-	obj = bpf_object__open_mem(f->bytes.p, f->bytes.n, &opts);
 	if (!obj)
 		return fail(e, f->path, NOWHERE, "libbpf cannot open it: %s",
-			    strerror(errno));
+			    *heard->warning ? heard->warning : "no object");
 	k->object[k->nobject++] = obj;
 	for (uint32_t p = 0; p < w->set.nprog; p++)
 		if (w->set.prog[p].object == i && w->set.prog[p].of == p &&
 		    program_prepare(w, k, obj, p, e))
 			return -1;
-	if (data_prepare(w, obj, i, e))
+	if (kernel_data(&w->set, i, obj, e))
 		return -1;
-	maps_unpin(obj);
-	refusal[0] = 0;
 	err = bpf_object__load(obj);
 	if (err)
 		return fail(e, f->path, NOWHERE, "the kernel refuses it: %s",
-			    refusal[0] ? refusal : strerror(-err));
+			    *heard->reason ? heard->reason : strerror(-err));
 	return arrays_fill(w, obj, i, e);
 }
 
@@ -386,40 +290,6 @@ static bool has_multi(void)
 	return fd == -EBADF;
 }
 
-static void sample_take(void *to, int cpu, void *data, uint32_t len)
-{
-	struct records *r = to;
-
-	(void)cpu;
-	if (r->out)
-		ring_record_add(r->a, r->out, data, len);
-}
-
-enum { PERF_PAGES = 64 };
-
-/* A perf event array takes nothing before somebody listens. */
-static int perf_open(struct arena *a, const struct weld *w, struct kernel *k,
-		     struct err *e)
-{
-	k->perf = arena_alloc(a, (w->set.nmap + 1) * sizeof(*k->perf));
-	for (k->nperf = 0; k->nperf < w->set.nmap; k->nperf++) {
-		const struct bpf_map_def *d = &w->set.map[k->nperf];
-		struct perf *p = &k->perf[k->nperf];
-
-		if (d->type != BPF_MAP_TYPE_PERF_EVENT_ARRAY)
-			continue;
-		p->buffer = perf_buffer__new(
-			bpf_object__find_map_fd_by_name(k->object[d->object],
-							d->name),
-			PERF_PAGES, sample_take, NULL, &p->to, NULL);
-		if (!p->buffer)
-			return fail(e, w->set.object[d->object].path, NOWHERE,
-				    "perf buffer %s cannot be opened: %s",
-				    d->name, strerror(errno));
-	}
-	return 0;
-}
-
 static int attach(struct arena *a, const struct weld *w, const char *file,
 		  size_t multi_from, struct kernel **out, struct err *e)
 {
@@ -465,142 +335,4 @@ void kernel_detach(struct kernel *k)
 	for (size_t i = 0; i < k->nobject; i++)
 		bpf_object__close(k->object[i]);
 	k->nlink = k->nperf = k->nmulti = k->nobject = 0;
-}
-
-static int record_take(void *to, void *data, size_t len)
-{
-	struct records *r = to;
-
-	ring_record_add(r->a, r->out, data, len);
-	return 0;
-}
-
-static int ring_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
-			 struct snap_map *out, struct err *e)
-{
-	struct records r = { a, out };
-	struct ring_buffer *rb = ring_buffer__new(fd, record_take, &r, NULL);
-	int n = rb ? ring_buffer__consume(rb) : -errno;
-
-	ring_buffer__free(rb);
-	return n < 0 ? fail(e, NULL, NOWHERE, "ring %s cannot be read: %s",
-			    d->name, strerror(-n))
-		     : 0;
-}
-
-/* The value of a key; -1 and errno. */
-static int value_read(struct arena *a, const struct weld *w, int fd,
-		      const struct bpf_map_def *d, const uint8_t *key,
-		      uint8_t *value)
-{
-	size_t one = align_up(d->value_size, 8);
-	int n = libbpf_num_possible_cpus();
-	uint8_t *all;
-
-	if (!map_is_percpu(d->type))
-		return bpf_map_lookup_elem(fd, key, value);
-	all = n > 0 ? arena_alloc(a, n * one) : NULL;
-	if (!all || bpf_map_lookup_elem(fd, key, all))
-		return -1;
-	percpu_fold(a, w, d, all, (size_t)n, one, value);
-	return 0;
-}
-
-/* All that a queue or stack holds, by taking it out. */
-static int queue_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
-			  struct snap_map *out)
-{
-	size_t size = RING_KEY + d->value_size;
-	uint8_t *at;
-
-	for (uint32_t n = 0;; n++) {
-		out->elem = arena_push(a, out->elem, out->nelem, size);
-		at = out->elem + out->nelem * size;
-		memcpy(at, &n, sizeof(n));
-		if (bpf_map_lookup_and_delete_elem(fd, NULL, at + RING_KEY))
-			return 0;
-		out->nelem++;
-	}
-}
-
-/* Elements may go while a process that the command left is still running. */
-static int map_snapshot(struct arena *a, const struct weld *w, int fd,
-			const struct bpf_map_def *d, struct perf *perf,
-			struct snap_map *out, struct err *e)
-{
-	size_t size = d->key_size + d->value_size;
-	uint8_t *key = NULL, *next = arena_alloc(a, d->key_size), *at;
-
-	out->key_size = snap_key_size(d);
-	out->value_size = snap_value_size(d);
-	if (d->type == BPF_MAP_TYPE_RINGBUF)
-		return ring_snapshot(a, fd, d, out, e);
-	if (d->type == BPF_MAP_TYPE_PERF_EVENT_ARRAY) {
-		perf->to = (struct records){ a, out };
-		perf_buffer__consume(perf->buffer);
-		return 0;
-	}
-	if (d->type == BPF_MAP_TYPE_QUEUE || d->type == BPF_MAP_TYPE_STACK)
-		return queue_snapshot(a, fd, d, out);
-	while (bpf_map_get_next_key(fd, key, next) == 0) {
-		out->elem = arena_push(a, out->elem, out->nelem, size);
-		at = out->elem + out->nelem * size;
-		key = memcpy(at, next, d->key_size);
-		if (!value_read(a, w, fd, d, key, at + d->key_size))
-			out->nelem++;
-		else if (errno != ENOENT)
-			return fail(e, NULL, NOWHERE,
-				    "map %s cannot be read: %s", d->name,
-				    strerror(errno));
-	}
-	return 0;
-}
-
-int kernel_snapshot(struct arena *a, const struct weld *w, struct kernel *k,
-		    struct snapshot *out, struct err *e)
-{
-	out->nmap = w->set.nmap;
-	out->map = arena_alloc(a, (out->nmap + 1) * sizeof(*out->map));
-	for (uint32_t i = 0; i < w->set.nmap; i++) {
-		const struct bpf_map_def *d = &w->set.map[i];
-		struct bpf_map *m = bpf_object__find_map_by_name(
-			k->object[d->object], d->name);
-
-		if (!m)
-			return fail(e, w->set.object[d->object].path, NOWHERE,
-				    "libbpf has no map %s", d->name);
-		if (d->absent)
-			continue;
-		if (map_snapshot(a, w, bpf_map__fd(m), d, &k->perf[i],
-				 &out->map[i], e))
-			return -1;
-		if (map_has_refs(d->type))
-			refs_number(w, k->object[d->object], d,
-				    &out->map[i]);
-	}
-	return 0;
-}
-
-int kernel_drain(const struct weld *w, struct kernel *k, size_t *n,
-		 struct err *e)
-{
-	struct arena a = { 0 };
-	int bad = 0;
-
-	*n = 0;
-	for (uint32_t i = 0; i < w->set.nmap && !bad; i++) {
-		const struct bpf_map_def *d = &w->set.map[i];
-		struct snap_map got = { 0 };
-
-		if (!ring_is(d->type))
-			continue;
-		bad = map_snapshot(
-			&a, w,
-			bpf_object__find_map_fd_by_name(k->object[d->object],
-							d->name),
-			d, &k->perf[i], &got, e);
-		*n += got.nelem;
-	}
-	arena_free(&a);
-	return bad;
 }

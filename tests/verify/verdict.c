@@ -130,6 +130,11 @@ static void kernels(struct arena *a, const struct subject *s,
 		.name = "verdict",
 		.bytes = s->bytes,
 		.prog = s->prog,
+		.attach_type = !strncmp(s->section, "uprobe.session", 14)
+				       ? ATTACH_UPROBE_SESSION
+			       : !strncmp(s->section, "uprobe.multi", 12)
+				       ? ATTACH_UPROBE_MULTI
+				       : 0,
 		.sleeps = sleeps(s->section),
 		.trace = show_log,
 	};
@@ -240,15 +245,6 @@ static void judge_alone(const struct subject *s)
 	arena_free(&a);
 }
 
-static char warning[300]; /* libbpf's first about an object */
-
-static int listen(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	if (level == LIBBPF_WARN && !*warning)
-		vsnprintf(warning, sizeof(warning), fmt, ap);
-	return 0;
-}
-
 static int file_read(struct arena *a, const char *path, struct bytes *out)
 {
 	FILE *f = fopen(path, "r");
@@ -271,6 +267,7 @@ static int object(const char *path)
 {
 	struct arena a = { 0 };
 	struct answer none = { .verdict = "foreign" };
+	const struct kernel_heard *heard = kernel_listen();
 	struct subject s = { .path = path };
 	const char **names = NULL, **sections = NULL;
 	uint32_t n = 0, i, k;
@@ -281,10 +278,9 @@ static int object(const char *path)
 		perror(path);
 		return 1;
 	}
-	*warning = 0;
-	obj = bpf_object__open_mem(s.bytes.p, s.bytes.n, NULL);
-	if ((intptr_t)obj <= 0) {
-		none.message = *warning ? warning : "libbpf cannot open it";
+	obj = kernel_open("verdict", s.bytes);
+	if (!obj) {
+		none.message = heard->warning;
 		line_print(path, "*", &none);
 		arena_free(&a);
 		return 0;
@@ -313,10 +309,9 @@ static int object(const char *path)
 
 int main(int argc, char **argv)
 {
+	const char *why;
 	int i, bad = 0;
 
-	libbpf_set_print(listen);
-	sections_override();
 	for (i = 1; i < argc && argv[i][0] == '-'; i++)
 		if (!strcmp(argv[i], "--kernel"))
 			judge = kernels;
@@ -331,6 +326,11 @@ int main(int argc, char **argv)
 				"[--log] OBJ...\n");
 		return 2;
 	}
+	if (judge == kernels && !kernel_loads(&why)) {
+		fprintf(stderr, "verdict: %s\n", why);
+		return 77;
+	}
+	sections_override();
 	for (; i < argc; i++)
 		bad |= object(argv[i]);
 	return bad;

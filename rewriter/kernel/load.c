@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/* load.c - between an object's bytes and its programs in the kernel. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "rewriter/kernel/kernel.h"
+
+bool kernel_loads(const char **why)
+{
+	struct bpf_insn nothing[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	int fd;
+
+	kernel_listen();
+	fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "usable", "GPL", nothing, 2,
+			   NULL);
+	if (fd < 0) {
+		*why = fd == -EPERM || fd == -EACCES
+			       ? "loading BPF programs is not permitted (root?)"
+			       : "the kernel does not load BPF programs";
+		return false;
+	}
+	close(fd);
+	return true;
+}
+
+/* --- What libbpf and the verifier say. */
+
+/* libbpf gives its print function no context. */
+static struct kernel_heard heard;
+
+/* What it prints when a program is refused is the verifier's log. */
+static void hear_log(const char *text)
+{
+	struct arena a = { 0 };
+	const char *why = kernel_reason(&a, text);
+
+	if (why)
+		snprintf(heard.reason, sizeof(heard.reason), "%s", why);
+	arena_free(&a);
+}
+
+static void hear_warning(const char *text)
+{
+	size_t skip = strncmp(text, "libbpf: ", 8) ? 0 : 8;
+
+	heard.refused |= strstr(text, "BPF program load failed") != NULL;
+	heard.loaded |= strstr(text, "failed to initialize slot") != NULL;
+	if (!*heard.warning)
+		snprintf(heard.warning, sizeof(heard.warning), "%.*s",
+			 (int)strcspn(text + skip, "\n"), text + skip);
+}
+
+static int listen(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char *text = NULL;
+
+	if (level != LIBBPF_WARN || vasprintf(&text, fmt, ap) < 0)
+		return 0;
+	if (strstr(fmt, "BEGIN PROG LOAD LOG"))
+		hear_log(text);
+	else
+		hear_warning(text);
+	free(text);
+	return 0;
+}
+
+const struct kernel_heard *kernel_listen(void)
+{
+	heard = (struct kernel_heard){ 0 };
+	libbpf_set_print(listen);
+	return &heard;
+}
+
+/* Statistics, source lines, a dump of registers: no sentence. */
+static bool is_noise(const char *line)
+{
+	static const char *const starts[] = {
+		"verification time ",
+		"stack depth ",
+		"; ",
+		"cur state:",
+		"old state:",
+		"caller:",
+		"callee:",
+		" R",
+		" frame",
+	};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
+		if (!strncmp(line, starts[i], strlen(starts[i])))
+			return true;
+	return !*line;
+}
+
+const char *kernel_reason(struct arena *a, const char *log)
+{
+	char *text = arena_printf(a, "\n%s", log), *end, *line;
+
+	end = strstr(text, "\nprocessed ");
+	if (end)
+		*end = 0;
+	while ((line = strrchr(text, '\n'))) {
+		if (!is_noise(line + 1))
+			return line + 1;
+		*line = 0;
+	}
+	return NULL;
+}
+
+/* --- Objects. */
+
+/* Nothing may stay behind, or be there from an earlier run. */
+static void maps_unpin(struct bpf_object *obj)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, obj) bpf_map__set_pin_path(m, NULL);
+}
+
+struct bpf_object *kernel_open(const char *name, struct bytes bytes)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = name);
+	struct bpf_object *obj = bpf_object__open_mem(bytes.p, bytes.n, &opts);
+
+	/* Some of its errors are no errnos and come out as wild pointers. */
+	if ((intptr_t)obj <= 0)
+		return NULL;
+	maps_unpin(obj);
+	return obj;
+}
+
+void kernel_kind(struct bpf_program *bp, uint32_t attach_type, bool sleeps)
+{
+	bpf_program__set_type(bp, BPF_PROG_TYPE_KPROBE);
+	bpf_program__set_expected_attach_type(
+		bp, (enum bpf_attach_type)attach_type);
+	if (sleeps) /* libbpf 1.1 knows of two such sections */
+		bpf_program__set_flags(bp, BPF_F_SLEEPABLE);
+}
+
+int kernel_data(const struct bpf_set *set, uint32_t object,
+		struct bpf_object *obj, struct err *e)
+{
+	for (uint32_t i = 0; i < set->nmap; i++) {
+		const struct bpf_map_def *d = &set->map[i];
+		struct bpf_map *m;
+
+		if (d->object != object)
+			continue;
+		m = bpf_object__find_map_by_name(obj, d->name);
+		if (m && bpf_map__max_entries(m) != d->max_entries)
+			bpf_map__set_max_entries(m, d->max_entries);
+		if (d->data != DATA_DATA && d->data != DATA_RODATA)
+			continue;
+		if (!m ||
+		    bpf_map__set_initial_value(m, d->initial.p, d->initial.n))
+			return fail(e, set->object[object].path, NOWHERE,
+				    "libbpf does not take the initial value "
+				    "of %s",
+				    d->name);
+	}
+	return 0;
+}
