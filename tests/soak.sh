@@ -3,7 +3,7 @@
 # soak.sh [TARGET...] - the long runs: all function entries of each development
 # target welded at once, under its whole workload, and judged by the kernel; the
 # coverage table over programs of every kind; every way out of a function, by
-# every compiler; the suite's random tests with more seeds; the hash model one
+# every compiler; the kernel's verifier tests; the suite's random tests with more seeds; the hash model one
 # level deeper.  About two hours on two cores.  With TARGETs, only theirs.
 cd "$(dirname "$0")/.."
 export SOURCE=$PWD BUILD=${BUILD:-$PWD/build/release}
@@ -28,6 +28,7 @@ bash tests/scale.sh || [ $? = 77 ]
 bash tests/coverage.sh
 bash tests/diff/usdt_real.sh all
 bash tests/diff/returns.sh all
+bash tests/verify/selftests.sh all || [ $? = 77 ]
 
 for seed in $(seq "$SEEDS"); do
 	echo "random functions, seed $seed"

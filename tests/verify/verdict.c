@@ -82,35 +82,48 @@ static const char *foreign_or_wrong(const struct err *e)
 	return e->kind == ERR_UNSUPPORTED ? "foreign" : "refuse";
 }
 
+/* 0 when it has been loaded; its verdict may still be a refusal. */
+static int load(struct arena *a, const struct subject *s, struct bpf_set *set,
+		struct err *e)
+{
+	struct bpf_input in = { s->path, s->bytes };
+
+	*set = (struct bpf_set){ .without = s->others, .nwithout = s->nothers };
+	if (bpf_load_bytes(a, &in, 1, NULL, 0, set, e))
+		return -1;
+	for (uint32_t i = 0; i < set->nunusable; i++)
+		if (!strcmp(set->unusable[i].name, s->prog)) {
+			*e = set->unusable[i].why;
+			return -1;
+		}
+	return 0;
+}
+
+/* Only the verifier is timed.  A session is two programs. */
 static void ours(struct arena *a, const struct subject *s, struct answer *out)
 {
-	struct bpf_set set = { .without = s->others, .nwithout = s->nothers };
-	struct bpf_input in = { s->path, s->bytes };
-	uint32_t i, guards = 0;
+	uint32_t guards = 0, more = 0;
+	struct bpf_set set;
 	struct err e;
-	double t;
-	long kb;
+	int bad = load(a, s, &set, &e);
+	double t = now();
+	long kb = peak();
 
-	if (bpf_load_bytes(a, &in, 1, NULL, 0, &set, &e))
-		goto refused;
-	for (i = 0; i < set.nunusable; i++)
-		if (!strcmp(set.unusable[i].name, s->prog)) {
-			e = set.unusable[i].why;
-			goto refused;
-		}
-	t = now();
-	kb = peak();
-	for (i = 0; i < set.nprog; i++)
-		if (!strcmp(set.prog[i].name, s->prog) &&
-		    verify(&set, &set.prog[i], &guards, &e))
-			goto refused;
+	for (uint32_t i = 0; !bad && i < set.nprog; i++) {
+		if (strcmp(set.prog[i].name, s->prog))
+			continue;
+		bad = verify(&set, &set.prog[i], &more, &e);
+		guards += more;
+	}
 	out->ms = now() - t;
 	out->kb = peak() - kb;
-	out->verdict = guards ? arena_printf(a, "guards %u", guards) : "accept";
-	return;
-refused:
-	out->verdict = foreign_or_wrong(&e);
-	out->message = arena_strdup(a, e.what);
+	if (bad) {
+		out->verdict = foreign_or_wrong(&e);
+		out->message = arena_strdup(a, e.what);
+	} else {
+		out->verdict = guards ? arena_printf(a, "guards %u", guards)
+				      : "accept";
+	}
 }
 
 /* --- The kernel. */
