@@ -172,7 +172,7 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	    usdt_programs(a, &w->img, &w->set, &w->links, e) ||
 	    links_keep(w, opt, e) ||
 	    override_links(a, &w->set, &w->links, e) ||
-	    verify_all(a, &w->set, &w->links, &w->facts, e))
+	    verify_all(a, &w->set, &w->links, &w->facts, &w->judged, e))
 		return -1;
 	verify_maps(&w->set, w->facts);
 	return 0;

@@ -43,6 +43,7 @@ struct weld {
 	struct links links;
 	size_t ndropped;          /* links that opt->keep left out */
 	struct facts *facts;      /* per program */
+	struct judged *judged;    /* likewise; NULL before they were */
 	struct plan plan;
 	uint32_t *probe_of;       /* per link: number in the region */
 	uint32_t nprobe;          /* links that are placed */

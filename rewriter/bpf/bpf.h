@@ -99,9 +99,10 @@ struct bpf_object_file {
 };
 
 /* A SEC("?...") program that could not be loaded: an error only for who asks
- * for it by name. */
+ * for it by name.  Or the one because of which nothing was loaded: the last. */
 struct bpf_unusable {
-	const char *name;
+	const char *name, *section;
+	uint32_t object;
 	struct err why;
 };
 

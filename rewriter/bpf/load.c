@@ -135,6 +135,8 @@ static void leave_out(struct arena *a, struct bpf_set *set,
 				   sizeof(*set->unusable));
 	set->unusable[set->nunusable++] = (struct bpf_unusable){
 		.name = p->name,
+		.section = p->section,
+		.object = p->object,
 		.why = *e,
 	};
 }
@@ -177,10 +179,8 @@ static int load_program_as(struct arena *a, const struct object *o,
 	};
 
 	if (complete(a, o, set, f, &p, e)) {
-		if (!p.optional)
-			return hint_none(a, o, f->name, e);
 		leave_out(a, set, &p, e);
-		return 0;
+		return p.optional ? 0 : hint_none(a, o, f->name, e);
 	}
 	set->prog = arena_push(a, set->prog, set->nprog, sizeof(*set->prog));
 	set->prog[set->nprog++] = p;

@@ -49,8 +49,11 @@ static int verify_one(struct arena *a, const struct bpf_set *set, uint32_t p,
 }
 
 int verify_all(struct arena *a, const struct bpf_set *set,
-	       const struct links *links, struct facts **facts, struct err *e)
+	       const struct links *links, struct facts **facts,
+	       struct judged **judged, struct err *e)
 {
+	struct judged *j = arena_alloc(a, (set->nprog + 1) * sizeof(*j));
+	const struct judged *first = NULL;
 	bool *bound = arena_alloc(a, set->nprog + 1);
 	bool *tailed = arena_alloc(a, set->nprog + 1);
 
@@ -58,9 +61,16 @@ int verify_all(struct arena *a, const struct bpf_set *set,
 	for (size_t i = 0; i < links->nlink; i++)
 		bound[links->link[i].prog] = true;
 	bpf_tailed(set, bound, tailed);
-	for (uint32_t p = 0; p < set->nprog; p++)
-		if ((bound[p] || tailed[p]) &&
-		    verify_one(a, set, p, *facts, e))
-			return -1;
-	return 0;
+	*judged = j;
+	for (uint32_t p = 0; p < set->nprog; p++) {
+		if (!bound[p] && !tailed[p])
+			continue;
+		j[p].asked = true;
+		j[p].refused = verify_one(a, set, p, *facts, &j[p].why) != 0;
+		if (j[p].refused && !first)
+			first = &j[p];
+	}
+	if (first)
+		*e = first->why;
+	return first ? -1 : 0;
 }

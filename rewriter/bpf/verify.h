@@ -19,7 +19,17 @@ void verify_maps(struct bpf_set *set, const struct facts *facts);
  * a function's entry. */
 int override_links(struct arena *a, const struct bpf_set *set,
 		   struct links *links, struct err *e);
+/* What became of a program. */
+struct judged {
+	bool asked;      /* it is bound, or one that is continues in it */
+	bool refused;    /* because of `why` */
+	uint32_t guards; /* that it was accepted with */
+	struct err why;
+};
+/* All are judged, whatever became of the others; the error is the first one's.
+ * `judged` is an array like the set's programs. */
 int verify_all(struct arena *a, const struct bpf_set *set,
-	       const struct links *links, struct facts **facts, struct err *e);
+	       const struct links *links, struct facts **facts,
+	       struct judged **judged, struct err *e);
 
 #endif

@@ -9,7 +9,7 @@
 
 enum { OPT_SET = 256, OPT_STRICT, OPT_ENGINE, OPT_DUMP, OPT_SETUID, OPT_MASK,
        OPT_EXPLAIN, OPT_GO_ONCE, OPT_NOP5, OPT_CPUS, OPT_TRAP, OPT_FAULT,
-       OPT_TEXT, OPT_TYPE, OPT_NO_PIN };
+       OPT_TEXT, OPT_TYPE, OPT_NO_PIN, OPT_VERIFY };
 
 enum { CPUS_MAX = 4096 };
 
@@ -32,6 +32,7 @@ static const struct option options[] = {
 	{ "type", required_argument, NULL, OPT_TYPE },
 	{ "explain", required_argument, NULL, OPT_EXPLAIN },
 	{ "usdt-nop5", no_argument, NULL, OPT_NOP5 },
+	{ "verify", required_argument, NULL, OPT_VERIFY },
 	{ "json", no_argument, NULL, 'j' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -142,6 +143,11 @@ static int option_take(struct args *a, int c, struct err *e)
 	case OPT_NOP5:
 		w->usdt_nop5 = true;
 		return 0;
+	case OPT_VERIFY:
+		a->ask_kernel = true;
+		return strcmp(optarg, "kernel")
+			       ? misuse(e, "--verify=%s: kernel", optarg)
+			       : 0;
 	case 'j':
 		a->json = true;
 		return 0;
@@ -188,6 +194,13 @@ int args_parse(int argc, char **argv, bool want_out, struct args *out,
 			 argv[optind++]);
 	if (out->explain && strcmp(argv[0], "check"))
 		return misuse(e, "%s: --explain is check's", argv[0]);
+	if (out->ask_kernel && (out->explain || !strcmp(argv[0], "diff")))
+		return misuse(e, "%s: --verify=kernel is for weld, and for "
+				 "check without --explain",
+			      argv[0]);
+	if (out->ask_kernel && out->weld.usdt_nop5)
+		return misuse(e, "%s: --usdt-nop5 has no programs to verify",
+			      argv[0]);
 	if (out->weld.usdt_nop5 &&
 	    (out->weld.nobject || out->weld.nprobe || out->weld.nset))
 		return misuse(e, "%s: --usdt-nop5 takes no object", argv[0]);

@@ -15,6 +15,7 @@ struct args {
 	const char *type;     /* diff: what records are, or NULL */
 	bool text;            /* diff: arrays of char up to the NUL */
 	const char *explain;  /* check: the site, or NULL */
+	bool ask_kernel;      /* weld, check: --verify=kernel */
 };
 
 /* Parse `TARGET OBJ... [options]`.  `want_out`: -o is required.  0, or -1 with

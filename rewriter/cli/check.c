@@ -6,6 +6,7 @@
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
 #include "rewriter/cli/explain.h"
+#include "rewriter/cli/verdicts.h"
 
 static const char usage[] =
 	"usage: bpfweld check TARGET OBJ... [-p PROG=SPEC]... [-j]\n"
@@ -13,6 +14,8 @@ static const char usage[] =
 	"site is patched, bytes replaced and registers saved.  Writes nothing.\n"
 	"  --explain ADDR|FUNC[+OFF]  instead, all that decides about one site;\n"
 	"                             OBJ may be left out\n"
+	"  --verify=kernel            also what the running kernel's verifier says\n"
+	"                             of each program (-v: its whole log)\n"
 	"Takes the options of weld.  Exit 4 when no probe can be placed, or any\n"
 	"cannot and --strict is given; all of them are shown all the same.\n";
 
@@ -188,7 +191,7 @@ static void link_json(struct json *j, const struct weld *w, uint32_t i)
 }
 
 /* `e`: why nothing would be welded, or NULL. */
-static void plan_json(const struct weld *w, const struct err *e)
+static void plan_json(struct weld *w, const struct args *a, const struct err *e)
 {
 	struct json j = json_to(stdout, false);
 
@@ -201,6 +204,8 @@ static void plan_json(const struct weld *w, const struct err *e)
 	json_str_at(&j, "target", w->img.path);
 	json_u64_at(&j, "placed", w->nprobe);
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
+	if (a->ask_kernel)
+		verdicts_json(&j, w, a, e);
 	json_key(&j, "probes");
 	json_array(&j);
 	for (uint32_t i = 0; i < w->links.nlink; i++)
@@ -232,11 +237,13 @@ static int check(struct weld *w, const struct args *a, struct err *e)
 	bool bad = weld(w, &a->weld, e);
 
 	if (bad && e->kind != ERR_NOT_PLACED)
-		return cli_fail(e, a->json);
+		return verdicts_fail(w, a, e);
 	if (a->json) {
-		plan_json(w, bad ? e : NULL);
+		plan_json(w, a, bad ? e : NULL);
 		return bad ? ERR_NOT_PLACED : 0;
 	}
+	if (a->ask_kernel)
+		verdicts_text(w, a, bad ? e : NULL);
 	for (uint32_t i = 0; i < w->links.nlink; i++)
 		link_text(w, i);
 	coverage_print(w);
@@ -278,6 +285,8 @@ int cmd_check(int argc, char **argv)
 		ret = cli_fail(&e, a.json);
 	} else if (a.help) {
 		fputs(usage, stdout);
+	} else if (verdicts_impossible(&a, &ret)) {
+		; /* that was said */
 	} else if (a.explain) {
 		a.weld.dry_run = true;
 		ret = explain(&w, &a, &e);

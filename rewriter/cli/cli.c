@@ -21,7 +21,8 @@ static int unknown(struct err *e, const char *what, const char *word,
 /* --- Options. */
 
 enum {
-	OPTIONS_MAX = 32
+	OPTIONS_MAX = 32,
+	EXIT_SKIPPED = 77
 };
 
 static int unknown_long(struct err *e, const char *word,
@@ -166,6 +167,18 @@ void cli_table(FILE *to, const struct command *table)
 
 /* --- Output. */
 
+void cli_error_json(struct json *j, const struct err *e)
+{
+	json_key(j, "error");
+	if (e->file && e->at != NOWHERE)
+		json_printf(j, "%s:0x%llx: %s", e->file,
+			    (unsigned long long)e->at, e->what);
+	else if (e->file)
+		json_printf(j, "%s: %s", e->file, e->what);
+	else
+		json_string(j, e->what);
+}
+
 int cli_fail(const struct err *e, bool json)
 {
 	struct json j = json_to(stdout, false);
@@ -175,17 +188,25 @@ int cli_fail(const struct err *e, bool json)
 		return (int)e->kind;
 	}
 	json_object(&j);
-	json_key(&j, "error");
-	if (e->file && e->at != NOWHERE)
-		json_printf(&j, "%s:0x%llx: %s", e->file,
-			    (unsigned long long)e->at, e->what);
-	else if (e->file)
-		json_printf(&j, "%s: %s", e->file, e->what);
-	else
-		json_string(&j, e->what);
+	cli_error_json(&j, e);
 	json_end(&j);
 	json_done(&j);
 	return (int)e->kind;
+}
+
+int cli_skip(const char *what, const char *why, bool json)
+{
+	struct json j = json_to(stdout, false);
+
+	if (!json) {
+		fprintf(stderr, "bpfweld: %s skipped: %s\n", what, why);
+		return EXIT_SKIPPED;
+	}
+	json_object(&j);
+	json_str_at(&j, "skipped", why);
+	json_end(&j);
+	json_done(&j);
+	return EXIT_SKIPPED;
 }
 
 int cli_flush(int code)

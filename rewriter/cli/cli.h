@@ -60,6 +60,11 @@ int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 
 /* Report an error; returns the exit code. */
 int cli_fail(const struct err *e, bool json);
+/* Only the member "error", in an object that is open. */
+void cli_error_json(struct json *j, const struct err *e);
+/* `what` needs the kernel, which cannot be used because of `why`; returns the
+ * exit code. */
+int cli_skip(const char *what, const char *why, bool json);
 /* main() calls it last: standard output that could not be written (a full
  * disk) is an error too.  Returns the exit code. */
 int cli_flush(int code);

@@ -8,8 +8,7 @@
 #include "runtime-stub/reader/typed.h"
 
 enum {
-	EXIT_DIFFERENT = 1,
-	EXIT_SKIPPED = 77
+	EXIT_DIFFERENT = 1
 };
 
 static const char usage[] =
@@ -28,21 +27,6 @@ static const char usage[] =
 	"  -j, --json              the result as JSON\n"
 	"  -v, --verbose           each run, all differences, what was masked\n"
 	"Exit 0: equal, 1: different, 77: the kernel cannot be used here.\n";
-
-static int skipped(bool json, const char *why)
-{
-	struct json j = json_to(stdout, false);
-
-	if (json) {
-		json_object(&j);
-		json_str_at(&j, "skipped", why);
-		json_end(&j);
-		json_done(&j);
-	} else {
-		fprintf(stderr, "bpfweld: diff skipped: %s\n", why);
-	}
-	return EXIT_SKIPPED;
-}
 
 static void left_out(size_t n, const char *why)
 {
@@ -90,7 +74,7 @@ static int diff(const struct args *a, struct weld *w, struct err *e)
 	if (a->type && records_named(w, a->type, &opt.type, e))
 		return -1;
 	if (!diff_usable(&why))
-		return skipped(a->json, why);
+		return cli_skip("diff", why, a->json);
 	if (!a->json) {
 		left_out(w->ndropped,
 			 "the kernel cannot probe the instruction");

@@ -5,6 +5,7 @@
 
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
+#include "rewriter/cli/verdicts.h"
 #include "rewriter/fault.h"
 
 static const char usage[] =
@@ -21,6 +22,8 @@ static const char usage[] =
 	"      --cpus=N            PERCPU maps have values for N CPUs (default 32)\n"
 	"      --fault=auto|signal|syscall  bad pointers: catch signals, or ask first\n"
 	"      --no-pin            keep pinned maps to this weld, do not share them\n"
+	"      --verify=kernel     show what the running kernel's verifier says of each\n"
+	"                          program, too (-v: its whole log)\n"
 	"      --strict            fail if any probe cannot be placed\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
 	"      --allow-trap        last resort: an int3 where nothing else fits; it can\n"
@@ -107,7 +110,7 @@ static void pins_text(const struct weld *w)
 		       w->set.map[w->region.pin[i].map].name);
 }
 
-static void summary_json(const struct weld *w, const struct args *a)
+static void summary_json(struct weld *w, const struct args *a)
 {
 	struct json j = json_to(stdout, false);
 
@@ -124,6 +127,8 @@ static void summary_json(const struct weld *w, const struct args *a)
 	json_str_at(&j, "fault", w->faults ? fault_name(w->fault) : NULL);
 	json_str_at(&j, "fault_why", w->faults ? w->fault_why : NULL);
 	pins_json(&j, w);
+	if (a->ask_kernel)
+		verdicts_json(&j, w, a, NULL);
 	json_end(&j);
 	json_done(&j);
 }
@@ -142,10 +147,12 @@ static void nop5_text(const struct weld *w, const struct args *a)
 	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
 }
 
-static void summary_text(const struct weld *w, const struct args *a)
+static void summary_text(struct weld *w, const struct args *a)
 {
 	size_t sites = sites_patched(w), never = never_returning(w);
 
+	if (a->ask_kernel)
+		verdicts_text(w, a, NULL);
 	printf("%s: %u probe%s at %zu site%s",
 	       a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
 	       w->nprobe == 1 ? "" : "s", sites, sites == 1 ? "" : "s");
@@ -174,8 +181,10 @@ int cmd_weld(int argc, char **argv)
 		ret = cli_fail(&e, a.json);
 	else if (a.help)
 		fputs(usage, stdout);
+	else if (verdicts_impossible(&a, &ret))
+		; /* that was said */
 	else if (weld(&w, &a.weld, &e))
-		ret = cli_fail(&e, a.json);
+		ret = verdicts_fail(&w, &a, &e);
 	else {
 		refusals_print(&w, a.verbose);
 		traps_warn(&w);

@@ -40,6 +40,8 @@ const char *kernel_reason(struct arena *a, const char *log);
 struct bpf_object *kernel_open(const char *name, struct bytes bytes);
 /* Make it a uprobe's program. */
 void kernel_kind(struct bpf_program *bp, uint32_t attach_type, bool sleeps);
+/* The attach_type that a SEC() asks for: ATTACH_, or 0. */
+uint32_t kernel_attach_type(const char *section);
 /* Its maps become as they are on our side: --set has changed them. */
 int kernel_data(const struct bpf_set *set, uint32_t object,
 		struct bpf_object *obj, struct err *e);

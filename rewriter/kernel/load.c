@@ -144,6 +144,27 @@ void kernel_kind(struct bpf_program *bp, uint32_t attach_type, bool sleeps)
 		bpf_program__set_flags(bp, BPF_F_SLEEPABLE);
 }
 
+uint32_t kernel_attach_type(const char *section)
+{
+	static const struct {
+		const char *name;
+		uint32_t type;
+	} types[] = {
+		{ "uprobe.multi", ATTACH_UPROBE_MULTI },
+		{ "uretprobe.multi", ATTACH_UPROBE_MULTI },
+		{ "uprobe.session", ATTACH_UPROBE_SESSION },
+	};
+	size_t n = strcspn(section, "/");
+
+	if (n > 2 && !memcmp(section + n - 2, ".s", 2))
+		n -= 2;
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (strlen(types[i].name) == n &&
+		    !memcmp(section, types[i].name, n))
+			return types[i].type;
+	return 0;
+}
+
 int kernel_data(const struct bpf_set *set, uint32_t object,
 		struct bpf_object *obj, struct err *e)
 {

@@ -143,11 +143,7 @@ static void kernels(struct arena *a, const struct subject *s,
 		.name = "verdict",
 		.bytes = s->bytes,
 		.prog = s->prog,
-		.attach_type = !strncmp(s->section, "uprobe.session", 14)
-				       ? ATTACH_UPROBE_SESSION
-			       : !strncmp(s->section, "uprobe.multi", 12)
-				       ? ATTACH_UPROBE_MULTI
-				       : 0,
+		.attach_type = kernel_attach_type(s->section),
 		.sleeps = sleeps(s->section),
 		.trace = show_log,
 	};

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* verdicts.c - --verify=kernel: two verdicts for each program.
+ *
+ * A program of the object may be several here: one for each spec of a USDT
+ * probe's arguments, two for a session.  To the kernel they are one; it is
+ * refused if any of ours is.
+ */
+#include "rewriter/cli/verdicts.h"
+#include "rewriter/bpf/verify.h"
+#include "rewriter/cli/cli.h"
+#include "rewriter/kernel/kernel.h"
+
+struct pair {
+	const char *name, *section;
+	uint32_t object;
+	struct judged ours;
+	struct kernel_verdict kernel;
+};
+struct pairs {
+	struct pair *v;
+	size_t n;
+};
+
+bool verdicts_impossible(const struct args *a, int *code)
+{
+	const char *why;
+
+	if (!a->ask_kernel || kernel_loads(&why))
+		return false;
+	*code = cli_skip("--verify=kernel", why, a->json);
+	return true;
+}
+
+static void pair_add(struct arena *a, struct pairs *p, struct pair x)
+{
+	p->v = arena_push(a, p->v, p->n, sizeof(*p->v));
+	p->v[p->n++] = x;
+}
+
+/* The set's program that the object's program is: itself, or what it was made
+ * from. */
+static uint32_t origin(const struct bpf_set *set, uint32_t p)
+{
+	p = set->prog[p].of;
+	return p - (set->prog[p].session == SESSION_RETURN);
+}
+
+/* What all programs made from one of the object's have come to. */
+static struct judged joined(const struct weld *w, uint32_t prog)
+{
+	struct judged all = { 0 };
+
+	for (uint32_t p = 0; p < w->set.nprog; p++) {
+		const struct judged *j = &w->judged[p];
+
+		if (origin(&w->set, p) != prog || !j->asked)
+			continue;
+		all.asked = true;
+		all.guards += j->guards;
+		if (j->refused && !all.refused) {
+			all.refused = true;
+			all.why = j->why;
+		}
+	}
+	return all;
+}
+
+static void pairs_bound(struct weld *w, struct pairs *out)
+{
+	for (uint32_t p = 0; p < w->set.nprog; p++) {
+		const struct bpf_prog *x = &w->set.prog[p];
+		struct judged j = joined(w, p);
+
+		if (j.asked)
+			pair_add(&w->arena, out,
+				 (struct pair){ x->name,
+						x->section,
+						x->object,
+						j,
+						{ 0 } });
+	}
+}
+
+/* Nothing was bound, because of a program that could not be loaded: `e` says
+ * what it says, and maybe more. */
+static void pairs_unusable(struct weld *w, const struct err *e,
+			   struct pairs *out)
+{
+	for (uint32_t i = 0; e && i < w->set.nunusable; i++) {
+		const struct bpf_unusable *u = &w->set.unusable[i];
+
+		if (!strstr(e->what, u->why.what))
+			continue;
+		pair_add(&w->arena, out,
+			 (struct pair){ u->name,
+					u->section,
+					u->object,
+					{ .refused = true, .why = u->why },
+					{ 0 } });
+		return;
+	}
+}
+
+static void ask(struct weld *w, const struct args *a, struct pair *x)
+{
+	const struct bpf_object_file *f = &w->set.object[x->object];
+	struct bpf_prog named = { .section = x->section };
+	struct kernel_question q = {
+		.name = f->name,
+		.bytes = f->bytes,
+		.prog = x->name,
+		.attach_type = kernel_attach_type(x->section),
+		.sleeps = prog_sleeps(&named),
+		.trace = a->verbose,
+		.set = &w->set,
+		.object = x->object,
+	};
+
+	kernel_judge(&w->arena, &q, &x->kernel);
+}
+
+static struct pairs pairs_make(struct weld *w, const struct args *a,
+			       const struct err *e)
+{
+	struct pairs p = { 0 };
+
+	if (w->judged)
+		pairs_bound(w, &p);
+	else
+		pairs_unusable(w, e, &p);
+	for (size_t i = 0; i < p.n; i++)
+		ask(w, a, &p.v[i]);
+	return p;
+}
+
+/* --- As text. */
+
+static void ours_text(const struct judged *j)
+{
+	if (j->refused)
+		printf("refused: %s", j->why.what);
+	else if (j->guards)
+		printf("accepted with %u guard%s", j->guards,
+		       j->guards == 1 ? "" : "s");
+	else
+		fputs("accepted", stdout);
+}
+
+static void log_text(const char *log)
+{
+	while (*log) {
+		int n = (int)strcspn(log, "\n");
+
+		printf("    %.*s\n", n, log);
+		log += n + (log[n] == '\n');
+	}
+}
+
+static const char *const kernel_words[] = {
+	[KERNEL_ACCEPTS] = "accepted",
+	[KERNEL_REFUSES] = "refused",
+	[KERNEL_UNASKED] = "not asked",
+};
+
+void verdicts_text(struct weld *w, const struct args *a, const struct err *e)
+{
+	struct pairs p = pairs_make(w, a, e);
+
+	for (size_t i = 0; i < p.n; i++) {
+		const struct kernel_verdict *k = &p.v[i].kernel;
+
+		printf("%s: bpfweld: ", p.v[i].name);
+		ours_text(&p.v[i].ours);
+		printf("; kernel: %s%s%s\n", kernel_words[k->kind],
+		       k->why ? ": " : "", k->why ? k->why : "");
+		if (a->verbose)
+			log_text(k->log);
+	}
+}
+
+/* --- As JSON. */
+
+static void pair_json(struct json *j, const struct weld *w,
+		      const struct args *a, const struct pair *x)
+{
+	const struct kernel_verdict *k = &x->kernel;
+
+	json_object(j);
+	json_str_at(j, "program", x->name);
+	json_str_at(j, "object", w->set.object[x->object].path);
+	json_str_at(j, "bpfweld", x->ours.refused ? "refused" : "accepted");
+	if (x->ours.refused)
+		json_str_at(j, "bpfweld_reason", x->ours.why.what);
+	else
+		json_u64_at(j, "guards", x->ours.guards);
+	json_str_at(j, "kernel", kernel_words[k->kind]);
+	if (k->why)
+		json_str_at(j, "kernel_reason", k->why);
+	if (k->insns)
+		json_u64_at(j, "kernel_insns", k->insns);
+	if (a->verbose)
+		json_str_at(j, "kernel_log", k->log);
+	json_end(j);
+}
+
+void verdicts_json(struct json *j, struct weld *w, const struct args *a,
+		   const struct err *e)
+{
+	struct pairs p = pairs_make(w, a, e);
+
+	json_key(j, "programs");
+	json_array(j);
+	for (size_t i = 0; i < p.n; i++)
+		pair_json(j, w, a, &p.v[i]);
+	json_end(j);
+}
+
+int verdicts_fail(struct weld *w, const struct args *a, const struct err *e)
+{
+	struct json j = json_to(stdout, false);
+
+	if (!a->ask_kernel)
+		return cli_fail(e, a->json);
+	if (!a->json) {
+		verdicts_text(w, a, e);
+		return cli_fail(e, false);
+	}
+	json_object(&j);
+	cli_error_json(&j, e);
+	verdicts_json(&j, w, a, e);
+	json_end(&j);
+	json_done(&j);
+	return (int)e->kind;
+}
