@@ -69,9 +69,10 @@ static long peak(void)
 
 /* THE function to change when there is another verifier.  0 and the number of
  * guards, or -1 and why. */
-static int verify(const struct bpf_set *set, const struct bpf_prog *p,
-		  uint32_t *guards, struct err *e)
+static int verify(struct arena *a, const struct bpf_set *set,
+		  struct bpf_prog *p, uint32_t *guards, struct err *e)
 {
+	(void)a;
 	*guards = 0;
 	return bpf_check(p, set->object[p->object].path, e);
 }
@@ -112,7 +113,7 @@ static void ours(struct arena *a, const struct subject *s, struct answer *out)
 	for (uint32_t i = 0; !bad && i < set.nprog; i++) {
 		if (strcmp(set.prog[i].name, s->prog))
 			continue;
-		bad = verify(&set, &set.prog[i], &more, &e);
+		bad = verify(a, &set, &set.prog[i], &more, &e);
 		guards += more;
 	}
 	out->ms = now() - t;
