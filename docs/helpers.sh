@@ -11,27 +11,42 @@ shapes=rewriter/shape.c
 
 # What the words of helpers.def mean, in the order of explanation.
 words='SCALAR       a number
+NUMBER       a number that is no address
+CONST        a number that is known before the program runs
+VARARG       a number, where the format wants one
 ERRNO        0 or a length, or an error (-errno)
+LENGTH       how many bytes were written, or an error
+VOID         nothing
 VALUE_OR_NULL  the address of a value, or NULL
 RECORD_OR_NULL the address of a record, or NULL
+MEM_OR_NULL  the address of memory, or NULL
+NUMBER_OR_NULL the address of a number, or NULL
 MAP          a map
+RING         a ring buffer, user ring buffer or perf event array
 KEY          memory of a key'"'"'s size
 VALUE        memory of a value'"'"'s size
 VALUE_OUT    the same, written
 MEM_IN       memory that is read
+IN_OR_NULL   the same, or NULL
 MEM_OUT      memory that is written
-SIZE         how many bytes the argument before it has
+OUT_OR_NULL  the same, or NULL
+MEM_KEPT     memory that a dynptr leads to from then on
+BUFFER       memory that the kernel may need, or NULL; is not looked at
+SIZE         how many bytes the argument before it has, not 0
+SIZE0        the same, perhaps 0
 STRING       a constant, with its NUL
 LONG_OUT     8 bytes, aligned, written
+RECORD       a record that was reserved, given back
 CTX          what the program was called with
-RING         a ring buffer, user ring buffer or perf event array
-MEM_OR_NULL  the address of memory, or NULL
+CTX_UNUSED   the same; is not looked at
 CALLBACK     a function of the program
-ANY          a number, or an address that is written to
-MEM_KEPT     memory that a dynptr leads to from then on
+FRAME_OR_NULL an address on the stack, or NULL
 DYNPTR       a struct bpf_dynptr
 DYNPTR_OUT   the same, written
-UNUSED       is not looked at'
+DYNPTR_END   the same, given back
+ITER         a struct bpf_iter_num
+ITER_OUT     the same, written
+ITER_END     the same, given back'
 
 # rows FILE MACRO: the fields of each row, separated by |
 rows() {
@@ -40,7 +55,7 @@ rows() {
 }
 
 # Every word has a meaning; of those without, say which.
-for word in $(rows $helpers HELPER | tr '|' '\n' | grep '^[A-Z_]*$' | sort -u)
+for word in $(rows $helpers HELPER | tr '|' '\n' | grep '^[A-Z][A-Z0-9_]*$' | sort -u)
 do
 	[ "$word" = NONE ] || printf '%s\n' "$words" | grep -q "^$word " ||
 		{ echo "docs/helpers.sh: what is $word?" >&2; exit 1; }
@@ -70,7 +85,8 @@ rows $helpers HELPER | sort -n | awk -F'|' '$1 < 240 {
 }'
 printf '\nThe words:\n\n'
 printf '%s\n' "$words" | while read -r word meaning; do
-	rows $helpers HELPER | grep -q "|$word\(|\|$\)" || continue
+	rows $helpers HELPER | grep -v '^2[45]' |
+		grep -q "|$word\(|\|$\)" || continue
 	echo "- \`$word\` $meaning"
 done
 

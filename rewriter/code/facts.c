@@ -77,7 +77,7 @@ static uint16_t reads_call(const struct known *f, const struct bpf_insn *i,
 	if (i->src_reg || !h)
 		return ARGS;
 	for (unsigned r = 1; r <= 5 && h->arg[r - 1] != ARG_NONE; r++)
-		if (h->arg[r - 1] != ARG_UNUSED)
+		if (!arg_unused(h->arg[r - 1]))
 			m |= bit(r);
 	return m;
 }

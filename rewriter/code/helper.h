@@ -19,20 +19,47 @@ enum helper_arg {
 	ARG_SIZE,
 	ARG_CTX,
 	ARG_RING,
+	ARG_SIZE0,  /* may be 0 */
+	ARG_NUMBER, /* no address */
+	ARG_CONST,  /* a number that is known */
+	ARG_VARARG, /* a number, or nothing at all */
+	ARG_IN_OR_NULL,
+	ARG_OUT_OR_NULL,
 	ARG_STRING,   /* in frozen data, with its NUL */
 	ARG_LONG_OUT, /* to 8 bytes, aligned */
+	ARG_RECORD,   /* a ring's, given back */
 	ARG_CALLBACK,
-	ARG_ANY,      /* a number or an address, which may be written to */
-	ARG_MEM_KEPT, /* written to by others, from then on */
-	ARG_DYNPTR,   /* a struct bpf_dynptr, which may change */
+	ARG_FRAME_OR_NULL, /* written to by the callback */
+	ARG_MEM_KEPT,      /* written to by others, from then on */
+	ARG_DYNPTR,        /* a struct bpf_dynptr, which may change */
 	ARG_DYNPTR_OUT,
-	ARG_UNUSED, /* by our helper */
+	ARG_DYNPTR_END,
+	ARG_ITER, /* a struct bpf_iter_num, which may change */
+	ARG_ITER_OUT,
+	ARG_ITER_END,
+	ARG_CTX_UNUSED, /* these two: by our helper */
+	ARG_BUFFER,
 };
 struct helper {
 	const char *name;
 	uint8_t arg[5];
 };
 const struct helper *helper_find(uint32_t id); /* NULL: unknown */
+static inline bool arg_unused(uint8_t arg)
+{
+	return arg == ARG_CTX_UNUSED || arg == ARG_BUFFER;
+}
+/* Memory that such an argument leads to stays as it is. */
+static inline bool arg_only_read(uint8_t arg)
+{
+	return arg == ARG_KEY || arg == ARG_VALUE || arg == ARG_MEM_IN ||
+	       arg == ARG_IN_OR_NULL || arg_unused(arg);
+}
+/* How many bytes the argument before it has. */
+static inline bool arg_is_size(uint8_t arg)
+{
+	return arg == ARG_SIZE || arg == ARG_SIZE0;
+}
 /* Does it want a struct run (abi.h), given a map of this type? */
 enum {
 	MAP_UNKNOWN = -1

@@ -366,9 +366,7 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 		fact->call = CALL_CTX_FIELD;
 	for (int r = 1; r <= 5 && (!h || h->arg[r - 1] != ARG_NONE); r++)
 		writes |= val_fp(&s->r[r]) &&
-			  (!h || (h->arg[r - 1] != ARG_KEY &&
-				  h->arg[r - 1] != ARG_VALUE &&
-				  h->arg[r - 1] != ARG_MEM_IN));
+			  (!h || !arg_only_read(h->arg[r - 1]));
 	/* What is kept is an address in memory that is not followed. */
 	w->f->fp_escapes |= h && h->arg[0] == ARG_MEM_KEPT &&
 			    val_fp(&s->r[1]);

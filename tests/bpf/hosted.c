@@ -110,6 +110,12 @@ static void write_output(uint32_t id, const uint64_t *r, uint64_t v)
 		memcpy((void *)r[0], &out, sizeof(out));
 }
 
+static bool is_number(uint8_t arg)
+{
+	return arg == ARG_SCALAR || arg == ARG_NUMBER || arg == ARG_CONST ||
+	       arg == ARG_VARARG || arg == ARG_SIZE || arg == ARG_SIZE0;
+}
+
 /* Any helper's result depends on its declared arguments and nothing else;
  * pointers differ from engine to engine, so they only count as one. */
 static uint64_t mixed(uint32_t id, const uint64_t *r)
@@ -118,7 +124,7 @@ static uint64_t mixed(uint32_t id, const uint64_t *r)
 	uint64_t v = id * UINT64_C(0x9e3779b97f4a7c15);
 
 	for (int i = 0; i < 5; i++)
-		if (h->arg[i] == ARG_SCALAR || h->arg[i] == ARG_SIZE)
+		if (is_number(h->arg[i]))
 			v = (v ^ r[i]) * 0xff51afd7ed558ccd;
 	write_output(id, r, v >> 33);
 	return v;
