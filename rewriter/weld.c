@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 #include "elf/dynamic.h"
-#include "rewriter/bpf/verify.h"
+#include "rewriter/verify/verify.h"
 #include "rewriter/dump.h"
 #include "rewriter/fault.h"
 #include "rewriter/generate.h"
@@ -172,7 +172,8 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	    usdt_programs(a, &w->img, &w->set, &w->links, e) ||
 	    links_keep(w, opt, e) ||
 	    override_links(a, &w->set, &w->links, e) ||
-	    verify_all(a, &w->set, &w->links, &w->facts, &w->judged, e))
+	    verify_all(a, &w->set, &w->links, &w->facts, opt->log, &w->judged,
+		       e))
 		return -1;
 	verify_maps(&w->set, w->facts);
 	return 0;

@@ -30,6 +30,8 @@ struct weld_options {
 	bool go_once;              /* entry probes of Go count calls */
 	bool no_pin;               /* pinned maps are this weld's alone */
 	bool allow_trap;           /* int3 where there is no other way */
+	FILE *log;                 /* NULL, or what the verifier saw of programs
+				      that it refuses */
 	const char *dump;          /* stage whose product is printed, or NULL */
 	/* NULL, or which links to keep (diff: those the kernel can probe). */
 	bool (*keep)(const struct image *img, const struct link *l);

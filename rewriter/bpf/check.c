@@ -53,14 +53,19 @@ const char *bpf_where(struct arena *a, const struct bpf_prog *p, uint32_t insn)
 			    l->text);
 }
 
-const char *program_at(struct arena *a, const struct bpf_prog *p, uint32_t insn)
+const char *place_at(struct arena *a, const struct bpf_prog *p, uint32_t insn)
 {
 	const struct bpf_line *l = line_of(p, insn);
 
 	if (!l)
-		return arena_printf(a, "program '%s' (insn %u)", p->name, insn);
-	return arena_printf(a, "program '%s' (%s:%u)", p->name,
-			    base_name(l->file), l->line);
+		return arena_printf(a, "insn %u", insn);
+	return arena_printf(a, "%s:%u", base_name(l->file), l->line);
+}
+
+const char *program_at(struct arena *a, const struct bpf_prog *p, uint32_t insn)
+{
+	return arena_printf(a, "program '%s' (%s)", p->name,
+			    place_at(a, p, insn));
 }
 
 struct check {

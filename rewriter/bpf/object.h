@@ -158,6 +158,7 @@ uint32_t check_stack(const struct bpf_prog *p);
 /* "program 'x' (x.bpf.c:12)": what messages about programs begin with. */
 const char *program_at(struct arena *a, const struct bpf_prog *p,
 		       uint32_t insn);
+const char *place_at(struct arena *a, const struct bpf_prog *p, uint32_t insn);
 /* helper.c: "bpf_trace_printk", or NULL past the kernel's last. */
 const char *kernel_helper(uint32_t id);
 /* NULL: this program may call it; else why not. */

@@ -8,7 +8,7 @@
  * and no user space has one.)
  */
 #include "rewriter/bpf/object.h"
-#include "rewriter/bpf/verify.h"
+#include "rewriter/verify/verify.h"
 
 /* The program itself, or one that it may continue in; NULL: none of them
  * overrides. */

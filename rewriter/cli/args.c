@@ -153,6 +153,7 @@ static int option_take(struct args *a, int c, struct err *e)
 		return 0;
 	case 'v':
 		a->verbose = true;
+		w->log = stderr;
 		return 0;
 	case 'h':
 		a->help = true;

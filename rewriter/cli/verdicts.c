@@ -6,7 +6,7 @@
  * refused if any of ours is.
  */
 #include "rewriter/cli/verdicts.h"
-#include "rewriter/bpf/verify.h"
+#include "rewriter/verify/verify.h"
 #include "rewriter/cli/cli.h"
 #include "rewriter/kernel/kernel.h"
 

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "rewriter/bpf/verify.h"
+#include "rewriter/verify/verify.h"
 #include "rewriter/region.h"
 #include "runtime-stub/hash.h"
 /* Behind ours: it makes fail() a macro. */

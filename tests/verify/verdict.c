@@ -29,6 +29,7 @@
 
 #include "rewriter/bpf/bpf.h"
 #include "rewriter/kernel/kernel.h"
+#include "rewriter/verify/program.h"
 
 enum {
 	SECONDS_MAX = 120
@@ -67,14 +68,18 @@ static long peak(void)
 
 /* --- Ours. */
 
-/* THE function to change when there is another verifier.  0 and the number of
- * guards, or -1 and why. */
+/* 0 and the number of guards, or -1 and why. */
 static int verify(struct arena *a, const struct bpf_set *set,
 		  struct bpf_prog *p, uint32_t *guards, struct err *e)
 {
-	(void)a;
-	*guards = 0;
-	return bpf_check(p, set->object[p->object].path, e);
+	const char *file = set->object[p->object].path;
+	struct verified v = { 0 };
+	int ret = bpf_check(p, file, e) ||
+		  verify_program(a, set, p, file, show_log ? stderr : NULL, &v,
+				 e);
+
+	*guards = v.guards;
+	return ret;
 }
 
 /* Does a refusal say that user space has no such thing? */

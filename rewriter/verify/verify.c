@@ -5,8 +5,12 @@
  * looked at: an object may hold programs for other targets that we could not
  * run.
  */
-#include "rewriter/bpf/verify.h"
+#include "rewriter/verify/verify.h"
+
+#include <stdlib.h>
+
 #include "rewriter/region.h"
+#include "rewriter/verify/program.h"
 
 static bool refers_to(const struct bpf_prog *p, uint32_t map)
 {
@@ -35,22 +39,42 @@ void verify_maps(struct bpf_set *set, const struct facts *facts)
 	}
 }
 
-static int verify_one(struct arena *a, const struct bpf_set *set, uint32_t p,
-		      struct facts *facts, struct err *e)
+/* The log is of the path that led to a refusal; of nothing, if there is none. */
+static int verify_logged(struct arena *a, const struct bpf_set *set,
+			 struct bpf_prog *p, FILE *log, struct judged *j)
 {
-	const struct bpf_prog *prog = &set->prog[p];
+	struct verified done = { 0 };
+	char *text = NULL;
+	size_t n = 0;
+	FILE *m = log ? open_memstream(&text, &n) : NULL;
+	int ret = verify_program(a, set, p, set->object[p->object].path, m,
+				 &done, &j->why);
 
-	if (facts[p].size)
-		return 0;
-	return bpf_check(prog, set->object[prog->object].path, e) ||
-			       code_facts(a, set, prog, &facts[p], e)
-		       ? -1
-		       : 0;
+	j->guards = done.guards;
+	if (!m)
+		return ret;
+	fclose(m);
+	if (ret)
+		fwrite(text, 1, n, log);
+	free(text);
+	return ret;
 }
 
-int verify_all(struct arena *a, const struct bpf_set *set,
-	       const struct links *links, struct facts **facts,
-	       struct judged **judged, struct err *e)
+static int verify_one(struct arena *a, struct bpf_set *set, uint32_t p,
+		      struct facts *facts, FILE *log, struct judged *j)
+{
+	struct bpf_prog *prog = &set->prog[p];
+
+	if (bpf_check(prog, set->object[prog->object].path, &j->why) ||
+	    verify_logged(a, set, prog, log, j) ||
+	    code_facts(a, set, prog, &facts[p], &j->why))
+		return -1;
+	return 0;
+}
+
+int verify_all(struct arena *a, struct bpf_set *set, const struct links *links,
+	       struct facts **facts, FILE *log, struct judged **judged,
+	       struct err *e)
 {
 	struct judged *j = arena_alloc(a, (set->nprog + 1) * sizeof(*j));
 	const struct judged *first = NULL;
@@ -66,7 +90,7 @@ int verify_all(struct arena *a, const struct bpf_set *set,
 		if (!bound[p] && !tailed[p])
 			continue;
 		j[p].asked = true;
-		j[p].refused = verify_one(a, set, p, *facts, &j[p].why) != 0;
+		j[p].refused = verify_one(a, set, p, *facts, log, &j[p]);
 		if (j[p].refused && !first)
 			first = &j[p];
 	}

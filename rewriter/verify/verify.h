@@ -27,9 +27,10 @@ struct judged {
 	struct err why;
 };
 /* All are judged, whatever became of the others; the error is the first one's.
- * `judged` is an array like the set's programs. */
-int verify_all(struct arena *a, const struct bpf_set *set,
-	       const struct links *links, struct facts **facts,
-	       struct judged **judged, struct err *e);
+ * `judged` is an array like the set's programs.  `log`, if not NULL, gets what
+ * led to each refusal. */
+int verify_all(struct arena *a, struct bpf_set *set, const struct links *links,
+	       struct facts **facts, FILE *log, struct judged **judged,
+	       struct err *e);
 
 #endif

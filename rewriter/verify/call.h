@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* call.h - one call of a helper while it is looked at; private to call.c and
+ * args.c.
+ *
+ * helpers.def names for each helper a class of result and a class for each
+ * argument; here a class is a function.  Arguments are looked at in order and
+ * leave what later ones, and the result, want to know.
+ */
+#ifndef BPFWELD_VERIFY_CALL_H
+#define BPFWELD_VERIFY_CALL_H
+
+#include "rewriter/verify/verifier.h"
+
+/* Helpers of ours, by kfunc.c's numbers. */
+enum {
+	OURS_DYNPTR_CLONE = 247,
+	OURS_DYNPTR_SLICE = 248,
+	OURS_ITER_NEXT = 253,
+};
+
+struct call {
+	struct verify *v;
+	uint32_t id;
+	const struct proto *p;
+	const struct bpf_map_def *map; /* of MAP, RING */
+	int access;                    /* to the memory whose size follows */
+	uint64_t size;                 /* SIZE: at most */
+	uint64_t constant;             /* CONST */
+	uint32_t callee;               /* CALLBACK: its first insn */
+	struct handle handle;          /* DYNPTR, ITER: the last one */
+};
+
+struct proto {
+	const char *name; /* as the kernel's messages have it: "bpf_.." */
+	void (*result)(struct call *c, struct reg *r0);
+	int (*arg[5])(struct call *c, unsigned no);
+};
+const struct proto *proto_find(uint32_t id); /* NULL: unknown */
+
+/* args.c: register `no` is an argument of this class. */
+#define CLASS(name) int arg_##name(struct call *c, unsigned no)
+CLASS(NONE);
+CLASS(UNUSED);
+CLASS(VARARG);
+CLASS(SCALAR);
+CLASS(NUMBER);
+CLASS(CONST);
+CLASS(CTX);
+CLASS(CTX_UNUSED);
+CLASS(MAP);
+CLASS(RING);
+CLASS(KEY);
+CLASS(VALUE);
+CLASS(VALUE_OUT);
+CLASS(MEM_IN);
+CLASS(MEM_OUT);
+CLASS(IN_OR_NULL);
+CLASS(OUT_OR_NULL);
+CLASS(MEM_KEPT);
+CLASS(BUFFER);
+CLASS(SIZE);
+CLASS(SIZE0);
+CLASS(LONG_OUT);
+CLASS(STRING);
+CLASS(RECORD);
+CLASS(CALLBACK);
+CLASS(FRAME_OR_NULL);
+CLASS(DYNPTR);
+CLASS(DYNPTR_OUT);
+CLASS(DYNPTR_END);
+CLASS(ITER);
+CLASS(ITER_OUT);
+CLASS(ITER_END);
+#undef CLASS
+
+#endif

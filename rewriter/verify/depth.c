@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* depth.c - what nested calls need of the stack.
+ *
+ * A function needs the bytes down to the lowest address below r10 that it uses.
+ * Where no tail call is made, the kernel gives each function that needs 64 or
+ * more a stack of its own; all others along a chain of calls share 512 bytes.
+ * Where one is made, all share, and those below it may need less than 256, as
+ * they stay when the stack of the one that made it has gone.
+ * (kernel/bpf/verifier.c, check_max_stack_depth().)
+ */
+#include "rewriter/verify/verifier.h"
+
+enum {
+	ROUND = 16,
+	OWN_STACK = 64, /* BPF_PRIV_STACK_MIN_SIZE */
+	TAIL_STACK = 256
+};
+
+struct depth {
+	struct verify *v;
+	uint32_t *need; /* of each subprogram, bytes */
+	bool *tails;    /* it calls bpf_tail_call() */
+	bool tail;      /* one of them does */
+};
+
+static uint32_t sub_at(const struct bpf_prog *p, uint32_t insn)
+{
+	uint32_t k = p->nsub - 1;
+
+	while (p->sub[k] > insn)
+		k--;
+	return k;
+}
+
+/* --- what each function needs ------------------------------------------ */
+
+/* An address in the frame that is used with offset `off`. */
+static void use(struct depth *d, uint32_t i, const struct value *at,
+		int64_t off)
+{
+	uint32_t *need = &d->need[sub_at(d->v->p, i)];
+	int64_t low = -(int64_t)((uint64_t)at->n + (uint64_t)off);
+
+	if (at->kind == VALUE_FRAME && low > *need && low <= STACK)
+		*need = (uint32_t)low;
+}
+
+static int see(void *arg, uint32_t i, const struct regs *r)
+{
+	struct depth *d = arg;
+	const struct bpf_insn *insn = &d->v->p->insn[i];
+
+	switch (BPF_CLASS(insn->code)) {
+	case BPF_LDX:
+		use(d, i, &r->r[insn->src_reg], insn->off);
+		break;
+	case BPF_ST:
+	case BPF_STX:
+		use(d, i, &r->r[insn->dst_reg], insn->off);
+		break;
+	case BPF_JMP:
+		if (!is_call(insn))
+			break;
+		if (!insn->src_reg && insn->imm == BPF_FUNC_tail_call)
+			d->tail = d->tails[sub_at(d->v->p, i)] = true;
+		for (unsigned k = 1; k <= 5; k++)
+			use(d, i, &r->r[k], 0);
+	}
+	return 0;
+}
+
+/* --- chains ------------------------------------------------------------ */
+
+static bool calls(const struct bpf_prog *p, uint32_t i, uint32_t *sub)
+{
+	const struct bpf_insn *insn = &p->insn[i];
+
+	if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL)
+		*sub = sub_at(p, i + 1 + (uint32_t)insn->imm);
+	else if (is_lddw(insn) && insn->src_reg == BPF_PSEUDO_FUNC)
+		*sub = sub_at(p, (uint32_t)insn->imm);
+	else
+		return false;
+	return true;
+}
+
+/* What subprogram k needs of the shared stack. */
+static uint32_t shared(const struct depth *d, uint32_t k)
+{
+	uint32_t need = (d->need[k] + ROUND - 1) / ROUND * ROUND;
+
+	return need >= OWN_STACK && !d->tail ? 0 : need;
+}
+
+/* Subprogram k is called at v->i, by `frames` others that need `below`. */
+static int enter(struct depth *d, uint32_t k, uint32_t frames, uint32_t below)
+{
+	struct verify *v = d->v;
+	const struct bpf_prog *p = v->p;
+	uint32_t to = k + 1 < p->nsub ? p->sub[k + 1] : p->ninsn;
+	uint32_t all = below + shared(d, k), sub;
+
+	if (frames == FRAMES)
+		return refuse_at(v, -1, "inline some",
+				 "the call stack of %u frames is too deep !",
+				 frames);
+	if (frames && d->tails[k] && below >= TAIL_STACK)
+		return refuse_at(v, -1, "use less stack in what calls it",
+				 "tail_calls are not allowed when call stack "
+				 "of previous frames is %u bytes. Too large",
+				 below);
+	if (all > STACK)
+		return refuse_at(v, -1,
+				 "keep large variables in a map for each CPU",
+				 "combined stack size of %u calls is %u. Too "
+				 "large",
+				 frames + 1, all);
+	for (uint32_t i = p->sub[k]; i < to; i++) {
+		if (calls(p, i, &sub)) {
+			v->i = i;
+			if (enter(d, sub, frames + 1, all))
+				return -1;
+		}
+		i += is_lddw(&p->insn[i]);
+	}
+	return 0;
+}
+
+int depth_check(struct verify *v)
+{
+	struct depth d = { .v = v };
+	struct flow f;
+
+	d.need = arena_alloc(v->a, v->p->nsub * sizeof(*d.need));
+	d.tails = arena_alloc(v->a, v->p->nsub);
+	flow_run(v->a, v->p, v->set, &f);
+	flow_each(v->p, v->set, &f, see, &d);
+	v->i = 0;
+	return enter(&d, 0, 0, 0);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/* program.c - one program: proved, guarded until it is, or refused.
+ *
+ * A guard is an instruction (runtime-stub/guard.h), and what it makes sure of is
+ * known behind it.  So a program that needs one gets it and is looked at again
+ * from its start: what runs in the end is what was proved.
+ */
+#include "rewriter/verify/verifier.h"
+
+#include "rewriter/bpf/guard.h"
+#include "rewriter/verify/program.h"
+#include "runtime-stub/guard.h"
+
+enum { GUARDS_MAX = 64 };
+
+/* The guard of that register, if there is one already. */
+static struct bpf_insn *guard_of(struct bpf_prog *p, const struct want *w)
+{
+	for (uint32_t i = w->insn; i-- && is_guard(&p->insn[i]);)
+		if (p->insn[i].src_reg == GUARD_RANGE &&
+		    p->insn[i].dst_reg == w->reg)
+			return &p->insn[i];
+	return NULL;
+}
+
+/* Instructions from which `from` is reached again, and whether the function can
+ * be left on the way. */
+static bool can_end(struct verify *v, uint32_t from)
+{
+	const struct bpf_prog *p = v->p;
+	bool *seen = arena_alloc(v->a, p->ninsn + 1);
+	uint32_t *todo = arena_alloc(v->a, (p->ninsn + 1) * sizeof(*todo));
+	uint32_t n = 0;
+
+	todo[n++] = from;
+	seen[from] = true;
+	while (n) {
+		uint32_t i = todo[--n], next[2], k = 0;
+		const struct bpf_insn *insn = &p->insn[i];
+
+		if (is_exit(insn))
+			return true;
+		if (is_jump(insn))
+			next[k++] = jump_target(insn, i);
+		if (!is_goto(insn))
+			next[k++] = i + 1 + is_lddw(insn);
+		while (k--)
+			if (!seen[next[k]]) {
+				seen[next[k]] = true;
+				todo[n++] = next[k];
+			}
+	}
+	return false;
+}
+
+/* --- loops ------------------------------------------------------------- */
+
+static bool is_back(const struct bpf_insn *insn, uint32_t i)
+{
+	return is_jump(insn) && jump_target(insn, i) <= i;
+}
+
+/* The first target of a jump back that has no guard; NO_INSN: none. */
+static uint32_t open_loop(const struct bpf_prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsn; i++) {
+		uint32_t to;
+
+		if (is_back(&p->insn[i], i)) {
+			to = jump_target(&p->insn[i], i);
+			if (!is_guard_of(&p->insn[to], GUARD_LOOP))
+				return to;
+		}
+		i += is_lddw(&p->insn[i]);
+	}
+	return NO_INSN;
+}
+
+static int guard_loops(struct verify *v, struct arena *a, struct bpf_prog *p)
+{
+	uint32_t at = v->want.insn;
+
+	if (at != NO_INSN) {
+		v->i = at;
+		if (!can_end(v, at))
+			return refuse_at(v, -1, NULL,
+					 "infinite loop detected at insn %u",
+					 at);
+		return guard_insert(a, p, at, guard_loop(), v->e);
+	}
+	at = open_loop(p);
+	if (at == NO_INSN)
+		return refuse_at(v, -1, "make it smaller",
+				 "BPF program is too large. Processed %llu "
+				 "insn",
+				 (unsigned long long)v->processed);
+	for (; at != NO_INSN; at = open_loop(p))
+		if (guard_insert(a, p, at, guard_loop(), v->e))
+			return -1;
+	return 0;
+}
+
+/* ----------------------------------------------------------------------- */
+
+static int guard_number(struct verify *v, struct arena *a, struct bpf_prog *p)
+{
+	const struct want w = v->want;
+	struct bpf_insn *g = guard_of(p, &w);
+
+	if (!g)
+		return guard_insert(a, p, w.insn, guard_range(w.reg, w.max),
+				    v->e);
+	if ((uint32_t)g->imm <= w.max) /* and it was not enough */
+		return -1;
+	g->imm = (int32_t)w.max;
+	return 0;
+}
+
+static int help(struct verify *v, struct arena *a, struct bpf_prog *p)
+{
+	return v->want.kind == WANT_LOOP ? guard_loops(v, a, p)
+					 : guard_number(v, a, p);
+}
+
+/* Numbers that did not seem to matter may have to be looked at after all. */
+static int walk_all(struct verify *v)
+{
+	uint64_t processed = 0;
+	int ret;
+
+	v->decided = arena_alloc(v->a, v->p->ninsn + 1);
+	do {
+		v->careless = v->more_decided = false;
+		care_find(v->live, v->p, v->decided);
+		ret = walk(v);
+		processed += v->processed;
+	} while (!ret && v->careless && v->more_decided);
+	v->processed = processed;
+	return ret;
+}
+
+static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
+{
+	for (unsigned guards = 0;; guards++) {
+		v->p = p;
+		v->want.kind = WANT_NOTHING;
+		v->live = live_find(v->a, p);
+		if (depth_check(v))
+			return -1;
+		if (!walk_all(v))
+			return 0;
+		if (v->want.kind == WANT_NOTHING || guards == GUARDS_MAX)
+			return -1;
+		if (help(v, a, p))
+			return -1;
+	}
+}
+
+int verify_program(struct arena *a, const struct bpf_set *set,
+		   struct bpf_prog *p, const char *file, FILE *log,
+		   struct verified *out, struct err *e)
+{
+	struct arena own = { 0 };
+	struct verify v = { .a = &own, .set = set, .file = file, .log = log,
+			    .e = e };
+	int ret = prove(&v, a, p);
+
+	out->processed = v.processed;
+	out->guards = guard_count(p);
+	if (!ret && out->guards)
+		ret = guard_runs(a, set, p, e);
+	arena_free(&own);
+	return ret;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* program.h - the verifier: is a program right, whatever it is called with?
+ *
+ * In:   a linked program that passed bpf_check().
+ * Out:  it is accepted as it is; or accepted with guards put into it, where
+ *       something could not be proved; or an error that says why not.
+ * Then: whatever values registers and memory hold, a run of it ends, and touches
+ *       nothing but its stack, ctx, the values of its maps and what helpers
+ *       gave it; each helper gets what it demands; what was reserved is given
+ *       back.
+ * The rules are those of kernel/bpf/verifier.c for privileged programs.
+ */
+#ifndef BPFWELD_VERIFY_PROGRAM_H
+#define BPFWELD_VERIFY_PROGRAM_H
+
+#include <stdio.h>
+
+#include "rewriter/bpf/bpf.h"
+
+struct verified {
+	uint64_t processed; /* instructions looked at, the last time through */
+	uint32_t guards;
+};
+
+/* `log`, if not NULL, gets every instruction on every path with what is known
+ * before it. */
+int verify_program(struct arena *a, const struct bpf_set *set,
+		   struct bpf_prog *p, const char *file, FILE *log,
+		   struct verified *out, struct err *e);
+
+#endif

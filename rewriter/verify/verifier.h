@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* verifier.h - the parts of the verifier among themselves; private to
+ * rewriter/verify.
+ *
+ *   walk.c    paths: which instruction next, what was seen before, loops
+ *   step.c    one instruction: dispatch and ALU
+ *   branch.c  conditional jumps: what each side knows
+ *   memory.c  loads, stores and all memory that helpers are given
+ *   stack.c   bytes of the stack: spills, fills, zeros
+ *   call.c    helpers, by helpers.def; subprograms, callbacks, exits
+ *   args.c    what helpers are given (call.h)
+ *   object.c  dynptrs, iterators, references
+ *   depth.c   what nested calls need of the stack
+ *   say.c     messages and the log
+ *   live.c    which registers and stack bytes are read again
+ *
+ * A function that returns int: 0, or -1 with the verdict set: refused (v->e),
+ * or `want`: a guard that would help.
+ */
+#ifndef BPFWELD_VERIFY_VERIFIER_H
+#define BPFWELD_VERIFY_VERIFIER_H
+
+#include <stdio.h>
+
+#include "rewriter/bpf/flow.h"
+#include "rewriter/verify/state.h"
+
+/* What cannot be proved, but can be made sure of at run time: that register
+ * `reg`, before instruction `insn`, is at most `max`; that a loop ends. */
+enum want_kind { WANT_NOTHING, WANT_RANGE, WANT_LOOP };
+struct want {
+	enum want_kind kind;
+	uint32_t insn;
+	uint8_t reg;
+	uint32_t max;
+};
+
+struct verify {
+	struct arena *a; /* for this program only */
+	const struct bpf_set *set;
+	const struct bpf_prog *p;
+	const char *file;
+	struct err *e;
+	FILE *log;          /* or NULL */
+	const char *where;  /* the source line that it showed last */
+
+	struct state *s;    /* where we are */
+	uint32_t i;         /* the instruction that is looked at */
+	uint32_t ids;       /* the last id given */
+	struct want want;
+	uint64_t processed; /* instructions looked at */
+	bool *decided;      /* per instruction: a jump that was, by a number */
+	bool careless;      /* a path was ended though numbers were other */
+	bool more_decided;  /* than when care_find() was asked */
+	struct live *live;
+	struct walk *walk;
+};
+
+static inline struct reg *reg(struct verify *v, unsigned r)
+{
+	return &top(v->s)->r[r];
+}
+
+/* say.c: the program cannot run; always -1.  `r`: the register to blame, whose
+ * origin is told, or -1; `hint`: what to add, or NULL. */
+int refuse_at(struct verify *v, int r, const char *hint, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+const char *kind_name(const struct reg *r); /* the kernel's: "map_value" */
+void log_insn(struct verify *v);
+
+/* A guard that would help; always -1.  v->e tells what is wrong without it. */
+int want_range(struct verify *v, uint32_t insn, uint8_t reg, uint64_t max);
+int want_loop(struct verify *v, uint32_t insn);
+
+/* walk.c: look at the other way, too: `s` (given away) at `insn`.  A kept state
+ * will do. */
+int walk_later(struct verify *v, struct state *s, uint32_t insn);
+/* All paths from the first instruction. */
+int walk(struct verify *v);
+
+/* step.c: one instruction.  *next: where to go on, or NO_INSN: the path is at
+ * its end. */
+int step(struct verify *v, uint32_t *next);
+int reg_is_set(struct verify *v, unsigned r);
+/* A number and its copies are in `n`, too. */
+void number_known(struct verify *v, struct reg *r, const struct range *n);
+
+/* branch.c */
+int step_branch(struct verify *v, uint32_t *next);
+/* All copies of a pointer that may be NULL are NULL, or are not. */
+void null_known(struct state *s, uint32_t id, bool null);
+
+/* memory.c: may `r` (register number `no`, for messages) be read or written at
+ * [off, off + size)?  access: what a load or store of the program does, or a
+ * helper: any number of bytes, and stack bytes that are only written need not be
+ * set. */
+enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_HELPER = 4 };
+int memory_check(struct verify *v, const struct reg *r, unsigned no,
+		 int64_t off, uint64_t size, int access);
+int step_load(struct verify *v);
+int step_store(struct verify *v);
+int step_atomic(struct verify *v);
+
+/* stack.c: [off, off + size) of a frame, off relative to its r10, in bounds. */
+int stack_read(struct verify *v, struct frame *f, int64_t off, unsigned size,
+	       struct reg *out);
+int stack_write(struct verify *v, struct frame *f, int64_t off, unsigned size,
+		const struct reg *value);
+/* Anywhere in [min, max + size): an offset that is not known. */
+int stack_clobber(struct verify *v, struct frame *f, int64_t min, int64_t max,
+		  uint64_t size);
+/* A helper reads them: refuses bytes that are dynptrs or iterators. */
+int stack_given(struct verify *v, struct frame *f, int64_t min, int64_t max,
+		uint64_t size, bool write);
+
+/* depth.c: stack and frames of all chains of calls. */
+int depth_check(struct verify *v);
+
+/* call.c: a call at v->i; *next as in step(). */
+int step_call(struct verify *v, uint32_t *next);
+int step_exit(struct verify *v, uint32_t *next);
+
+/* object.c: references.  What has one has to be given back on every path, once:
+ * a ring's record, a dynptr of one, an iterator. */
+uint32_t reference_get(struct verify *v);         /* 0: too many, refused */
+int reference_put(struct verify *v, uint32_t ref); /* what points there is gone */
+/* It was none: NULL. */
+void reference_null(struct state *s, uint32_t ref);
+uint32_t reference_insn(const struct state *s, uint32_t ref); /* or NO_INSN */
+/* Refuses if one is held that frame `from` or one that it called has got. */
+int references_left(struct verify *v, uint32_t from, const char *why);
+
+/* Dynptrs and iterators live on the stack, a register points there; a callback
+ * is given a dynptr in a register.  What points into one has its reference or, if
+ * it has none, its id as `ref`. */
+struct handle {
+	uint32_t id, ref;
+	bool rdonly;
+	struct slot *slot; /* NULL: of a callback */
+};
+enum dynptr_way { DYNPTR_LOCAL, DYNPTR_RING, DYNPTR_CLONE };
+/* Register `no` points to where one is to be; `of`: of DYNPTR_CLONE. */
+int dynptr_make(struct verify *v, unsigned no, enum dynptr_way way,
+		const struct handle *of);
+int dynptr_find(struct verify *v, unsigned no, struct handle *out);
+int dynptr_end(struct verify *v, unsigned no);
+/* The program writes to a slot that is part of one: a dynptr is gone, with all
+ * that points into it; what has a reference may not go like that. */
+int object_overwritten(struct verify *v, struct frame *f, uint32_t slot);
+int iter_make(struct verify *v, unsigned no);
+int iter_find(struct verify *v, unsigned no, struct handle *out);
+int iter_end(struct verify *v, unsigned no);
+
+/* Would something stay reserved for ever if the run ended here? */
+bool reference_held(const struct verify *v);
+
+/* live.c: before instruction i, which registers may be read before they are
+ * written, a bit each; and of the function's stack, which slots. */
+struct live *live_find(struct arena *a, const struct bpf_prog *p);
+uint16_t live_regs(const struct live *l, uint32_t i);
+bool live_slot(const struct live *l, uint32_t i, uint32_t slot);
+
+/* care.c: of those, the numbers of which it matters what they are, as long as no
+ * other jumps are decided than those said.  To be asked for again by
+ * care_find() when there are more. */
+void care_find(struct live *l, const struct bpf_prog *p, const bool *decided);
+uint16_t care_regs(const struct live *l, uint32_t i);
+uint64_t care_slots(const struct live *l, uint32_t i);
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/* walk.c - all paths of a program, depth first.
+ *
+ * At points where paths meet, states are kept.  A path that comes to such a
+ * point with nothing that a kept state has not covered ends there: all that can
+ * follow was, or is being, looked at.  That is enough for what a program does; it
+ * is not for its end, so a state that is still on the path itself may cover
+ * only what has passed a loop point since, where something else sees to it that
+ * there is an end: the helper that calls back, the iterator, the budget of a
+ * guard.  Without one, the very same state twice on one path is a loop without
+ * end, and a loop that ends is walked through as often as it runs.
+ *
+ * At loop points what changes from one time round to the next is widened, so
+ * that one is covered soon.
+ *
+ * Why a cycle without a loop point is always found: a path that ends because it
+ * is covered by a state that is not on it ends at one all of whose paths have
+ * ended before; so those edges lead back in time only.
+ */
+#include "rewriter/verify/verifier.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime-stub/guard.h"
+
+enum {
+	PROCESSED_MAX = 1000000, /* BPF_COMPLEXITY_LIMIT_INSNS */
+	PENDING_MAX = 1 << 16,
+	KEPT_MAX = 1 << 16,
+	ITER_NUM_NEXT = 253 /* helpers.def */
+};
+
+struct kept {
+	struct kept *next;
+	struct state *s;
+	uint32_t hits, misses;
+};
+
+struct walk {
+	uint8_t *point;      /* per instruction: enum point */
+	struct kept **kept;  /* per instruction */
+	struct kept *gone;   /* no longer compared with; may be parents */
+	uint32_t nkept;
+	struct state **pending;
+	uint32_t npending, room;
+	uint32_t jumps, insns; /* since a state was kept */
+};
+enum point { NO_POINT, MEETING, LOOP };
+
+/* --- points ------------------------------------------------------------ */
+
+static bool is_loop_point(const struct bpf_insn *i)
+{
+	if (i->code == GUARD)
+		return i->src_reg == GUARD_LOOP;
+	return is_call(i) && !i->src_reg &&
+	       (i->imm == BPF_FUNC_loop || i->imm == BPF_FUNC_for_each_map_elem ||
+		i->imm == BPF_FUNC_user_ringbuf_drain ||
+		i->imm == ITER_NUM_NEXT);
+}
+
+static void find_points(struct verify *v, struct walk *w)
+{
+	const struct bpf_prog *p = v->p;
+
+	for (uint32_t i = 0; i < p->ninsn; i++) {
+		const struct bpf_insn *insn = &p->insn[i];
+
+		if (is_jump(insn)) {
+			w->point[jump_target(insn, i)] |= MEETING;
+			if (!is_goto(insn))
+				w->point[i + 1] |= MEETING;
+		} else if (is_call(insn) && insn->src_reg == BPF_PSEUDO_CALL) {
+			w->point[i + 1] |= MEETING;
+		}
+		if (is_loop_point(insn))
+			w->point[i] |= LOOP;
+		i += is_lddw(insn);
+	}
+}
+
+/* --- what nobody reads again ------------------------------------------- */
+
+static void forget(struct verify *v, struct frame *f, uint32_t i)
+{
+	uint16_t live = live_regs(v->live, i);
+
+	for (unsigned r = 0; r < 10; r++)
+		if (!(live >> r & 1))
+			reg_nothing(&f->r[r]);
+	for (uint32_t k = 0; k < f->nslot; k++) {
+		struct slot *s = &f->slot[k];
+
+		if (s->byte[0] != DYNPTR_BYTE && s->byte[0] != ITER_BYTE &&
+		    !live_slot(v->live, i, k))
+			memset(s, 0, sizeof(*s));
+	}
+	f->care = care_regs(v->live, i);
+	f->care_slots = care_slots(v->live, i);
+	while (f->nslot && !memcmp(f->slot[f->nslot - 1].byte,
+				   (const uint8_t[8]){ 0 }, 8))
+		f->nslot--;
+}
+
+/* An id that nobody shares says nothing. */
+struct count {
+	uint32_t id, n;
+};
+static void count_id(struct reg *r, void *arg)
+{
+	struct count *c = arg;
+
+	c->n += r->kind == NUMBER && r->id == c->id;
+}
+struct lonely {
+	struct state *s;
+};
+static void drop_lonely(struct reg *r, void *arg)
+{
+	struct lonely *l = arg;
+	struct count c = { r->id, 0 };
+
+	if (r->kind != NUMBER || !r->id)
+		return;
+	state_each(l->s, count_id, &c);
+	if (c.n == 1)
+		r->id = 0;
+}
+
+/* A frame that waits for its call goes on behind it, or, when a helper calls
+ * back, perhaps at the call itself again. */
+static void clean(struct verify *v)
+{
+	struct state *s = v->s;
+	struct lonely l = { s };
+
+	for (uint32_t k = 0; k + 1 < s->nframe; k++) {
+		struct frame *callee = s->frame[k + 1];
+
+		forget(v, s->frame[k], callee->call + !callee->callback);
+	}
+	forget(v, top(s), v->i);
+	state_each(s, drop_lonely, &l);
+}
+
+/* --- kept states ------------------------------------------------------- */
+
+/* The path of `s` is at its end, and so may be those that led to it. */
+static void path_ends(struct state *s)
+{
+	for (struct state *p = s->parent; p && !--p->branches; p = p->parent)
+		;
+	state_free(s);
+}
+
+static void let_go(struct walk *w, struct kept **at)
+{
+	struct kept *k = *at;
+
+	*at = k->next;
+	k->next = w->gone;
+	w->gone = k;
+	if (k->s->branches)
+		return;
+	w->gone = k->next;
+	state_free(k->s);
+	free(k);
+	w->nkept--;
+}
+
+/* States that never cover anything cost a comparison each time. */
+static bool useless(const struct kept *k)
+{
+	return k->misses > k->hits * 3 + 3;
+}
+
+enum found { NEW, COVERED, ENDLESS };
+
+static enum found look_up(struct verify *v, bool loop)
+{
+	struct walk *w = v->walk;
+	struct kept **at = &w->kept[v->i], *k;
+	enum covers c;
+
+	while ((k = *at)) {
+		if (k->s->branches && k->s->loops == v->s->loops) {
+			if (state_covers(k->s, v->s, true))
+				return ENDLESS;
+		} else if ((c = state_covers(k->s, v->s, false))) {
+			v->careless |= c == SIMILAR;
+			k->hits++;
+			return COVERED;
+		}
+		k->misses++;
+		if (useless(k) && !loop)
+			let_go(w, at);
+		else
+			at = &k->next;
+	}
+	return NEW;
+}
+
+static void keep(struct verify *v)
+{
+	struct walk *w = v->walk;
+	struct kept *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		abort();
+	k->s = state_keep(v->s);
+	k->s->insn = v->i;
+	k->s->branches = 1;
+	k->next = w->kept[v->i];
+	w->kept[v->i] = k;
+	w->nkept++;
+	v->s->parent = k->s;
+	w->jumps = w->insns = 0;
+}
+
+/* The second time round, what has changed since the first is widened. */
+static bool widen(struct verify *v)
+{
+	for (struct kept *k = v->walk->kept[v->i]; k; k = k->next)
+		if (k->s->branches && state_same_place(k->s, v->s)) {
+			state_widen(v->s, k->s);
+			return true;
+		}
+	return false;
+}
+
+static enum found at_point(struct verify *v)
+{
+	struct walk *w = v->walk;
+	bool loop = w->point[v->i] & LOOP;
+	enum found f;
+
+	clean(v);
+	v->s->loops += loop;
+	f = look_up(v, loop);
+	if (f == NEW && loop && widen(v))
+		f = look_up(v, loop);
+	if (f == NEW && (loop || (w->jumps >= 2 && w->insns >= 8)))
+		keep(v);
+	return f;
+}
+
+/* --- paths ------------------------------------------------------------- */
+
+int walk_later(struct verify *v, struct state *s, uint32_t insn)
+{
+	struct walk *w = v->walk;
+
+	s->insn = insn;
+	s->log_at = v->log ? ftell(v->log) : -1;
+	s->parent = v->s->parent;
+	if (s->parent)
+		s->parent->branches++;
+	if (w->npending == w->room) {
+		w->room = w->room ? 2 * w->room : 64;
+		w->pending = realloc(w->pending, w->room * sizeof(s));
+		if (!w->pending)
+			abort();
+	}
+	w->pending[w->npending++] = s;
+	if (w->npending <= PENDING_MAX)
+		return 0;
+	return want_loop(v, NO_INSN);
+}
+
+static int too_many(struct verify *v)
+{
+	return v->processed > PROCESSED_MAX || v->walk->nkept > KEPT_MAX;
+}
+
+/* One path, to its end. */
+static int follow(struct verify *v)
+{
+	struct walk *w = v->walk;
+	uint32_t next;
+
+	for (;;) {
+		v->processed++;
+		w->insns++;
+		if (too_many(v))
+			return want_loop(v, NO_INSN);
+		if (w->point[v->i])
+			switch (at_point(v)) {
+			case COVERED:
+				return 0;
+			case ENDLESS:
+				return want_loop(v, v->i);
+			case NEW:
+				break;
+			}
+		log_insn(v);
+		if (step(v, &next))
+			return -1;
+		if (next == NO_INSN)
+			return 0;
+		w->jumps += is_jump(&v->p->insn[v->i]);
+		v->i = next;
+	}
+}
+
+static void walk_free(struct verify *v, struct walk *w)
+{
+	struct kept *k;
+
+	for (uint32_t i = 0; i <= v->p->ninsn; i++)
+		while ((k = w->kept[i])) {
+			w->kept[i] = k->next;
+			k->next = w->gone;
+			w->gone = k;
+		}
+	while ((k = w->gone)) {
+		w->gone = k->next;
+		state_free(k->s);
+		free(k);
+	}
+	while (w->npending)
+		state_free(w->pending[--w->npending]);
+	free(w->pending);
+	free(w->kept);
+	free(w->point);
+}
+
+static void begin(struct verify *v)
+{
+	struct state *s = state_new();
+
+	reg_pointer(&s->frame[0]->r[1], CTX, NO_INSN);
+	walk_later(v, s, 0);
+}
+
+int walk(struct verify *v)
+{
+	struct walk w = { 0 };
+	struct state none = { 0 };
+	int ret = 0;
+
+	w.point = calloc(v->p->ninsn + 1, sizeof(*w.point));
+	w.kept = calloc(v->p->ninsn + 1, sizeof(*w.kept));
+	if (!w.point || !w.kept)
+		abort();
+	v->walk = &w;
+	v->s = &none;
+	v->processed = 0;
+	if (v->log && ftell(v->log) >= 0) /* guards are in it now */
+		fseek(v->log, 0, SEEK_SET);
+	find_points(v, &w);
+	begin(v);
+	while (!ret && w.npending) {
+		struct state *s = w.pending[--w.npending];
+
+		v->s = state_copy(s);
+		v->i = s->insn;
+		if (s->log_at >= 0) /* what followed is of another path */
+			fseek(v->log, s->log_at, SEEK_SET);
+		state_free(s);
+		ret = follow(v);
+		path_ends(v->s);
+	}
+	walk_free(v, &w);
+	return ret;
+}
