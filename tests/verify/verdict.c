@@ -2,19 +2,20 @@
 /* verdict.c - is a program safe?  Each program of the objects is judged alone,
  * in a process of its own: what one does to the judge is one line, too.
  *
- *     verdict [--kernel|--annotated] [--log] OBJ...
+ *     verdict [--kernel|--annotated] [--log] [--only PROG] OBJ...
  *
  * prints a line for each program, fields separated by tabs:
  *
  *     OBJ PROG VERDICT MILLISECONDS KBYTES MESSAGE
  *
- * VERDICT is accept, guards N, refuse; foreign: no program for user space, and
- * MESSAGE says why; crash: the judge did not come to an end.  With --kernel the
- * running kernel is asked, as if it was a uprobe's program; KBYTES is the
- * number of instructions that it looked at then, and foreign is what it was not
- * asked. With --annotated VERDICT is what the program says of itself by the
- * macros of the kernel's selftests (bpf_misc.h): accept, refuse, or -
- * (nothing).
+ *   VERDICT      accept, guards N, refuse; foreign: it is no program for user
+ *                space, and MESSAGE says why; crash: the judge found no end
+ *   --kernel     ask the running kernel, as if it was a uprobe's program;
+ *                KBYTES is the number of instructions that it looked at, and
+ *                foreign what it was not asked
+ *   --annotated  what the program says of itself by the macros of the kernel's
+ *                selftests (bpf_misc.h): accept, refuse, or - (nothing)
+ *   --only       one program, and in this process, for a debugger
  */
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
@@ -49,6 +50,7 @@ struct subject { /* one program of one object */
 };
 
 static bool show_log;
+static const char *only; /* the program that is looked at, or NULL */
 
 static double now(void)
 {
@@ -237,14 +239,16 @@ static void judge_alone(const struct subject *s)
 	int status;
 	pid_t pid;
 
+	if (only && strcmp(only, s->prog))
+		return;
 	fflush(stdout);
-	pid = fork();
+	pid = only ? 0 : fork();
 	if (pid < 0) {
 		perror("verdict: fork");
 		exit(1);
 	}
 	if (!pid) {
-		alarm(SECONDS_MAX);
+		alarm(only ? 0 : SECONDS_MAX);
 		judge(&a, s, &x);
 		line_print(s->path, s->prog, &x);
 		_exit(0);
@@ -334,11 +338,13 @@ int main(int argc, char **argv)
 			judge = annotated;
 		else if (!strcmp(argv[i], "--log"))
 			show_log = true;
+		else if (!strcmp(argv[i], "--only") && i + 1 < argc)
+			only = argv[++i];
 		else
 			argc = 0;
 	if (i >= argc) {
 		fprintf(stderr, "usage: verdict [--kernel|--annotated] "
-				"[--log] OBJ...\n");
+				"[--log] [--only PROG] OBJ...\n");
 		return 2;
 	}
 	if (judge == kernels && !kernel_loads(&why)) {
