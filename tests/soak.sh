@@ -3,8 +3,9 @@
 # soak.sh [TARGET...] - the long runs: all function entries of each development
 # target welded at once, under its whole workload, and judged by the kernel; the
 # coverage table over programs of every kind; every way out of a function, by
-# every compiler; the kernel's verifier tests; the suite's random tests with more seeds; the hash model one
-# level deeper.  About two hours on two cores.  With TARGETs, only theirs.
+# every compiler; the kernel's tests of its verifier; the suite's random tests
+# with more seeds; the hash model one level deeper.  About two hours on two
+# cores.  With TARGETs, only theirs.
 cd "$(dirname "$0")/.."
 export SOURCE=$PWD BUILD=${BUILD:-$PWD/build/release}
 SEEDS=${SEEDS:-20}
