@@ -17,25 +17,22 @@ enum {
 		     */
 };
 
-/* Signed bounds as numbers of this width. */
+/* Signed bounds as numbers of this width: below zero, they bound the numbers
+ * with the sign bit, else the others; and what lies behind them is out. */
 static struct spans spans_from(unsigned width, uint64_t umin, uint64_t umax,
 			       uint64_t smin, uint64_t smax)
 {
-	struct spans s = spans_of(width, umin, umax);
 	uint64_t sign = sign_bit(width);
+	bool below = smin & sign, above = !(smax & sign);
+	struct spans s = NOTHING;
 
-	if (smin & sign)
-		s.h[1] = span_meet(s.h[1], (struct span){ smin, UINT64_MAX });
-	else
-		s.h[0] = span_meet(s.h[0], (struct span){ smin, UINT64_MAX });
-	if (smax & sign)
-		s.h[1] = span_meet(s.h[1], (struct span){ 0, smax });
-	else
-		s.h[0] = span_meet(s.h[0], (struct span){ 0, smax });
-	if (!(smin & sign))
-		s.h[1] = EMPTY;
-	if (smax & sign)
-		s.h[0] = EMPTY;
+	if (above && umin < sign)
+		s.h[0] = span_meet((struct span){ below ? 0 : smin, smax },
+				   (struct span){ umin, umax });
+	if (below && umax >= sign)
+		s.h[1] = span_meet(
+			(struct span){ smin, above ? ones(width) : smax },
+			(struct span){ umin, umax });
 	return s;
 }
 
@@ -122,17 +119,23 @@ static bool bits_floor(struct tnum t, uint64_t *x)
 	return any;
 }
 
-static void fit_bits(struct spans *s, struct tnum t)
+/* The ends of a span become numbers with these bits.  true: they were not. */
+static bool fit_bits(struct spans *s, struct tnum t)
 {
+	bool moved = false;
+
 	for (int i = 0; i < 2; i++) {
 		struct span *p = &s->h[i];
 
-		if (span_empty(*p))
+		if (span_empty(*p) ||
+		    !(((p->lo ^ t.value) | (p->hi ^ t.value)) & ~t.mask))
 			continue;
 		if (!bits_ceil(t, &p->lo) || !bits_floor(t, &p->hi) ||
 		    span_empty(*p))
 			*p = EMPTY;
+		moved = true;
 	}
+	return moved;
 }
 
 /* The least number >= *x whose low half is in `low`. */
@@ -168,17 +171,21 @@ static bool low_floor(const struct spans *low, uint64_t *x)
 	return high != 0;
 }
 
-static void fit_low(struct spans *wide, const struct spans *low)
+static bool fit_low(struct spans *wide, const struct spans *low)
 {
+	bool moved = false;
+
 	for (int i = 0; i < 2; i++) {
-		struct span *p = &wide->h[i];
+		struct span *p = &wide->h[i], was = *p;
 
 		if (span_empty(*p))
 			continue;
 		if (!low_ceil(low, &p->lo) || !low_floor(low, &p->hi) ||
 		    span_empty(*p))
 			*p = EMPTY;
+		moved |= p->lo != was.lo || p->hi != was.hi;
 	}
+	return moved;
 }
 
 /* Of `low`, what is the low half of a number in `s`.  Around the end of the 32
@@ -230,23 +237,41 @@ static bool learn_bits(struct num *n)
 	       bits_meet(&n->bits, low);
 }
 
+/* Of a number that is known, only whether it may be. */
+static bool settle_const(struct num *n)
+{
+	uint64_t v = n->bits.value;
+	struct num c = num_const(v);
+	int i = v >> 63, j = v >> 31 & 1;
+	bool in = v >= n->wide.h[i].lo && v <= n->wide.h[i].hi &&
+		  (uint32_t)v >= n->low.h[j].lo &&
+		  (uint32_t)v <= n->low.h[j].hi;
+
+	*n = c;
+	return in;
+}
+
+/* What bits learn from spans moves no end of these, so one round is enough
+ * where only spans are known. */
 bool num_settle(struct num *n)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		struct num was = *n;
+		bool moved;
 
-		fit_bits(&n->wide, n->bits);
-		fit_bits(&n->low, bits_low(n->bits, 32));
+		if (!n->bits.mask)
+			return settle_const(n);
 		narrow_low(n);
 		if (spans_empty(&n->low))
 			return false;
-		fit_low(&n->wide, &n->low);
+		moved = fit_low(&n->wide, &n->low);
 		if (spans_empty(&n->wide) || !learn_bits(n))
 			return false;
-		if (!memcmp(&was, n, sizeof(was)))
-			break;
+		moved |= fit_bits(&n->wide, n->bits);
+		moved |= fit_bits(&n->low, bits_low(n->bits, 32));
+		if (!moved)
+			return true;
 	}
-	return true;
+	return !spans_empty(&n->wide) && !spans_empty(&n->low);
 }
 
 struct range num_range(struct num *n)

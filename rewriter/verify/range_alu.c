@@ -5,98 +5,12 @@
  * Where the low half of a result depends on the low halves alone (add to xor),
  * it is also calculated in 32 bits: that is the whole of a 32-bit instruction.
  */
+#include <assert.h>
+
 #include <linux/bpf.h>
 
 #include "rewriter/verify/range.h"
 #include "rewriter/verify/spans.h"
-
-/* Known bits. */
-
-/* A bit of a sum is known where both its bits are, and the carry into it is the
- * same for the least and the greatest sum. */
-static struct tnum bits_add(struct tnum a, struct tnum b)
-{
-	uint64_t least = a.value + b.value;
-	uint64_t greatest = least + a.mask + b.mask;
-	uint64_t mask = (least ^ greatest) | a.mask | b.mask;
-
-	return (struct tnum){ least & ~mask, mask };
-}
-
-static struct tnum bits_sub(struct tnum a, struct tnum b)
-{
-	uint64_t v = a.value - b.value;
-	uint64_t mask = ((v + a.mask) ^ (v - b.mask)) | a.mask | b.mask;
-
-	return (struct tnum){ v & ~mask, mask };
-}
-
-/* Long multiplication: where a bit of `a` is unknown, b is added or not.  Ends
- * when nothing that is still to come can change what is known. */
-static struct tnum bits_mul_long(struct tnum a, struct tnum b)
-{
-	struct tnum sum = { 0, 0 };
-
-	for (uint64_t rest = a.value | a.mask; rest; rest &= rest - 1) {
-		int i = __builtin_ctzll(rest);
-		struct tnum part = { b.value << i, b.mask << i };
-		struct tnum more = bits_add(sum, part);
-
-		sum = a.mask >> i & 1 ? bits_join(sum, more) : more;
-		if (sum.mask >> i == UINT64_MAX >> i)
-			break;
-	}
-	return sum;
-}
-
-/* The same with the values multiplied at once, the rest as masks only. */
-static struct tnum bits_mul_masks(struct tnum a, struct tnum b)
-{
-	struct tnum sum = { 0, 0 };
-
-	for (uint64_t rest = a.value | a.mask; rest; rest &= rest - 1) {
-		int i = __builtin_ctzll(rest);
-		uint64_t may = b.mask | (a.mask >> i & 1 ? b.value : 0);
-
-		sum = bits_add(sum, (struct tnum){ 0, may << i });
-		if (sum.mask >> i == UINT64_MAX >> i)
-			break;
-	}
-	return bits_add(bits_const(a.value * b.value), sum);
-}
-
-/* None of these ways is always the best one. */
-static struct tnum bits_mul(struct tnum a, struct tnum b)
-{
-	struct tnum product = bits_mul_long(a, b);
-
-	bits_meet(&product, bits_mul_long(b, a));
-	bits_meet(&product, bits_mul_masks(a, b));
-	bits_meet(&product, bits_mul_masks(b, a));
-	return product;
-}
-
-static struct tnum bits_and(struct tnum a, struct tnum b)
-{
-	uint64_t value = a.value & b.value;
-
-	return (struct tnum){ value, (a.value | a.mask) & (b.value | b.mask) &
-					     ~value };
-}
-
-static struct tnum bits_or(struct tnum a, struct tnum b)
-{
-	uint64_t value = a.value | b.value;
-
-	return (struct tnum){ value, (a.mask | b.mask) & ~value };
-}
-
-static struct tnum bits_xor(struct tnum a, struct tnum b)
-{
-	uint64_t mask = a.mask | b.mask;
-
-	return (struct tnum){ (a.value ^ b.value) & ~mask, mask };
-}
 
 /* Spans: `out` grows by what the operation makes of one span with another. */
 
@@ -129,38 +43,58 @@ static void span_mul(struct spans *out, unsigned width, struct span a,
 		      hi - lo > ones(width) ? ones(width) : hi - lo);
 }
 
-/* The least x | y: a number may be raised to have a bit that the other has
- * anyway, and then nothing below; the highest such bit is worth the most. */
+/* The bits in which numbers of one span differ, and all below. */
+static uint64_t varying(struct span a, struct span b)
+{
+	uint64_t bits = (a.lo ^ a.hi) | (b.lo ^ b.hi);
+
+	return bits ? UINT64_MAX >> __builtin_clzll(bits) : 0;
+}
+
+static uint64_t highest(uint64_t bits)
+{
+	return UINT64_C(1) << (63 - __builtin_clzll(bits));
+}
+
+/* Raised to have a bit, with nothing below. */
+static uint64_t with(uint64_t v, uint64_t bit)
+{
+	return (v | bit) & -bit;
+}
+
+/* Lowered to lose a bit that it has, for all below. */
+static uint64_t without(uint64_t v, uint64_t bit)
+{
+	return (v - bit) | (bit - 1);
+}
+
+/* The least x | y: one may be raised to a bit that the other has anyway; the
+ * highest such bit is worth the most. */
 static uint64_t or_min(struct span a, struct span b)
 {
-	for (uint64_t rest = a.lo ^ b.lo; rest;) {
-		int i = 63 - __builtin_clzll(rest);
-		uint64_t bit = UINT64_C(1) << i;
-		struct span *p = a.lo & bit ? &b : &a;
-		uint64_t raised = (p->lo | bit) & -bit;
+	uint64_t rest = (a.lo ^ b.lo) & varying(a, b), bit;
 
-		if (raised <= p->hi) {
-			p->lo = raised;
-			break;
-		}
-		rest &= ~bit;
+	for (; rest; rest &= ~bit) {
+		bit = highest(rest);
+		if (b.lo & bit && with(a.lo, bit) <= a.hi)
+			return with(a.lo, bit) | b.lo;
+		if (a.lo & bit && with(b.lo, bit) <= b.hi)
+			return a.lo | with(b.lo, bit);
 	}
 	return a.lo | b.lo;
 }
 
-/* The greatest: of a bit that both have one may be given away, for all below.
- */
+/* The greatest: of a bit that both have, one may be given away. */
 static uint64_t or_max(struct span a, struct span b)
 {
-	for (uint64_t rest = a.hi & b.hi; rest;) {
-		int i = 63 - __builtin_clzll(rest);
-		uint64_t bit = UINT64_C(1) << i;
-		uint64_t x = (a.hi - bit) | (bit - 1);
-		uint64_t y = (b.hi - bit) | (bit - 1);
+	uint64_t rest = a.hi & b.hi & varying(a, b), bit;
 
-		if (x >= a.lo || y >= b.lo)
-			return (x >= a.lo ? x : a.hi) | (x >= a.lo ? b.hi : y);
-		rest &= ~bit;
+	for (; rest; rest &= ~bit) {
+		bit = highest(rest);
+		if (without(a.hi, bit) >= a.lo)
+			return without(a.hi, bit) | b.hi;
+		if (without(b.hi, bit) >= b.lo)
+			return a.hi | without(b.hi, bit);
 	}
 	return a.hi | b.hi;
 }
@@ -184,34 +118,33 @@ static void span_or(struct spans *out, unsigned width, struct span a,
 	spans_add(out, width, or_min(a, b), or_max(a, b));
 }
 
+/* As for "or", but every bit of the result counts: it goes on. */
 static uint64_t xor_min(struct span a, struct span b)
 {
-	for (uint64_t rest = a.lo ^ b.lo; rest;) {
-		int i = 63 - __builtin_clzll(rest);
-		uint64_t bit = UINT64_C(1) << i;
-		struct span *p = a.lo & bit ? &b : &a;
-		uint64_t raised = (p->lo | bit) & -bit;
+	uint64_t rest = varying(a, b), bit;
 
-		if (raised <= p->hi)
-			p->lo = raised;
-		rest = (a.lo ^ b.lo) & (bit - 1);
+	while ((rest &= a.lo ^ b.lo)) {
+		bit = highest(rest);
+		if (b.lo & bit && with(a.lo, bit) <= a.hi)
+			a.lo = with(a.lo, bit);
+		else if (a.lo & bit && with(b.lo, bit) <= b.hi)
+			b.lo = with(b.lo, bit);
+		rest = bit - 1;
 	}
 	return a.lo ^ b.lo;
 }
 
 static uint64_t xor_max(struct span a, struct span b)
 {
-	for (uint64_t rest = a.hi & b.hi; rest;) {
-		int i = 63 - __builtin_clzll(rest);
-		uint64_t bit = UINT64_C(1) << i;
-		uint64_t x = (a.hi - bit) | (bit - 1);
-		uint64_t y = (b.hi - bit) | (bit - 1);
+	uint64_t rest = varying(a, b), bit;
 
-		if (x >= a.lo)
-			a.hi = x;
-		else if (y >= b.lo)
-			b.hi = y;
-		rest = a.hi & b.hi & (bit - 1);
+	while ((rest &= a.hi & b.hi)) {
+		bit = highest(rest);
+		if (without(a.hi, bit) >= a.lo)
+			a.hi = without(a.hi, bit);
+		else if (without(b.hi, bit) >= b.lo)
+			b.hi = without(b.hi, bit);
+		rest = bit - 1;
 	}
 	return a.hi ^ b.hi;
 }
@@ -219,7 +152,12 @@ static uint64_t xor_max(struct span a, struct span b)
 static void span_xor(struct spans *out, unsigned width, struct span a,
 		     struct span b)
 {
-	spans_add(out, width, xor_min(a, b), xor_max(a, b));
+	uint64_t v = varying(a, b), top = (a.lo ^ b.lo) & ~v;
+
+	if ((~a.lo & a.hi & v) == v || (~b.lo & b.hi & v) == v)
+		spans_add(out, width, top, top | v); /* one is all there is */
+	else
+		spans_add(out, width, xor_min(a, b), xor_max(a, b));
 }
 
 static struct span quotient(struct span a, struct span b)
@@ -342,12 +280,12 @@ static const struct {
 	struct tnum (*bits)(struct tnum, struct tnum);
 	span_op *spans;
 } plain[16] = {
-	[BPF_ADD >> 4] = { bits_add, span_add },
-	[BPF_SUB >> 4] = { bits_sub, span_sub },
-	[BPF_MUL >> 4] = { bits_mul, span_mul },
-	[BPF_AND >> 4] = { bits_and, span_and },
-	[BPF_OR  >> 4] = { bits_or,  span_or },
-	[BPF_XOR >> 4] = { bits_xor, span_xor },
+	[BPF_ADD >> 4] = { tnum_add, span_add },
+	[BPF_SUB >> 4] = { tnum_sub, span_sub },
+	[BPF_MUL >> 4] = { tnum_mul, span_mul },
+	[BPF_AND >> 4] = { tnum_and, span_and },
+	[BPF_OR  >> 4] = { tnum_or,  span_or },
+	[BPF_XOR >> 4] = { tnum_xor, span_xor },
 };
 // clang-format on
 
@@ -371,6 +309,7 @@ static struct range alu_plain(uint8_t op, bool wide, const struct num *a,
 {
 	struct num out;
 
+	assert(plain[op >> 4].bits);
 	out.bits = plain[op >> 4].bits(a->bits, b->bits);
 	out.low = plain_spans(op, 32, &a->low, &b->low);
 	if (!wide)
@@ -489,6 +428,25 @@ static struct tnum bits_mod(struct tnum a, struct tnum b)
 	return (struct tnum){ a.value & stays, a.mask | ~stays };
 }
 
+/* Is every dividend less than every divisor, or the divisor 0? */
+static bool too_small(unsigned width, bool sign, const struct spans *s,
+		      const struct spans *d)
+{
+	for (int i = 0; i < 4; i++) {
+		struct span a = s->h[i / 2], b = d->h[i % 2];
+
+		if (span_empty(a) || span_empty(b) || !b.hi)
+			continue;
+		if (sign) {
+			a = magnitude(width, a);
+			b = magnitude(width, b);
+		}
+		if (a.hi >= (b.lo ? b.lo : 1))
+			return false;
+	}
+	return true;
+}
+
 static struct range alu_div(uint8_t op, bool wide, bool sign,
 			    const struct num *a, const struct num *b)
 {
@@ -506,6 +464,10 @@ static struct range alu_div(uint8_t op, bool wide, bool sign,
 					     : lo - 1);
 		return op == BPF_DIV ? alu_shift(BPF_RSH, wide, a, &by)
 				     : alu_plain(BPF_AND, wide, a, &by);
+	}
+	if (op == BPF_MOD && too_small(wide ? 64 : 32, sign, s, d)) {
+		out = *a;
+		return wide ? num_range(&out) : zero_extended(&out);
 	}
 	if (op == BPF_MOD)
 		out.bits = bits_mod(a->bits, b->bits);

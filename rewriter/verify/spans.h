@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spans.h - a range as arithmetic sees it; private to range*.c.
+/* spans.h - a range as arithmetic sees it; private to range*.c and tnum.c.
  *
  * A pair of unsigned and signed bounds says no more and no less than this: the
  * numbers without the sign bit lie in one span, those with it in another.
@@ -41,6 +41,14 @@ struct num num_const(uint64_t v);
 bool num_settle(struct num *n);
 /* Settled and as a range.  What contradicts itself is not reachable: any. */
 struct range num_range(struct num *n);
+
+/* The known bits of a result. */
+struct tnum tnum_add(struct tnum a, struct tnum b);
+struct tnum tnum_sub(struct tnum a, struct tnum b);
+struct tnum tnum_mul(struct tnum a, struct tnum b);
+struct tnum tnum_and(struct tnum a, struct tnum b);
+struct tnum tnum_or(struct tnum a, struct tnum b);
+struct tnum tnum_xor(struct tnum a, struct tnum b);
 
 static inline uint64_t ones(unsigned width)
 {
