@@ -11,7 +11,10 @@
 #include "rewriter/verify/program.h"
 #include "runtime-stub/guard.h"
 
-enum { GUARDS_MAX = 64 };
+enum {
+	GUARDS_MAX = 64,
+	SPENT_MAX = 8000000, /* instructions, all times through together */
+};
 
 /* The guard of that register, if there is one already. */
 static struct bpf_insn *guard_of(struct bpf_prog *p, const struct want *w)
@@ -53,6 +56,13 @@ static bool can_end(struct verify *v, uint32_t from)
 	return false;
 }
 
+static int too_large(struct verify *v)
+{
+	return refuse_at(v, -1, "make it smaller",
+			 "BPF program is too large. Processed %llu insn",
+			 (unsigned long long)v->spent);
+}
+
 /* --- loops ------------------------------------------------------------- */
 
 static bool is_back(const struct bpf_insn *insn, uint32_t i)
@@ -90,10 +100,7 @@ static int guard_loops(struct verify *v, struct arena *a, struct bpf_prog *p)
 	}
 	at = open_loop(p);
 	if (at == NO_INSN)
-		return refuse_at(v, -1, "make it smaller",
-				 "BPF program is too large. Processed %llu "
-				 "insn",
-				 (unsigned long long)v->processed);
+		return too_large(v);
 	for (; at != NO_INSN; at = open_loop(p))
 		if (guard_insert(a, p, at, guard_loop(), v->e))
 			return -1;
@@ -125,7 +132,6 @@ static int help(struct verify *v, struct arena *a, struct bpf_prog *p)
 /* Numbers that did not seem to matter may have to be looked at after all. */
 static int walk_all(struct verify *v)
 {
-	uint64_t processed = 0;
 	int ret;
 
 	v->decided = arena_alloc(v->a, v->p->ninsn + 1);
@@ -133,9 +139,10 @@ static int walk_all(struct verify *v)
 		v->careless = v->more_decided = false;
 		care_find(v->live, v->p, v->decided);
 		ret = walk(v);
-		processed += v->processed;
+		v->spent += v->processed;
+		if (!ret && v->spent > SPENT_MAX)
+			return too_large(v);
 	} while (!ret && v->careless && v->more_decided);
-	v->processed = processed;
 	return ret;
 }
 
@@ -151,6 +158,8 @@ static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
 			return 0;
 		if (v->want.kind == WANT_NOTHING || guards == GUARDS_MAX)
 			return -1;
+		if (v->spent > SPENT_MAX)
+			return too_large(v);
 		if (help(v, a, p))
 			return -1;
 	}
@@ -165,7 +174,7 @@ int verify_program(struct arena *a, const struct bpf_set *set,
 			    .e = e };
 	int ret = prove(&v, a, p);
 
-	out->processed = v.processed;
+	out->processed = v.spent;
 	out->guards = guard_count(p);
 	if (!ret && out->guards)
 		ret = guard_runs(a, set, p, e);

@@ -18,7 +18,7 @@
 #include "rewriter/bpf/bpf.h"
 
 struct verified {
-	uint64_t processed; /* instructions looked at, the last time through */
+	uint64_t processed; /* instructions looked at, all times through */
 	uint32_t guards;
 };
 

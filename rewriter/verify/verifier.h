@@ -48,7 +48,8 @@ struct verify {
 	uint32_t i;         /* the instruction that is looked at */
 	uint32_t ids;       /* the last id given */
 	struct want want;
-	uint64_t processed; /* instructions looked at */
+	uint64_t processed; /* instructions looked at, this time through */
+	uint64_t spent;     /* and all times */
 	bool *decided;      /* per instruction: a jump that was, by a number */
 	bool careless;      /* a path was ended though numbers were other */
 	bool more_decided;  /* than when care_find() was asked */
