@@ -470,10 +470,10 @@ static int check_ctx(struct check *c, uint32_t i, int64_t off, bool store)
 	int size = width(&c->p->insn[i]);
 
 	if (store)
-		return refuse(c->e, c->file, NOWHERE,
-			      "%s: write to ctx off=%lld size=%d: ctx is read "
-			      "only",
-			      at(c, i), (long long)off, size);
+		return fail(c->e, c->file, NOWHERE,
+			    "%s: write to ctx off=%lld size=%d: ctx is read "
+			    "only",
+			    at(c, i), (long long)off, size);
 	if (off >= 0 && off <= PT_REGS_SIZE - size && off % size == 0)
 		return 0;
 	if (c->p->session && off == HIT_SESSION) /* session.c made it */
