@@ -288,16 +288,21 @@ static int call_back(struct call *c, const struct reg *r0, uint32_t *next)
 
 /* --- helpers ----------------------------------------------------------- */
 
-/* `data` of bpf_snprintf() is an array of u64. */
-static int check_data(struct call *c)
+/* bpf_snprintf(): the format is constant, and its data an array of u64. */
+static int check_format(struct call *c)
 {
-	const struct range *n = &reg(c->v, 5)->n;
+	const struct reg *fmt = reg(c->v, 3);
+	uint64_t size = reg(c->v, 5)->n.bits.value; /* as the kernel has it */
+	const uint8_t *text = fmt->map->initial.p + fmt->n.bits.value;
 
-	if (!range_is_const(n) || n->bits.value % 8 == 0)
+	if (size % 8)
+		return refuse_at(c->v, 5, "data is an array of u64",
+				 "data_len=%llu is no multiple of 8",
+				 (unsigned long long)size);
+	if (format_fits((const char *)text, size / 8))
 		return 0;
-	return refuse_at(c->v, 5, "data is an array of u64",
-			 "data_len=%llu of bpf_snprintf is no multiple of 8",
-			 (unsigned long long)n->bits.value);
+	return refuse_at(c->v, 3, "are there arguments enough for it?",
+			 "Invalid format string");
 }
 
 static bool may_call_back(const struct call *c)
@@ -331,7 +336,7 @@ static int call_helper(struct verify *v, uint32_t id, uint32_t *next)
 	for (unsigned i = 0; i < 5; i++)
 		if (c.p->arg[i](&c, i + 1))
 			return -1;
-	if (id == BPF_FUNC_snprintf && check_data(&c))
+	if (id == BPF_FUNC_snprintf && check_format(&c))
 		return -1;
 	c.p->result(&c, &r0);
 	if (id == BPF_FUNC_ringbuf_reserve && !r0.ref)

@@ -37,6 +37,9 @@ struct proto {
 };
 const struct proto *proto_find(uint32_t id); /* NULL: unknown */
 
+/* format.c: is it a format, with arguments enough? */
+bool format_fits(const char *format, uint64_t args);
+
 /* args.c: register `no` is an argument of this class. */
 #define CLASS(name) int arg_##name(struct call *c, unsigned no)
 CLASS(NONE);

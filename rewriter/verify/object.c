@@ -326,21 +326,25 @@ static void clones_lost(struct state *s, uint32_t ref)
 
 int dynptr_end(struct verify *v, unsigned no)
 {
-	struct handle h;
+	struct place p;
+	uint32_t ref;
 
 	if (reg(v, no)->kind == DYNPTR)
 		return refuse_at(v, (int)no, NULL,
 				 "cannot release unowned const bpf_dynptr");
-	if (dynptr_find(v, no, &h))
+	if (reg(v, no)->kind != FRAME)
+		return dynptr_expected(v, no);
+	if (place_of(v, no, "dynptr", DYNPTR_SLOTS, &p))
 		return -1;
-	if (!h.ref)
+	ref = is_dynptr(&p) ? p.f->slot[p.k].reg.ref : 0;
+	if (!ref)
 		return refuse_at(v, (int)no,
 				 "only one of bpf_ringbuf_reserve_dynptr() is "
-				 "submitted or discarded",
+				 "submitted or discarded, once",
 				 "arg %u is an unacquired reference", no);
-	if (reference_put(v, h.ref))
+	if (reference_put(v, ref))
 		return -1;
-	clones_lost(v->s, h.ref);
+	clones_lost(v->s, ref);
 	return 0;
 }
 

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* format.c - is a constant format right?  Asked of bpf_snprintf()'s, as the
+ * kernel does before the program runs; of others when they are printed.
+ */
+#include "runtime-stub/format.h"
+
+/* (call.h, which has an `enum kind` of its own.) */
+bool format_fits(const char *p, uint64_t args);
+
+bool format_fits(const char *p, uint64_t args)
+{
+	struct spec s;
+
+	while (*p) {
+		if (!is_text((uint8_t)*p))
+			return false;
+		if (*p++ != '%')
+			continue;
+		if (*p != '%' && !args)
+			return false;
+		p = spec_of(p, &s);
+		if (!p)
+			return false;
+		args -= s.kind != PERCENT;
+	}
+	return true;
+}
