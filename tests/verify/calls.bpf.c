@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/* calls - subprograms, callbacks and exits. */
+#include "rules.h"
+
+#define SUB static __attribute__((noinline))
+MAP(array, ARRAY, __u32, struct pair, 4);
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 4);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} progs SEC(".maps");
+long sum[16];
+
+/* --- subprograms */
+
+SUB int twice(int n)
+{
+	return 2 * n;
+}
+
+SUB void sets(long *to)
+{
+	*to = 1;
+}
+
+// accepted
+RULE subprograms(struct pt_regs *ctx)
+{
+	long n = UNKNOWN(ctx);
+
+	sets(&n);
+	return twice(n) + twice(3);
+}
+
+/* What a subprogram returns is known at each call. */
+// accepted
+RULE result_as_index(struct pt_regs *ctx)
+{
+	sum[twice(3)] = 1;
+	return 0;
+}
+
+// refused: R1 !read_ok
+NAKED argument_gone(void)
+{
+	asm volatile("r1 = 0;"
+		     "call nothing;"
+		     "r0 = r1;"
+		     "exit;");
+}
+
+/* The kernel says so of a read that has no effect, too. */
+SUB __attribute__((used)) int nothing(int n)
+{
+	USE(n);
+	return 0;
+}
+
+SUB __attribute__((naked, used)) int reads_r6(void)
+{
+	asm volatile("r0 = r6;"
+		     "exit;");
+}
+
+// refused: R6 !read_ok
+NAKED callee_has_registers_of_its_own(void)
+{
+	asm volatile("r6 = 1;"
+		     "call reads_r6;"
+		     "r0 = r6;"
+		     "exit;");
+}
+
+// accepted
+NAKED caller_keeps_its_own(void)
+{
+	asm volatile("r6 = 1;"
+		     "r1 = 0;"
+		     "call nothing;"
+		     "r0 = r6;"
+		     "exit;");
+}
+
+SUB long *own_stack(void)
+{
+	long n[2];
+	long *p = n;
+
+	USE(p);
+	return p;
+}
+
+// refused: cannot return stack pointer to the caller
+RULE stack_of_callee_returned(struct pt_regs *ctx)
+{
+	return *own_stack();
+}
+
+// refused: R0 !read_ok
+NAKED nothing_returned(void)
+{
+	asm volatile("exit;");
+}
+
+/* --- callbacks */
+
+static long adds(__u32 i, long *n)
+{
+	*n += i;
+	return 0;
+}
+
+// accepted
+RULE loop(struct pt_regs *ctx)
+{
+	long n = 0;
+
+	return bpf_loop(UNKNOWN(ctx) & 31, adds, &n, 0) + n;
+}
+
+static long fills(__u32 i, void *ctx)
+{
+	sum[i] = 1;
+	return 0;
+}
+
+/* The index is below the number of times: the kernel does not know. */
+// ours: accepted
+RULE index_of_a_loop(struct pt_regs *ctx)
+{
+	return bpf_loop(16, fills, NULL, 0);
+}
+
+// guards: 1
+RULE index_of_a_longer_loop(struct pt_regs *ctx)
+{
+	return bpf_loop(17, fills, NULL, 0);
+}
+
+static long two(__u32 i, void *ctx)
+{
+	return 2;
+}
+
+// refused: At callback return the register R0 has smin=2 smax=2 should have been
+RULE callback_returns_two(struct pt_regs *ctx)
+{
+	return bpf_loop(3, two, NULL, 0);
+}
+
+static long returns_pointer(__u32 i, void *ctx)
+{
+	return (long)ctx;
+}
+
+// refused: At callback return the register R0 is not a scalar
+RULE callback_returns_pointer(struct pt_regs *ctx)
+{
+	long n = 0;
+
+	return bpf_loop(3, returns_pointer, &n, 0);
+}
+
+static long writes_key(void *map, __u32 *key, struct pair *value, void *ctx)
+{
+	*key = 1;
+	return 0;
+}
+
+// refused: cannot write into
+RULE key_of_an_element_written(struct pt_regs *ctx)
+{
+	return bpf_for_each_map_elem(&array, writes_key, NULL, 0);
+}
+
+static long writes_value(void *map, __u32 *key, struct pair *value, long *n)
+{
+	value->b = *key;
+	*n += value->a;
+	return 0;
+}
+
+// accepted
+RULE each_element(struct pt_regs *ctx)
+{
+	long n = 0;
+
+	return bpf_for_each_map_elem(&array, writes_value, &n, 0) + n;
+}
+
+static long writes_behind_value(void *map, __u32 *key, struct pair *value,
+				void *ctx)
+{
+	value[1].a = 1;
+	return 0;
+}
+
+// refused: invalid access to map value, value_size=16 off=16 size=8
+RULE behind_an_element(struct pt_regs *ctx)
+{
+	return bpf_for_each_map_elem(&array, writes_behind_value, NULL, 0);
+}
+
+struct at {
+	long *p;
+};
+
+static long changes(__u32 i, struct at *a)
+{
+	a->p = NULL;
+	return 0;
+}
+
+/* It may have been called, or not. */
+// refused: invalid mem access 'scalar'
+RULE changed_by_callback(struct pt_regs *ctx)
+{
+	struct at a = { sum };
+
+	bpf_loop(3, changes, &a, 0);
+	return *a.p;
+}
+
+/* --- tail calls */
+
+// accepted
+RULE tail_call(struct pt_regs *ctx)
+{
+	bpf_tail_call(ctx, &progs, UNKNOWN(ctx));
+	return 1;
+}
+
+SUB int may_go_on(struct pt_regs *ctx)
+{
+	int n = 3;
+
+	asm volatile("" : "+r"(n));
+	bpf_tail_call(ctx, &progs, 0);
+	return n;
+}
+
+/* It may return what the other program returns.  (This kernel does not look at
+ * that.) */
+// ours: guards: 1
+RULE result_of_a_tail_call(struct pt_regs *ctx)
+{
+	long n = may_go_on(ctx);
+
+	USE(n);
+	return sum[n];
+}
+
+/* --- the stack */
+
+SUB int needs_400(int n)
+{
+	volatile char b[400];
+
+	b[n & 127] = 1;
+	return b[3];
+}
+
+SUB int needs_800(int n)
+{
+	volatile char b[400];
+
+	b[n & 127] = 1;
+	return b[3] + needs_400(n);
+}
+
+/* Functions that need much have stacks of their own. */
+// accepted
+RULE stacks_add_up(struct pt_regs *ctx)
+{
+	return needs_800(UNKNOWN(ctx));
+}
+
+/* But not where one makes a tail call. */
+// refused: combined stack size of 3 calls is 800. Too large
+RULE stacks_add_up_to_too_much(struct pt_regs *ctx)
+{
+	int n = needs_800(UNKNOWN(ctx));
+
+	if (n)
+		bpf_tail_call(ctx, &progs, 0);
+	return n;
+}
+
+// refused: tail_calls are not allowed when call stack of previous frames is
+RULE tail_call_above_much(struct pt_regs *ctx)
+{
+	volatile char b[256];
+
+	b[UNKNOWN(ctx) & 127] = 1;
+	return may_go_on(ctx) + b[3];
+}
+
+/* --- sessions */
+
+// accepted
+SESSION session_runs_or_not(struct pt_regs *ctx)
+{
+	return UNKNOWN(ctx) & 1;
+}
+
+// refused: At program exit the register R0 has
+SESSION session_returns_two(struct pt_regs *ctx)
+{
+	return 2;
+}
