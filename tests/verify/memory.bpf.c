@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* memory - what loads and stores may touch. */
+#include "rules.h"
+
+MAP(array, ARRAY, __u32, struct pair, 4);
+MAP(hash, HASH, __u64, struct pair, 4);
+MAP(readonly, ARRAY, __u32, __u64, 4, __uint(map_flags, BPF_F_RDONLY_PROG););
+MAP(writeonly, ARRAY, __u32, __u64, 4, __uint(map_flags, BPF_F_WRONLY_PROG););
+__u64 table[16];
+const volatile __u64 frozen[4] = { 7, 7, 7, 7 };
+
+/* --- values ------------------------------------------------------------ */
+
+// refused: R0 invalid mem access 'map_value_or_null'
+RULE not_compared(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	struct pair *p = bpf_map_lookup_elem(&hash, &key);
+
+	p->a = 1;
+	return 0;
+}
+
+// accepted
+RULE compared(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	struct pair *p = bpf_map_lookup_elem(&hash, &key);
+
+	if (p)
+		p->b = 1;
+	return 0;
+}
+
+// refused: invalid mem access 'scalar'
+RULE compared_wrongly(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	struct pair *p = bpf_map_lookup_elem(&hash, &key);
+
+	if (!p)
+		p->b = 1;
+	return 0;
+}
+
+// accepted
+RULE compared_through_a_copy(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	struct pair *p = bpf_map_lookup_elem(&hash, &key), *q = p;
+
+	USE(q);
+	if (!q)
+		return 0;
+	return p->a;
+}
+
+// refused: invalid access to map value, value_size=16 off=16 size=8
+RULE behind_a_value(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	struct pair *p = bpf_map_lookup_elem(&hash, &key);
+
+	return p ? (&p->b)[1] : 0;
+}
+
+// refused: invalid access to map value, value_size=16 off=-8 size=8
+RULE before_a_value(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	struct pair *p = bpf_map_lookup_elem(&hash, &key);
+
+	return p ? (&p->a)[-1] : 0;
+}
+
+// accepted
+RULE indexed(struct pt_regs *ctx)
+{
+	__u64 i = UNKNOWN(ctx);
+
+	if (i < 16)
+		table[i]++;
+	return 0;
+}
+
+// accepted
+RULE masked(struct pt_regs *ctx)
+{
+	return table[UNKNOWN(ctx) & 15];
+}
+
+// guards: 1
+RULE indexed_unchecked(struct pt_regs *ctx)
+{
+	return table[UNKNOWN(ctx)];
+}
+
+// guards: 1
+RULE indexed_by_too_many(struct pt_regs *ctx)
+{
+	__u64 i = UNKNOWN(ctx);
+
+	if (i < 17)
+		table[i]++;
+	return 0;
+}
+
+// refused: invalid access to map value, value_size=128 off=128 size=8
+NAKED indexed_outside(void)
+{
+	asm volatile("r2 = *(u64 *)(r1 + 112); r2 &= 15; r2 += 16; r2 <<= 3;"
+		     "r1 = %[table] ll; r1 += r2; r0 = *(u64 *)(r1 + 0);"
+		     "exit" ::[table] "i"(table));
+}
+
+// refused: write into map forbidden
+NAKED frozen_written(void)
+{
+	asm volatile("r1 = %[frozen] ll; r0 = 0; *(u64 *)(r1 + 8) = r0;"
+		     "exit" ::[frozen] "i"(frozen));
+}
+
+// accepted
+RULE frozen_read(struct pt_regs *ctx)
+{
+	return table[frozen[2]];
+}
+
+// refused: write into map forbidden
+RULE readonly_written(struct pt_regs *ctx)
+{
+	__u32 key = UNKNOWN(ctx);
+	__u64 *v = bpf_map_lookup_elem(&readonly, &key);
+
+	if (v)
+		*v = 1;
+	return 0;
+}
+
+// refused: read from map forbidden
+RULE writeonly_read(struct pt_regs *ctx)
+{
+	__u32 key = UNKNOWN(ctx);
+	__u64 *v = bpf_map_lookup_elem(&writeonly, &key);
+
+	return v ? *v : 0;
+}
+
+// refused: R1 invalid mem access 'scalar'
+NAKED number_read(void)
+{
+	asm volatile("r1 = *(u64 *)(r1 + 112); r0 = *(u64 *)(r1 + 0); exit");
+}
+
+// refused: misaligned value access off 4 size 8
+RULE atomic_misaligned(struct pt_regs *ctx)
+{
+	__u64 *p = (__u64 *)((char *)table + 4);
+
+	__sync_fetch_and_add(p, 1);
+	return 0;
+}
+
+/* --- ctx --------------------------------------------------------------- */
+
+// accepted
+NAKED ctx_read(void)
+{
+	asm volatile("r0 = *(u64 *)(r1 + 160); exit");
+}
+
+// refused: invalid bpf_context access off=168 size=8
+NAKED ctx_behind(void)
+{
+	asm volatile("r0 = *(u64 *)(r1 + 168); exit");
+}
+
+// refused: invalid bpf_context access off=4 size=8
+NAKED ctx_misaligned(void)
+{
+	asm volatile("r0 = *(u64 *)(r1 + 4); exit");
+}
+
+// refused: ctx is read only
+NAKED ctx_written(void)
+{
+	asm volatile("r0 = 0; *(u64 *)(r1 + 8) = r0; exit");
+}
+
+// refused: dereference of modified ctx ptr R1
+NAKED ctx_moved(void)
+{
+	asm volatile("r1 += 8; r0 = *(u64 *)(r1 + 0); exit");
+}
+
+/* --- the stack --------------------------------------------------------- */
+
+// accepted
+NAKED spilled(void)
+{
+	asm volatile("*(u64 *)(r10 - 8) = r1; r2 = *(u64 *)(r10 - 8);"
+		     "r0 = *(u64 *)(r2 + 8); exit");
+}
+
+// refused: invalid mem access 'scalar'
+NAKED spilled_and_spoilt(void)
+{
+	asm volatile("*(u64 *)(r10 - 8) = r1; r3 = 0; *(u8 *)(r10 - 5) = r3;"
+		     "r2 = *(u64 *)(r10 - 8); r0 = *(u64 *)(r2 + 8); exit");
+}
+
+// refused: invalid size of register fill
+NAKED spilled_and_halved(void)
+{
+	asm volatile("*(u64 *)(r10 - 8) = r1; r0 = *(u32 *)(r10 - 8); exit");
+}
+
+// accepted
+NAKED spilled_number(void)
+{
+	asm volatile("r2 = 3; *(u32 *)(r10 - 8) = r2; r3 = *(u32 *)(r10 - 8);"
+		     "r3 <<= 3; r1 = %[table] ll; r1 += r3;"
+		     "r0 = *(u64 *)(r1 + 0); exit" ::[table] "i"(table));
+}
+
+// accepted
+NAKED spilled_below_bounds(void)
+{
+	asm volatile("r2 = *(u64 *)(r1 + 112); *(u64 *)(r10 - 8) = r2;"
+		     "if r2 > 15 goto 1f; r3 = *(u64 *)(r10 - 8); r3 <<= 3;"
+		     "r1 = %[table] ll; r1 += r3; r0 = *(u64 *)(r1 + 0); exit;"
+		     "1: r0 = 0; exit" ::[table] "i"(table));
+}
+
+// refused: invalid stack access off=-520 size=8
+NAKED stack_too_low(void)
+{
+	asm volatile("r0 = 0; *(u64 *)(r10 - 520) = r0; exit");
+}
+
+// refused: invalid stack access off=0 size=8
+NAKED stack_too_high(void)
+{
+	asm volatile("r0 = 0; *(u64 *)(r10 + 0) = r0; exit");
+}
+
+// refused: misaligned stack access off -12 size 8
+NAKED stack_misaligned(void)
+{
+	asm volatile("r0 = 0; *(u64 *)(r10 - 12) = r0; exit");
+}
+
+// accepted
+RULE stack_indexed(struct pt_regs *ctx)
+{
+	char buf[16] = {};
+	__u64 i = UNKNOWN(ctx) & 15;
+
+	USE(buf);
+	buf[i] = 1;
+	USE(buf);
+	return buf[i];
+}
+
+// guards: 1
+RULE stack_indexed_unchecked(struct pt_regs *ctx)
+{
+	char buf[16] = {};
+	__u64 i = UNKNOWN(ctx);
+
+	USE(buf);
+	buf[i] = 1;
+	USE(buf);
+	return 0;
+}
+
+// refused: invalid mem access 'scalar'
+NAKED stack_index_spoils_spills(void)
+{
+	asm volatile("r2 = *(u64 *)(r1 + 112); r2 &= 15; *(u64 *)(r10 - 8) = r1;"
+		     "*(u64 *)(r10 - 16) = r1; r3 = r10; r3 += -16; r3 += r2;"
+		     "r4 = 0; *(u8 *)(r3 + 0) = r4; r5 = *(u64 *)(r10 - 8);"
+		     "r0 = *(u64 *)(r5 + 8); exit");
+}
+
+/* --- arithmetic on addresses -------------------------------------------- */
+
+// refused: R1 pointer arithmetic with *= operator prohibited
+NAKED multiplied(void)
+{
+	asm volatile("r1 = r10; r1 *= 2; r0 = 0; exit");
+}
+
+// refused: R1 bitwise operator &= on pointer prohibited
+NAKED anded(void)
+{
+	asm volatile("r1 = r10; r1 &= -8; r0 = 0; exit");
+}
+
+// refused: R1 pointer += pointer prohibited
+NAKED added(void)
+{
+	asm volatile("r1 += r10; r0 = 0; exit");
+}
+
+// accepted
+NAKED subtracted(void)
+{
+	asm volatile("r2 = r10; r2 -= r10; r0 = r2; exit");
+}
+
+// refused: R1 32-bit pointer arithmetic prohibited
+NAKED added_in_half(void)
+{
+	asm volatile("r1 = r10; w1 += 8; r0 = 0; exit");
+}
+
+// refused: pointer arithmetic on map_value_or_null prohibited, null-check it
+RULE moved_before_compared(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	char *p = bpf_map_lookup_elem(&hash, &key);
+
+	asm volatile("%0 += 8" : "+r"(p));
+	return p ? *p : 0;
+}
+
+// refused: R3 !read_ok
+NAKED unset(void)
+{
+	asm volatile("r0 = r3; exit");
+}
+
+// refused: R2 !read_ok
+NAKED unset_on_one_way(void)
+{
+	asm volatile("r0 = *(u64 *)(r1 + 112); if r0 == 0 goto 1f; r2 = 1;"
+		     "1: r0 = r2; exit");
+}
