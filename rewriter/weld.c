@@ -23,6 +23,7 @@
 #include "rewriter/dump.h"
 #include "rewriter/fault.h"
 #include "rewriter/generate.h"
+#include "rewriter/guards.h"
 #include "rewriter/output.h"
 #include "rewriter/usdt/usdt.h"
 #include "rewriter/weld.h"
@@ -195,7 +196,8 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	if (opt->no_pin)
 		maps_unpin(&w->set);
 	bad = bad || plan_make(a, &w->sites, &w->links, &w->plan, e) ||
-	      probes_number(w, opt, e) || fault_choose(w, opt, e);
+	      probes_number(w, opt, e) || guards_strict(w, opt, e) ||
+	      fault_choose(w, opt, e);
 	if (!bad)
 		weld_name(w, opt);
 	bad = bad ||

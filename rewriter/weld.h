@@ -22,7 +22,8 @@ struct weld_options {
 	enum engine engine;
 	enum fault_mode { FAULT_AUTO, FAULT_SIGNAL, FAULT_SYSCALL } fault;
 	bool dry_run;              /* do everything but write */
-	bool strict;               /* one probe not placed fails the run */
+	bool strict;               /* one probe not placed, or one guard, fails
+				      the run */
 	bool allow_setuid;
 	bool usdt_nop5;            /* no programs: USDT sites become nop5 */
 	uint32_t cpus;             /* that PERCPU maps have values for; 0: the

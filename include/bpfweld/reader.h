@@ -302,6 +302,7 @@ struct bpfweld_probe_info {
 	int enabled;
 	uint64_t hits;        /* its program ran ... */
 	uint64_t misses;      /* ... or should have, and could not */
+	uint64_t failed;      /* of its runs, so many were ended by a guard */
 };
 /* `size` is sizeof(*info).  Strings are "" where only the region is open. */
 BPFWELD_API int bpfweld_probe_info(const struct bpfweld *w, size_t probe,

@@ -7,17 +7,21 @@
 #include "rewriter/cli/cli.h"
 #include "rewriter/cli/explain.h"
 #include "rewriter/cli/verdicts.h"
+#include "rewriter/guards.h"
+#include "runtime-stub/guard.h"
 
 static const char usage[] =
 	"usage: bpfweld check TARGET OBJ... [-p PROG=SPEC]... [-j]\n"
 	"Shows where each probe would go: address, function, program, how the\n"
-	"site is patched, bytes replaced and registers saved.  Writes nothing.\n"
+	"site is patched, bytes replaced and registers saved; and the guards of\n"
+	"programs that could not be proved.  Writes nothing.\n"
 	"  --explain ADDR|FUNC[+OFF]  instead, all that decides about one site;\n"
 	"                             OBJ may be left out\n"
 	"  --verify=kernel            also what the running kernel's verifier says\n"
 	"                             of each program (-v: its whole log)\n"
-	"Takes the options of weld.  Exit 4 when no probe can be placed, or any\n"
-	"cannot and --strict is given; all of them are shown all the same.\n";
+	"Takes the options of weld.  Exit 4 when no probe can be placed, or with\n"
+	"--strict when any cannot or a program has a guard; all of them are shown\n"
+	"all the same.\n";
 
 static const char *const reg_names[] = {
 	"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8",
@@ -190,6 +194,55 @@ static void link_json(struct json *j, const struct weld *w, uint32_t i)
 	json_end(j);
 }
 
+/* --- Where a program could not be proved. */
+
+static void guards_text(struct weld *w, enum engine engine)
+{
+	struct weld_guard *v;
+	size_t n = guards_list(&w->arena, w, &v);
+
+	if (n)
+		printf("%zu guard%s, as it could not be proved that no run "
+		       "needs %s:\n", n, n == 1 ? "" : "s",
+		       n == 1 ? "it" : "them");
+	for (size_t i = 0; i < n; i++)
+		printf("  %s: %s\n    %s; %.1f ns\n",
+		       w->set.prog[v[i].prog].name, v[i].where,
+		       guard_text(&w->arena, &v[i]),
+		       guard_cost(&v[i], engine));
+}
+
+static void guard_json(struct json *j, const struct weld *w,
+		       const struct weld_guard *g, enum engine engine)
+{
+	json_object(j);
+	json_str_at(j, "program", w->set.prog[g->prog].name);
+	json_str_at(j, "source", g->where);
+	json_str_at(j, "kind", guard_kind(g));
+	if (g->insn.src_reg == GUARD_RANGE) {
+		json_key(j, "register");
+		json_printf(j, "r%u", g->insn.dst_reg);
+		json_u64_at(j, "max", (uint32_t)g->insn.imm);
+	}
+	if (g->insn.src_reg == GUARD_LOOP)
+		json_u64_at(j, "max", GUARD_BUDGET);
+	json_key(j, "ns");
+	json_double(j, guard_cost(g, engine));
+	json_end(j);
+}
+
+static void guards_json(struct json *j, struct weld *w, enum engine engine)
+{
+	struct weld_guard *v;
+	size_t n = guards_list(&w->arena, w, &v);
+
+	json_key(j, "guards");
+	json_array(j);
+	for (size_t i = 0; i < n; i++)
+		guard_json(j, w, &v[i], engine);
+	json_end(j);
+}
+
 /* `e`: why nothing would be welded, or NULL. */
 static void plan_json(struct weld *w, const struct args *a, const struct err *e)
 {
@@ -198,8 +251,11 @@ static void plan_json(struct weld *w, const struct args *a, const struct err *e)
 	json_object(&j);
 	if (e) {
 		json_key(&j, "error");
-		json_printf(&j, "%s:0x%" PRIx64 ": %s", e->file, e->at,
-			    e->what);
+		if (e->at == NOWHERE)
+			json_printf(&j, "%s: %s", e->file, e->what);
+		else
+			json_printf(&j, "%s:0x%" PRIx64 ": %s", e->file, e->at,
+				    e->what);
 	}
 	json_str_at(&j, "target", w->img.path);
 	json_u64_at(&j, "placed", w->nprobe);
@@ -211,6 +267,7 @@ static void plan_json(struct weld *w, const struct args *a, const struct err *e)
 	for (uint32_t i = 0; i < w->links.nlink; i++)
 		link_json(&j, w, i);
 	json_end(&j);
+	guards_json(&j, w, a->weld.engine);
 	json_end(&j);
 	json_done(&j);
 }
@@ -246,6 +303,7 @@ static int check(struct weld *w, const struct args *a, struct err *e)
 		verdicts_text(w, a, bad ? e : NULL);
 	for (uint32_t i = 0; i < w->links.nlink; i++)
 		link_text(w, i);
+	guards_text(w, a->weld.engine);
 	coverage_print(w);
 	return bad ? cli_fail(e, false) : 0;
 }

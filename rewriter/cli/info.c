@@ -74,8 +74,9 @@ static void probes_text(const struct info *in)
 			continue;
 		}
 		live = reader_probe(&in->region, i);
-		printf(" %12" PRIu64 " %8" PRIu64 "%s\n", live.hits,
+		printf(" %12" PRIu64 " %8" PRIu64 "%s", live.hits,
 		       live.misses, live.enabled ? "" : "  disabled");
+		maps_failed_text(live.failed);
 	}
 }
 
@@ -221,6 +222,7 @@ static void probe_json(struct json *j, struct info *in, uint32_t i)
 		json_bool_at(j, "enabled", live.enabled);
 		json_u64_at(j, "hits", live.hits);
 		json_u64_at(j, "misses", live.misses);
+		json_u64_at(j, "failed", live.failed);
 	}
 	json_end(j);
 }

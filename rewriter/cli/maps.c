@@ -119,6 +119,14 @@ static void pinned_json(struct json *j, const struct reader *region,
 	json_u64_at(j, "unshared", reader_unshared(region, map));
 }
 
+void maps_failed_text(uint64_t failed)
+{
+	if (failed)
+		printf("  %" PRIu64 " failed run%s", failed,
+		       failed == 1 ? "" : "s");
+	putchar('\n');
+}
+
 void maps_list_text(const struct manifest *m, const struct reader *region)
 {
 	printf("  %-24s %-12s %6s %8s %10s %10s\n", "name", "type", "key",

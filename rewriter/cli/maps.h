@@ -37,6 +37,8 @@ int map_update(struct request *r, struct err *e);
 int map_delete(struct request *r, struct err *e);
 int map_clear(struct request *r, struct err *e);
 
+/* The end of a probe's line: what of its runs has failed, if any. */
+void maps_failed_text(uint64_t failed);
 /* One line a map, with the number of elements when the region is there. */
 void maps_list_text(const struct manifest *m, const struct reader *region);
 void maps_list_json(struct json *j, const struct manifest *m,

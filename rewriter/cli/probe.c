@@ -91,6 +91,7 @@ static void list_json(struct probes *p)
 		json_bool_at(&j, "enabled", live.enabled);
 		json_u64_at(&j, "hits", live.hits);
 		json_u64_at(&j, "misses", live.misses);
+		json_u64_at(&j, "failed", live.failed);
 		json_end(&j);
 	}
 	json_end(&j);
@@ -105,12 +106,12 @@ static void list_text(struct probes *p)
 		const struct manifest_probe *k = &p->maps.m.probe[i];
 		struct reader_probe live = reader_probe(&p->maps.region, i);
 
-		if (p->chosen[i])
-			printf("%4u  %-8s %12" PRIu64 " %8" PRIu64
-			       "  %-20s %s\n",
-			       i, live.enabled ? "enabled" : "disabled",
-			       live.hits, live.misses, k->prog,
-			       manifest_spec(&p->maps.arena, k));
+		if (!p->chosen[i])
+			continue;
+		printf("%4u  %-8s %12" PRIu64 " %8" PRIu64 "  %-20s %s", i,
+		       live.enabled ? "enabled" : "disabled", live.hits,
+		       live.misses, k->prog, manifest_spec(&p->maps.arena, k));
+		maps_failed_text(live.failed);
 	}
 }
 

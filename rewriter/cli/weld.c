@@ -7,6 +7,7 @@
 #include "rewriter/cli/cli.h"
 #include "rewriter/cli/verdicts.h"
 #include "rewriter/fault.h"
+#include "rewriter/guards.h"
 
 static const char usage[] =
 	"usage: bpfweld weld TARGET OBJ... -o OUT [options]\n"
@@ -24,7 +25,8 @@ static const char usage[] =
 	"      --no-pin            keep pinned maps to this weld, do not share them\n"
 	"      --verify=kernel     show what the running kernel's verifier says of each\n"
 	"                          program, too (-v: its whole log)\n"
-	"      --strict            fail if any probe cannot be placed\n"
+	"      --strict            fail if any probe cannot be placed, or a program\n"
+	"                          could not be proved and would run with guards\n"
 	"      --allow-setuid      weld a setuid or setgid target, keep the bits\n"
 	"      --allow-trap        last resort: an int3 where nothing else fits; it can\n"
 	"                          kill the program (see bpfweld(1))\n"
@@ -110,6 +112,13 @@ static void pins_text(const struct weld *w)
 		       w->set.map[w->region.pin[i].map].name);
 }
 
+static size_t guards(struct weld *w)
+{
+	struct weld_guard *v;
+
+	return guards_list(&w->arena, w, &v);
+}
+
 static void summary_json(struct weld *w, const struct args *a)
 {
 	struct json j = json_to(stdout, false);
@@ -121,6 +130,7 @@ static void summary_json(struct weld *w, const struct args *a)
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
 	json_u64_at(&j, "never_return", never_returning(w));
 	json_u64_at(&j, "traps", plan_traps(&w->plan));
+	json_u64_at(&j, "guards", guards(w));
 	json_u64_at(&j, "maps", w->set.nmap);
 	json_u64_at(&j, "code_bytes", w->rx.n);
 	json_u64_at(&j, "region_bytes", w->region.size);
@@ -150,6 +160,7 @@ static void nop5_text(const struct weld *w, const struct args *a)
 static void summary_text(struct weld *w, const struct args *a)
 {
 	size_t sites = sites_patched(w), never = never_returning(w);
+	size_t nguard = guards(w);
 
 	if (a->ask_kernel)
 		verdicts_text(w, a, NULL);
@@ -164,6 +175,8 @@ static void summary_text(struct weld *w, const struct args *a)
 	if (w->links.nskipped)
 		printf(", %zu program%s for other binaries",
 		       w->links.nskipped, w->links.nskipped == 1 ? "" : "s");
+	if (nguard)
+		printf(", %zu guard%s", nguard, nguard == 1 ? "" : "s");
 	if (w->faults)
 		printf(", --fault=%s", fault_name(w->fault));
 	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");

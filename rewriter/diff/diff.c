@@ -182,6 +182,9 @@ static void warn_judgement(struct job *j)
 	if (r->welded.missed)
 		warn(j, "%llu hits could not be counted",
 		     (unsigned long long)r->welded.missed);
+	if (r->welded.failed)
+		warn(j, "%llu runs were ended by a guard",
+		     (unsigned long long)r->welded.failed);
 }
 
 int diff_run(struct arena *a, const struct weld *w,

@@ -51,6 +51,7 @@ struct snapshot { /* of one run */
 	size_t killed;        /* processes it left behind, ended by us */
 	bool hung;            /* it did not come to an end */
 	uint64_t hits, missed; /* welded only: all probes together */
+	uint64_t failed;       /* ... their runs that a guard ended */
 };
 
 /* What people call a map: its name, ".bss" and the like for sections. */

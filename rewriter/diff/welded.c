@@ -121,6 +121,7 @@ static void count_hits(const struct reader *r, struct snapshot *out)
 
 		out->hits += p.hits;
 		out->missed += p.misses;
+		out->failed += p.failed;
 	}
 }
 

@@ -268,6 +268,7 @@ int bpfweld_probe_info(const struct bpfweld *w, size_t probe,
 	is.enabled = live.enabled;
 	is.hits = live.hits;
 	is.misses = live.misses;
+	is.failed = live.failed;
 	return api_fill(info, size, &is, sizeof(is));
 }
 

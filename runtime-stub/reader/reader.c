@@ -196,5 +196,6 @@ struct reader_probe reader_probe(const struct reader *r, uint32_t probe)
 					   __ATOMIC_RELAXED) != 0,
 		.hits = shared_word(&c->hits) + shared_word(&c->own),
 		.misses = shared_word(&c->misses),
+		.failed = shared_word(&c->failed),
 	};
 }

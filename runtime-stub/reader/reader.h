@@ -199,6 +199,7 @@ size_t reader_loads(struct arena *a, const struct reader *r,
 struct reader_probe {
 	bool enabled;
 	uint64_t hits, misses;
+	uint64_t failed; /* runs that a guard has ended */
 };
 /* probe < head.probe_count */
 struct reader_probe reader_probe(const struct reader *r, uint32_t probe);

@@ -108,6 +108,7 @@ static int setup(void **state)
 	image[GATES] = 1;
 	count[0].hits = 5;
 	count[1].misses = 6;
+	count[1].failed = 7;
 	for (uint64_t i = 0; i < 3; i++)
 		((uint64_t *)(image + ARRAY))[i] = i * 100;
 	for (uint32_t i = 0; i < ENTRIES; i++)
@@ -143,9 +144,11 @@ static void reads_everything(void **state)
 	(void)state;
 	assert_int_equal(open_it(&a, &r, &e), 0);
 	p = reader_probe(&r, 0);
-	assert_true(p.enabled && p.hits == 5 && p.misses == 0);
+	assert_true(p.enabled && p.hits == 5 && p.misses == 0 &&
+		    p.failed == 0);
 	p = reader_probe(&r, 1);
-	assert_true(!p.enabled && p.hits == 0 && p.misses == 6);
+	assert_true(!p.enabled && p.hits == 0 && p.misses == 6 &&
+		    p.failed == 7);
 	assert_int_equal(reader_count(&r, 0), 3);
 	assert_int_equal(reader_elems(&a, &r, 0, &v, &n, &e), 0);
 	assert_int_equal(n, 3);
