@@ -169,7 +169,11 @@ static bool number_covers(const struct reg *old, const struct reg *now,
  * for all numbers is right for those that are addresses. */
 static bool is_any(const struct reg *r)
 {
-	return r->kind == NUMBER && !r->id && !~r->n.bits.mask;
+	const struct range any = range_any();
+
+	/* Of which no bit is known, there may still be bounds. */
+	return r->kind == NUMBER && !r->id && !~r->n.bits.mask &&
+	       range_equal(&r->n, &any);
 }
 
 static bool reg_covers(const struct reg *old, const struct reg *now, bool same,
