@@ -42,6 +42,9 @@ struct verify {
 	const char *file;
 	struct err *e;
 	FILE *log;          /* or NULL */
+	/* For tests: called before each step. */
+	void (*watch)(void *arg, const struct verify *v);
+	void *watch_arg;
 	const char *where;  /* the source line that it showed last */
 
 	struct state *s;    /* where we are */

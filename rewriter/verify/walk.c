@@ -294,6 +294,8 @@ static int follow(struct verify *v)
 				break;
 			}
 		log_insn(v);
+		if (v->watch)
+			v->watch(v->watch_arg, v);
 		if (step(v, &next))
 			return -1;
 		if (next == NO_INSN)

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* judge.h - run a program with every step looked at.
+ *
+ * Registers are set before they are read.  Each byte it reads or writes, itself
+ * or by a helper, has to be in an object that it may touch there: a frame, one
+ * value of a map, a record that it has and has not given away, ctx.
+ */
+#ifndef BPFWELD_PROVE_JUDGE_H
+#define BPFWELD_PROVE_JUDGE_H
+
+#include <stdbool.h>
+
+#include "rewriter/bpf/bpf.h"
+
+enum {
+	JUDGE_FRAMES = 8,
+	JUDGE_STACK = 512,
+	JUDGE_STEPS = 200000
+};
+
+struct judge_frame {
+	uint64_t r[11];
+	uint16_t regs;  /* which of them were set, a bit each */
+	uint32_t call;  /* the call that made it; UINT32_MAX: the first */
+	uint8_t *stack; /* its lower end */
+	uint8_t set[JUDGE_STACK];
+};
+struct judge_record {
+	uint64_t addr, size;
+	bool live;
+};
+
+struct judge {
+	const struct bpf_prog *p;
+	uint64_t ctx;
+	uint32_t way; /* of two: where frames are, and what is in them */
+	/* Called before each instruction; -1 stops the run. */
+	int (*see)(struct judge *j, uint32_t i, void *arg);
+	void *arg;
+
+	uint8_t *room; /* for frames */
+	uint32_t depth, steps;
+	struct judge_frame frame[JUDGE_FRAMES];
+	struct judge_record record[256];
+	uint32_t nrecord;
+	uint64_t key, nkey; /* what for_each_map_elem() shows */
+	uint64_t result;
+	bool has_result; /* the function that returned last */
+	bool failed;     /* a guard ended the run */
+	bool too_long;
+	bool by_chance;  /* stack bytes were read that it never set */
+	uint32_t at;     /* instruction of what is wrong */
+	char wrong[240]; /* what it did that it may not; "": nothing */
+};
+
+void judge_run(struct judge *j);
+
+#endif

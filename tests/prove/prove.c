@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/* prove.c - see prove.h. */
+#include "prove.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "judge.h"
+#include "rewriter/bpf/object.h"
+#include "rewriter/verify/program.h"
+#include "runtime-stub/guard.h"
+#include "tests/bpf/engine.h"
+#include "watch.h"
+#include "world.h"
+
+bool prove_loud;
+
+enum {
+	REGION_MAX_BYTES = 1 << 18
+};
+struct outcome {
+	uint64_t result;
+	uint8_t region[REGION_MAX_BYTES];
+};
+
+static struct hit ctxs[2] __attribute__((aligned(16)));
+
+/* Registers are numbers; where the stack and the code are is different each
+ * time. */
+static struct hit *fill_ctx(uint32_t way)
+{
+	struct hit *ctx = &ctxs[way];
+	uint64_t *word = (uint64_t *)ctx;
+
+	memset(ctx, 0, sizeof(*ctx));
+	for (uint64_t i = 0; i < PT_REGS_SIZE / 8; i++)
+		word[i] = (i + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 3 * i;
+	ctx->orig_ax = UINT64_MAX;
+	ctx->cs = USER_CS;
+	ctx->ss = USER_SS;
+	ctx->ip = ctx->sp = way ? 0x1000 : 0x2000;
+	return ctx;
+}
+
+static void print_program(const struct bpf_prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsn; i++)
+		fprintf(stderr, "%4u: %02x r%d r%d %+d %d\n", i,
+			p->insn[i].code, p->insn[i].dst_reg, p->insn[i].src_reg,
+			p->insn[i].off, p->insn[i].imm);
+}
+
+static int finding(const struct bpf_prog *p, const char *what)
+{
+	print_program(p);
+	fprintf(stderr, "finding: %s\n", what);
+	return 1;
+}
+
+static int judged(const struct bpf_prog *p, uint32_t way, struct judge *j,
+		  struct watch *w, struct outcome *out)
+{
+	char text[300];
+
+	memset(j, 0, sizeof(*j));
+	world_reset();
+	j->p = p;
+	j->way = way;
+	j->ctx = (uint64_t)fill_ctx(way);
+	watch_judge(w, j);
+	judge_run(j);
+	out->result = j->result;
+	world_keep(out->region);
+	if (!j->wrong[0])
+		return 0;
+	snprintf(text, sizeof(text), "insn %u: %s", j->at, j->wrong);
+	return finding(p, text);
+}
+
+static bool same(const struct outcome *a, const struct outcome *b)
+{
+	return a->result == b->result &&
+	       !memcmp(a->region, b->region, world_region()->size);
+}
+
+static int differs(const struct bpf_prog *p, const char *engine,
+		   const struct outcome *want, const struct outcome *got)
+{
+	const struct region *r = world_region();
+	char text[200];
+	uint64_t at = 0;
+	uint32_t m = 0;
+
+	while (at < r->size && want->region[at] == got->region[at])
+		at++;
+	for (uint32_t k = 0; k < r->nmap; k++)
+		if (r->map[k].data <= at && r->map[k].data > r->map[m].data)
+			m = k;
+	snprintf(text, sizeof(text),
+		 "%s: r0 %llx, not %llx; in the region %02x, not %02x at %llu, "
+		 "which is %llu of %s",
+		 engine, (unsigned long long)got->result,
+		 (unsigned long long)want->result, got->region[at % r->size],
+		 want->region[at % r->size], (unsigned long long)at,
+		 (unsigned long long)(at - r->map[m].data), r->map[m].name);
+	return finding(p, text);
+}
+
+static int engines(const struct bpf_prog *p, const struct outcome *want)
+{
+	static struct outcome got;
+
+	for (enum engine_kind k = 0; k < RUN_KINDS; k++) {
+		struct arena a = { 0 };
+		struct trial r = {
+			.prog = *p,
+			.set = world_set(),
+			.mem = (uint8_t *)fill_ctx(0),
+			.len = sizeof(struct hit),
+			.pt_regs = true,
+			.free_regs =
+				(uint32_t)(p->ninsn * 0x9e3779b1u) & 0xffef,
+		};
+		struct err e;
+		int bad;
+
+		world_reset();
+		bad = run_engine(&a, k, &r, &e);
+		arena_free(&a);
+		if (bad) {
+			err_print(stderr, &e);
+			return finding(p, engine_names[k]);
+		}
+		got.result = r.result;
+		world_keep(got.region);
+		if (!same(want, &got))
+			return differs(p, engine_names[k], want, &got);
+	}
+	return 0;
+}
+
+/* Two runs at different addresses: what comes of those, or of stack bytes that
+ * were never set, need not agree. */
+static int run_all(const struct bpf_prog *p, struct watch *w, struct tally *t)
+{
+	static struct outcome out[2];
+	static struct judge j[2];
+
+	for (uint32_t way = 0; way < 2; way++)
+		if (judged(p, way, &j[way], w, &out[way]))
+			return 1;
+	t->failed += j[0].failed;
+	if (j[0].too_long || j[1].too_long) {
+		t->too_long++;
+		return 0;
+	}
+	if (j[0].by_chance || !same(&out[0], &out[1])) {
+		t->by_chance++;
+		return 0;
+	}
+	t->ran++;
+	return engines(p, &out[0]);
+}
+
+static bool has_shape(struct arena *a, struct bpf_prog *p, struct err *e)
+{
+	if (check_shape(p, "made.bpf.o", e))
+		return false;
+	bpf_settle(a, world_set(), p);
+	return !bpf_check(p, "made.bpf.o", e);
+}
+
+static void count(struct tally *t, const struct verified *v)
+{
+	t->accepted++;
+	t->guarded += v->guards != 0;
+	t->processed += v->processed;
+	if (v->processed > t->most_processed)
+		t->most_processed = v->processed;
+}
+
+static int verdict(struct arena *a, struct bpf_prog *p, struct tally *t,
+		   struct watch *w)
+{
+	FILE *log = prove_loud ? stderr : NULL;
+	struct verified v = { 0 };
+	struct err e = { .what = "" };
+
+	if (!has_shape(a, p, &e)) {
+		t->shapeless++;
+	} else if (watch_verify(w, a, world_set(), p, log, &v, &e)) {
+		t->refused++;
+	} else {
+		count(t, &v);
+		return run_all(p, w, t);
+	}
+	if (prove_loud)
+		err_print(stderr, &e);
+	return 0;
+}
+
+int prove(struct dice *d, struct tally *t)
+{
+	static struct made made;
+	struct arena a = { 0 };
+	struct bpf_prog p;
+	struct watch *w;
+	int ret;
+
+	make_program(d, &made);
+	p = made.prog;
+	p.insn = arena_dup(&a, p.insn, p.ninsn * sizeof(*p.insn));
+	p.sub = arena_dup(&a, p.sub, p.nsub * sizeof(*p.sub));
+	t->made++;
+	if (prove_loud)
+		print_program(&p);
+	w = watch_new();
+	ret = verdict(&a, &p, t, w);
+	watch_free(w);
+	arena_free(&a);
+	return ret;
+}
