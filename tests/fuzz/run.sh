@@ -113,6 +113,45 @@ seeds_argspec() {
 		split -l 1 - "$CORPUS/argspec/probe-"
 }
 
+seeds_notes() {
+	local o=$CORPUS/notes
+	objcopy -O binary --only-section=.note.stapsdt \
+		--set-section-flags .note.stapsdt=alloc \
+		"$CORPUS/image/seed-usdt" "$o/usdt"
+	# One that is in the page of code that there is.
+	{ printf '\10\0\0\0\53\0\0\0\3\0\0\0stapsdt\0'
+	  printf '\1\20\0\0\0\0\0\0\0\60\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+	  printf 'libx\0begin\0-4@$1\0\0\0'; } > "$o/one"
+}
+
+# Types alone are damaged, so the whole has to be small.
+seeds_core() {
+	find "$BUILD/obj" -name '*.bpf.o' -size -48k \
+		-exec cp -t "$CORPUS/core" {} +
+}
+
+# What decides how a program is made: any bytes.
+seeds_verify() {
+	for n in 100 300 600 1200; do
+		for f in "$CORPUS"/image/seed-*; do
+			head -c $((n * 9)) "$f" | tail -c $n |
+				tr '\0' "\\$((n % 7 + 1))" \
+				> "$CORPUS/verify/$n-${f##*/}"
+		done
+	done
+}
+
+seeds_region() {
+	for n in count words; do
+		gcc -O2 -o $t/$n "$SOURCE/samples/$n.c"
+		"$BUILD/bpfweld" weld $t/$n "$BUILD/obj/$n.bpf.o" \
+			-o $t/$n.weld >/dev/null
+		rm -f $t/region
+		BPFWELD_REGION=$t/region $t/$n.weld >/dev/null </dev/null || true
+		[ ! -s $t/region ] || cp $t/region "$CORPUS/region/$n"
+	done
+}
+
 seeds_weld() {
 	cp "$CORPUS"/image/seed-* "$CORPUS/weld/"
 }
@@ -149,6 +188,9 @@ most() {
 	case $1 in
 	image | weld) echo 65536 ;;
 	window) echo 2100 ;;
+	verify) echo 3000 ;;
+	core) echo 49152 ;;
+	region) echo 1048576 ;;
 	*) echo 16384 ;;
 	esac
 }

@@ -407,6 +407,8 @@ static void bound(struct maker *m, uint8_t r, int32_t max)
 
 	if (mistake(m))
 		max++;
+	if (!m->held && one_in(m, 24)) /* a guard does it */
+		return;
 	mask = ones(max);
 	switch (below(m, 12)) {
 	case 0:
@@ -1126,18 +1128,31 @@ static void loop_iterator(struct maker *m)
 static void loop_unproved(struct maker *m)
 {
 	uint8_t r = (uint8_t)(7 + below(m, 3));
+	bool shift = below(m, 2);
 	uint32_t start;
 
-	if (is_locked(m, r))
+	if (is_locked(m, r) || is_locked(m, 0))
 		return;
-	any_number(m, r);
+	if (shift)
+		any_number(m, r);
+	else
+		mov_imm(m, r, (int32_t)below(m, 20));
 	m->locked |= (uint16_t)(1 << r);
 	forget(m);
 	start = m->n;
 	number(m, r, ANY_NUMBER);
 	block(m, 1);
-	alu_imm(m, BPF_RSH, r, 3 + (int32_t)below(m, 8));
-	emit(m, BPF_JMP | BPF_JNE | BPF_K, r, 0, (int)start - (int)m->n - 1, 0);
+	if (shift) {
+		alu_imm(m, BPF_RSH, r, 3 + (int32_t)below(m, 8));
+		emit(m, BPF_JMP | BPF_JNE | BPF_K, r, 0,
+		     (int)start - (int)m->n - 1, 0);
+	} else {
+		call(m, BPF_FUNC_get_prandom_u32);
+		alu_imm(m, BPF_AND, 0, 7);
+		alu_reg(m, BPF_ADD, r, 0);
+		emit(m, BPF_JMP | BPF_JLT | BPF_K, r, 0,
+		     (int)start - (int)m->n - 1, 40);
+	}
 	m->locked &= (uint16_t) ~(1 << r);
 }
 
