@@ -385,11 +385,12 @@ void state_widen(struct state *s, const struct state *old)
 			widen(&f->r[r], &o->r[r]);
 		for (uint32_t k = 0; k < f->nslot && k < o->nslot; k++) {
 			struct slot *slot = &f->slot[k];
-			struct reg was = slot_value(&o->slot[k],
-						    spill_size(slot));
+			struct reg was;
 
-			if (spilled(slot))
-				widen(&slot->reg, &was);
+			if (!spilled(slot))
+				continue;
+			was = slot_value(&o->slot[k], spill_size(slot));
+			widen(&slot->reg, &was);
 		}
 	}
 }
