@@ -170,9 +170,11 @@ static void let_go(struct walk *w, struct kept **at)
 }
 
 /* States that never cover anything cost a comparison each time. */
-static bool useless(const struct kept *k)
+static bool useless(const struct kept *k, bool loop)
 {
-	return k->misses > k->hits * 3 + 3;
+	uint32_t n = loop ? 64 : 3; /* as the kernel */
+
+	return k->misses > k->hits * n + n && !(loop && k->s->branches);
 }
 
 enum found { NEW, COVERED, ENDLESS };
@@ -193,7 +195,7 @@ static enum found look_up(struct verify *v, bool loop)
 			return COVERED;
 		}
 		k->misses++;
-		if (useless(k) && !loop)
+		if (useless(k, loop))
 			let_go(w, at);
 		else
 			at = &k->next;
