@@ -252,8 +252,8 @@ static uint8_t other(struct maker *m, uint8_t than)
 {
 	uint8_t r = fresh(m);
 
-	while (r == than)
-		r = r == 5 || is_locked(m, r + 1) ? 1 : r + 1;
+	while (r == than || r == 6 || is_locked(m, r))
+		r = (uint8_t)((r + 1) % 10);
 	return r;
 }
 
