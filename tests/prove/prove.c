@@ -24,13 +24,11 @@ struct outcome {
 	uint8_t region[REGION_MAX_BYTES];
 };
 
-static struct hit ctxs[2] __attribute__((aligned(16)));
 
 /* Registers are numbers; where the stack and the code are is different each
  * time. */
-static struct hit *fill_ctx(uint32_t way)
+static void fill_ctx(struct hit *ctx, uint32_t way)
 {
-	struct hit *ctx = &ctxs[way];
 	uint64_t *word = (uint64_t *)ctx;
 
 	memset(ctx, 0, sizeof(*ctx));
@@ -40,7 +38,6 @@ static struct hit *fill_ctx(uint32_t way)
 	ctx->cs = USER_CS;
 	ctx->ss = USER_SS;
 	ctx->ip = ctx->sp = way ? 0x1000 : 0x2000;
-	return ctx;
 }
 
 static void print_program(const struct bpf_prog *p)
@@ -61,13 +58,17 @@ static int finding(const struct bpf_prog *p, const char *what)
 static int judged(const struct bpf_prog *p, uint32_t way, struct judge *j,
 		  struct watch *w, struct outcome *out)
 {
+	static struct hit here;
+	struct hit there, *ctx;
 	char text[300];
 
 	memset(j, 0, sizeof(*j));
 	world_reset();
 	j->p = p;
 	j->way = way;
-	j->ctx = (uint64_t)fill_ctx(way);
+	ctx = way ? &there : &here;
+	fill_ctx(ctx, way);
+	j->ctx = (uint64_t)ctx;
 	watch_judge(w, j);
 	judge_run(j);
 	out->result = j->result;
@@ -109,6 +110,7 @@ static int differs(const struct bpf_prog *p, const char *engine,
 
 static int engines(const struct bpf_prog *p, const struct outcome *want)
 {
+	static struct hit ctx __attribute__((aligned(16)));
 	static struct outcome got;
 
 	for (enum engine_kind k = 0; k < RUN_KINDS; k++) {
@@ -116,7 +118,7 @@ static int engines(const struct bpf_prog *p, const struct outcome *want)
 		struct trial r = {
 			.prog = *p,
 			.set = world_set(),
-			.mem = (uint8_t *)fill_ctx(0),
+			.mem = (uint8_t *)&ctx,
 			.len = sizeof(struct hit),
 			.pt_regs = true,
 			.free_regs =
@@ -125,6 +127,7 @@ static int engines(const struct bpf_prog *p, const struct outcome *want)
 		struct err e;
 		int bad;
 
+		fill_ctx(&ctx, 0);
 		world_reset();
 		bad = run_engine(&a, k, &r, &e);
 		arena_free(&a);
