@@ -37,6 +37,8 @@ enum {
 };
 enum {
 	DYN_SUBMIT = 199,
+	DYN_ADJUST = 243,
+	DYN_SLICE = 248,
 	ITER_NEW = 252,
 	ITER_NEXT,
 	ITER_DESTROY
@@ -816,6 +818,7 @@ static void piece_lookup(struct maker *m)
 			   .map = (uint8_t)keyed[k].map,
 			   .room = (int16_t)keyed[k].value };
 	struct mind maybe = { .holds = MAYBE, .map = is.map };
+	bool each = false;
 	uint8_t r = 0;
 
 	if (is_locked(m, 0) || m->depth >= DEPTH_MAX)
@@ -824,7 +827,14 @@ static void piece_lookup(struct maker *m)
 	make_key(m, keyed[k].key);
 	stack_address(m, 2, KEY_AT, 8);
 	map_address(m, 1, keyed[k].map);
-	call(m, BPF_FUNC_map_lookup_elem);
+	if (keyed[k].map == EACH || keyed[k].map == EACH_OF)
+		each = below(m, 2);
+	if (each) {
+		any_number(m, 3);
+		bound(m, 3, 2);
+	}
+	call(m,
+	     each ? BPF_FUNC_map_lookup_percpu_elem : BPF_FUNC_map_lookup_elem);
 	m->k.r[0] = maybe;
 	if (below(m, 2)) {
 		r = fresh(m);
@@ -981,6 +991,59 @@ static void piece_reserve(struct maker *m)
 	finish_record(m, r);
 	aim(m, j);
 	meet_all(&m->k, &null);
+}
+
+/* A dynptr of a map's value, and what can be done with it. */
+static void piece_value_dynptr(struct maker *m)
+{
+	int r = find(m, VALUE);
+	int room = r < 0 ? 0 : m->k.r[r].room;
+	uint32_t j;
+
+	if (room < 8 || is_locked(m, 0) || m->held ||
+	    (m->k.r[r].map == FROZEN && !mistake(m)))
+		return;
+	mov(m, 1, (uint8_t)r);
+	mov_imm(m, 2, room + (mistake(m) ? 1 : 0));
+	if (below(m, 2)) {
+		any_number(m, 2);
+		bound(m, 2, room);
+	}
+	mov_imm(m, 3, 0);
+	stack_address(m, 4, DYNPTR_AT, 16);
+	call(m, BPF_FUNC_dynptr_from_mem);
+	if (below(m, 2)) { /* adjusted, by numbers that nobody knows */
+		stack_address(m, 1, DYNPTR_AT, 16);
+		any_number(m, 2);
+		any_number(m, 3);
+		bound(m, 2, 8);
+		bound(m, 3, 64);
+		call(m, DYN_ADJUST);
+	}
+	if (below(m, 2)) {
+		stack_address(m, 1, VALUE_AT, 48);
+		mov_imm(m, 2, 1 + (int32_t)below(m, 48));
+		stack_address(m, 3, DYNPTR_AT, 16);
+		any_number(m, 4);
+		mov_imm(m, 5, 0);
+		call(m, BPF_FUNC_dynptr_read);
+	}
+	stack_address(m, 1, DYNPTR_AT, 16);
+	any_number(m, 2);
+	if (below(m, 2))
+		bound(m, 2, 8);
+	if (below(m, 2)) {
+		mov_imm(m, 3, 1 + (int32_t)below(m, 8));
+		call(m, BPF_FUNC_dynptr_data);
+	} else {
+		stack_address(m, 3, VALUE_AT, 48);
+		mov_imm(m, 4, 1 + (int32_t)below(m, 8));
+		call(m, DYN_SLICE);
+	}
+	j = jump(m, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 0);
+	emit(m, BPF_LDX | BPF_MEM | BPF_B, 1, 0, mistake(m) ? 8 : 0, 0);
+	aim(m, j);
+	m->k.r[0].holds = NOTHING;
 }
 
 static void piece_dynptr(struct maker *m)
@@ -1274,15 +1337,15 @@ static void piece_exit(struct maker *m)
 }
 
 static void (*const pieces[])(struct maker *) = {
-	piece_alu,      piece_alu,     piece_alu,     piece_alu,
-	piece_number,   piece_compare, piece_compare, piece_value,
-	piece_value,    piece_record,  piece_stacked, piece_stack,
-	piece_stack,    piece_spill,   piece_copy,    piece_copy,
-	piece_global,   piece_lookup,  piece_lookup,  piece_lookup,
-	piece_update,   piece_queue,   piece_helper,  piece_fill,
-	piece_output,   piece_reserve, piece_dynptr,  piece_if,
-	piece_if,       piece_loop,    piece_loop,    piece_call,
-	piece_callback, piece_exit,
+	piece_alu,      piece_alu,     piece_alu,          piece_alu,
+	piece_number,   piece_compare, piece_compare,      piece_value,
+	piece_value,    piece_record,  piece_stacked,      piece_stack,
+	piece_stack,    piece_spill,   piece_copy,         piece_copy,
+	piece_global,   piece_lookup,  piece_lookup,       piece_lookup,
+	piece_update,   piece_queue,   piece_helper,       piece_fill,
+	piece_output,   piece_reserve, piece_dynptr,       piece_if,
+	piece_if,       piece_loop,    piece_loop,         piece_call,
+	piece_callback, piece_exit,    piece_value_dynptr,
 };
 enum {
 	PIECES = sizeof(pieces) / sizeof(*pieces)
