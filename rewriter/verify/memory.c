@@ -12,7 +12,9 @@
 
 #include "runtime-stub/abi.h"
 
-enum { MEMSX = 0x80 }; /* newer than Debian 12's <linux/bpf.h> */
+enum {
+	MEMSX = 0x80
+}; /* newer than Debian 12's <linux/bpf.h> */
 
 static const struct bpf_insn *insn(const struct verify *v)
 {
@@ -47,8 +49,7 @@ static int map_allows(struct verify *v, const struct reg *r, int64_t off,
 	bool frozen = m->data == DATA_RODATA || m->data == DATA_KCONFIG;
 	const char *what = NULL;
 
-	if ((access & ACCESS_WRITE) &&
-	    (frozen || m->flags & BPF_F_RDONLY_PROG))
+	if ((access & ACCESS_WRITE) && (frozen || m->flags & BPF_F_RDONLY_PROG))
 		what = "write into";
 	else if ((access & ACCESS_READ) && m->flags & BPF_F_WRONLY_PROG)
 		what = "read from";
@@ -60,10 +61,24 @@ static int map_allows(struct verify *v, const struct reg *r, int64_t off,
 			 (unsigned long long)size);
 }
 
+/* The offsets at which an access begins.  What was widened may be anything; FAR
+ * is beyond all there is, and can be added to. */
+static const int64_t FAR = INT64_C(1) << 40;
+
+static int64_t lowest(const struct reg *r, int64_t off)
+{
+	return (r->n.smin > -FAR ? r->n.smin : -FAR) + off;
+}
+
+static int64_t highest(const struct reg *r, int64_t off)
+{
+	return (r->n.smax < FAR ? r->n.smax : FAR) + off;
+}
+
 static int outside(struct verify *v, const struct reg *r, unsigned no,
 		   int64_t off, uint64_t size)
 {
-	long long at = r->n.smin + off;
+	long long at = lowest(r, off);
 
 	switch (r->kind) {
 	case FRAME:
@@ -91,23 +106,15 @@ static int guard(struct verify *v, const struct reg *r, int64_t room)
 {
 	const struct bpf_insn *add = &v->p->insn[r->added];
 
-	return want_range(v, r->added,
-			  r->by_src ? add->src_reg : add->dst_reg,
+	return want_range(v, r->added, r->by_src ? add->src_reg : add->dst_reg,
 			  (uint64_t)room);
-}
-
-enum { FAR = INT32_MAX }; /* beyond all there is */
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
 }
 
 static int bounds(struct verify *v, const struct reg *r, unsigned no,
 		  int64_t off, uint64_t size)
 {
 	int64_t low = r->kind == FRAME ? -STACK : 0, high = 0;
-	int64_t min = r->n.smin + off, max = least(r->n.smax, FAR) + off;
+	int64_t min = lowest(r, off), max = highest(r, off);
 	int64_t room;
 
 	if (r->kind == VALUE)
@@ -129,7 +136,7 @@ static int bounds(struct verify *v, const struct reg *r, unsigned no,
 static int check_ctx(struct verify *v, const struct reg *r, unsigned no,
 		     int64_t off, uint64_t size, int access)
 {
-	int64_t at = r->n.smin + off;
+	int64_t at = lowest(r, off);
 
 	if (range_is_const(&r->n) && r->n.smin)
 		return refuse_at(v, (int)no, "use constant offsets from it",
@@ -162,8 +169,7 @@ static int check_aligned(struct verify *v, const struct reg *r, int64_t off,
 
 	if (!(low & (size - 1)))
 		return 0;
-	return refuse_at(v, -1, NULL,
-			 "misaligned %s access off %lld size %llu",
+	return refuse_at(v, -1, NULL, "misaligned %s access off %lld size %llu",
 			 r->kind == FRAME ? "stack" : "value",
 			 (long long)(r->n.smin + off),
 			 (unsigned long long)size);
@@ -268,8 +274,8 @@ int step_load(struct verify *v)
 	const struct bpf_insn *i = insn(v);
 	const struct reg *base = reg(v, i->src_reg);
 	unsigned size = width(i->code);
-	bool sign = BPF_MODE(i->code) == MEMSX ||
-		    BPF_MODE(i->code) == TASK_LOADSX;
+	bool sign =
+		BPF_MODE(i->code) == MEMSX || BPF_MODE(i->code) == TASK_LOADSX;
 	struct reg out;
 
 	if (reg_is_set(v, i->src_reg))
@@ -312,8 +318,7 @@ int step_store(struct verify *v)
 		return -1;
 	reg_number(&imm, range_const((uint64_t)(int64_t)i->imm), v->i);
 	if (by_reg && reg(v, i->src_reg)->kind == NUMBER &&
-	    !reg(v, i->src_reg)->id &&
-	    !range_is_const(&reg(v, i->src_reg)->n))
+	    !reg(v, i->src_reg)->id && !range_is_const(&reg(v, i->src_reg)->n))
 		reg(v, i->src_reg)->id = ++v->ids;
 	value = by_reg ? *reg(v, i->src_reg) : imm;
 	base = *reg(v, i->dst_reg);
@@ -324,7 +329,10 @@ int step_store(struct verify *v)
 
 /* --- atomics ----------------------------------------------------------- */
 
-enum { LOAD_ACQUIRE = 0x100, STORE_RELEASE = 0x110 };
+enum {
+	LOAD_ACQUIRE = 0x100,
+	STORE_RELEASE = 0x110
+};
 
 static int atomic_base(struct verify *v, const struct reg *r, unsigned no,
 		       unsigned size)

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* merges - where paths meet, and what is forgotten there. */
+#include "rules.h"
+
+struct bpf_iter_num {
+	__u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
+
+MAP(array, ARRAY, __u32, __u64[8], 4);
+
+/* (Assembly may call only what the compiler has called somewhere.) */
+// accepted
+RULE iterators(struct pt_regs *ctx)
+{
+	struct bpf_iter_num it;
+
+	bpf_iter_num_new(&it, 0, 1);
+	bpf_iter_num_next(&it);
+	bpf_iter_num_destroy(&it);
+	return 0;
+}
+
+/* From one time round to the next its least offset moves: that has no least one
+ * any more. */
+// refused: invalid access to map value
+NAKED offset_of_no_least(void)
+{
+	asm volatile("r1 = 0;"
+		     "*(u32 *)(r10 - 12) = r1;"
+		     "r2 = r10; r2 += -12;"
+		     "r1 = %[array] ll;"
+		     "call 1;"
+		     "if r0 == 0 goto 3f;"
+		     "r6 = r0;"
+		     "call 7;"
+		     "r0 &= 15; r0 -= 8;"
+		     "r8 = r6;"
+		     "r6 += r0;"
+		     "r8 += -8; r8 += r0;"
+		     "r1 = r10; r1 += -8;"
+		     "r2 = 0; r3 = 1000;"
+		     "call bpf_iter_num_new;"
+		     "1: r1 = r10; r1 += -8;"
+		     "call bpf_iter_num_next;"
+		     "if r0 == 0 goto 2f;"
+		     "r6 = r8;"
+		     "goto 1b;"
+		     "2: r1 = r10; r1 += -8;"
+		     "call bpf_iter_num_destroy;"
+		     "r1 = 0;"
+		     "*(u64 *)(r6 - 8) = r1;"
+		     "3: r0 = 0;"
+		     "exit;"
+		     :
+		     : [array] "i"(&array));
+}
