@@ -46,6 +46,7 @@ uint32_t reference_get(struct verify *v)
 	s->ref[s->nref++] = (struct reference){
 		.id = ++v->ids,
 		.insn = v->i,
+		.helper = v->p->insn[v->i].imm,
 		.frame = (uint8_t)(s->nframe - 1),
 	};
 	return v->ids;

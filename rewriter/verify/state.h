@@ -75,7 +75,8 @@ struct frame {
 
 struct reference {
 	uint32_t id;
-	uint32_t insn; /* that acquired it */
+	uint32_t insn; /* that acquired it, ... */
+	int32_t helper; /* ... calling this one */
 	uint8_t frame; /* which did */
 };
 

@@ -9,7 +9,15 @@ extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
 extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
 
+RING(ring, RINGBUF);
 MAP(array, ARRAY, __u32, __u64[8], 4);
+
+/* Far enough from one jump to the next that a state is kept at one of these. */
+#define SOME "r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0;"
+#define ONE_IS_KEPT                                                            \
+	"call 7;" SOME "if r0 == 1 goto 4f; r1 = 0; 4:" SOME                    \
+	"if r0 == 2 goto 5f; r1 = 0; 5:" SOME                                   \
+	"if r0 == 3 goto 6f; r1 = 0; 6:"
 
 /* (Assembly may call only what the compiler has called somewhere.) */
 // accepted
@@ -56,4 +64,36 @@ NAKED offset_of_no_least(void)
 		     "exit;"
 		     :
 		     : [array] "i"(&array));
+}
+
+/* Where it meets the other path, the dynptr's data is 8 bytes with a reference, as
+ * the record is. */
+// refused: R1 must be referenced when passed to release function
+NAKED dynptr_is_no_record(void)
+{
+	asm volatile("call 7;"
+		     "if r0 == 7 goto 1f;"
+		     "r1 = %[ring] ll; r2 = 8; r3 = 0;"
+		     "call 131;"
+		     "if r0 == 0 goto 7f;"
+		     "r6 = r0;"
+		     "goto 3f;"
+		     "1: r1 = %[ring] ll; r2 = 16; r3 = 0;"
+		     "r4 = r10; r4 += -16;"
+		     "call 198;"
+		     "r1 = r10; r1 += -16; r2 = 8; r3 = 8;"
+		     "call 203;"
+		     "if r0 == 0 goto 2f;"
+		     "r6 = r0;"
+		     "goto 3f;"
+		     "2: r1 = r10; r1 += -16; r2 = 0;"
+		     "call 200;"
+		     "goto 7f;"
+		     "3:" ONE_IS_KEPT
+		     "r1 = r6; r2 = 0;"
+		     "call 132;"
+		     "7: r0 = 0;"
+		     "exit;"
+		     :
+		     : [ring] "i"(&ring));
 }
