@@ -376,7 +376,8 @@ static int check_nesting(struct check *c)
 			if (h <= height[k])
 				continue;
 			if (h >= FRAMES_MAX)
-				return wrong(c, i, "the call stack is too deep");
+				return wrong(c, i,
+					     "the call stack is too deep");
 			height[k] = h;
 			more = true;
 		}
@@ -476,7 +477,8 @@ static int check_ctx(struct check *c, uint32_t i, int64_t off, bool store)
 			    at(c, i), (long long)off, size);
 	if (off >= 0 && off <= PT_REGS_SIZE - size && off % size == 0)
 		return 0;
-	if (c->p->session && off == HIT_SESSION) /* session.c made it */
+	/* session.c made it */
+	if (c->p->session && off == HIT_SESSION && size == sizeof(uint64_t))
 		return 0;
 	return fail(c->e, c->file, NOWHERE,
 		    "%s: invalid bpf_context access off=%lld size=%d", at(c, i),

@@ -155,7 +155,7 @@ static int check_ctx(struct verify *v, const struct reg *r, unsigned no,
 	if (at >= 0 && at + (int64_t)size <= PT_REGS_SIZE &&
 	    at % (int64_t)size == 0)
 		return 0;
-	if (v->p->session && at == HIT_SESSION)
+	if (v->p->session && at == HIT_SESSION && size == sizeof(uint64_t))
 		return 0;
 	return refuse_at(v, -1, NULL,
 			 "invalid bpf_context access off=%lld size=%llu",

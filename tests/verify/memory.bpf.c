@@ -337,3 +337,16 @@ NAKED unset_on_one_way(void)
 	asm volatile("r0 = *(u64 *)(r1 + 112); if r0 == 0 goto 1f; r2 = 1;"
 		     "1: r0 = r2; exit");
 }
+
+/* What a session keeps lies behind the registers; half of its address is none.
+ */
+// refused: invalid bpf_context access off=184 size=4
+SESSION part_of_a_cookie(struct pt_regs *ctx)
+{
+	asm volatile("r2 = *(u32 *)(%[ctx] + 184);"
+		     "*(u64 *)(r2 + 0) = r2;"
+		     :
+		     : [ctx] "r"(ctx)
+		     : "r2");
+	return 0;
+}
