@@ -218,11 +218,15 @@ static struct frame *push(struct verify *v, uint32_t sub)
 }
 
 /* An element's key, in memory of the helper's. */
-static void key_in(struct verify *v, struct reg *r, const struct bpf_map_def *m)
+static void key_in(struct verify *v, struct frame *f,
+		   const struct bpf_map_def *m)
 {
+	struct reg *r = &f->r[2];
+
 	reg_pointer(r, MEM, v->i);
 	r->size = m->key_size;
 	r->rdonly = true;
+	r->ref = f->lent;
 }
 
 static void value_in(struct verify *v, struct reg *r,
@@ -252,13 +256,13 @@ static void callback_args(struct call *c, const struct frame *from,
 		break;
 	case BPF_FUNC_for_each_map_elem:
 		f->r[1] = from->r[1];
-		key_in(v, &f->r[2], c->map);
+		key_in(v, f, c->map);
 		value_in(v, &f->r[3], c->map);
 		f->r[4] = from->r[3];
 		break;
 	case BPF_FUNC_user_ringbuf_drain:
 		reg_pointer(&f->r[1], DYNPTR, v->i);
-		f->r[1].id = ++v->ids;
+		f->r[1].id = f->lent;
 		f->r[2] = from->r[3];
 		break;
 	}
@@ -281,6 +285,7 @@ static int call_back(struct call *c, const struct reg *r0, uint32_t *next)
 	if (!f)
 		return -1;
 	f->callback = true;
+	f->lent = ++v->ids;
 	callback_args(c, from, f);
 	*next = c->callee;
 	return 0;
@@ -414,6 +419,8 @@ static int leave(struct verify *v, uint32_t *next)
 	*next = callback ? f->call : f->call + 1;
 	if (callback && references_left(v, s->nframe - 1, ""))
 		return -1;
+	if (callback)
+		pointers_lost(v, f->lent);
 	for (uint32_t i = 0; i < s->nref; i++)
 		if (s->ref[i].frame == s->nframe - 1)
 			s->ref[i].frame--;

@@ -75,7 +75,7 @@ static void lose(struct reg *r, void *arg)
 		reg_number(r, range_any(), l->insn);
 }
 
-static void pointers_lost(struct verify *v, uint32_t ref)
+void pointers_lost(struct verify *v, uint32_t ref)
 {
 	struct loss l = { ref, v->i };
 

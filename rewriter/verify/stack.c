@@ -51,8 +51,9 @@ static int read_spill(struct verify *v, const struct slot *s, unsigned at,
 	struct range n, by = range_const(8 * at), fits;
 
 	fits = range_load(size, false);
-	if (!at && (size == spill_size(s) ||
-		    (s->reg.kind == NUMBER && range_within(&s->reg.n, &fits)))) {
+	if (!at &&
+	    (size == spill_size(s) ||
+	     (s->reg.kind == NUMBER && range_within(&s->reg.n, &fits)))) {
 		*out = s->reg;
 		return 0;
 	}
@@ -128,10 +129,10 @@ int stack_write(struct verify *v, struct frame *f, int64_t off, unsigned size,
 {
 	struct slot *s = slot_at(f, off);
 	unsigned at = byte_index(off);
-	bool whole = size == 8 || (value && value->kind == NUMBER && !at);
-	uint8_t what = is_zero(value)     ? ZERO
-		       : whole && value ? SPILL
-					: MISC;
+	bool whole = size == 8
+			     ? value->kind != DYNPTR /* it goes with its call */
+			     : value->kind == NUMBER && !at;
+	uint8_t what = is_zero(value) ? ZERO : whole ? SPILL : MISC;
 
 	if (check_pointer(v, f, value) || lay_open(v, f, off))
 		return -1;
@@ -171,9 +172,10 @@ int stack_given(struct verify *v, struct frame *f, int64_t min, int64_t max,
 {
 	for (int64_t off = min; off < max + (int64_t)size; off++)
 		if (is_object(slot_at(f, off)))
-			return refuse_at(v, -1, NULL,
-					 "potential write to dynptr or iterator "
-					 "at off=%lld disallowed",
-					 (long long)off);
+			return refuse_at(
+				v, -1, NULL,
+				"potential write to dynptr or iterator "
+				"at off=%lld disallowed",
+				(long long)off);
 	return write ? stack_clobber(v, f, min, max, size) : 0;
 }

@@ -127,7 +127,9 @@ void state_each(struct state *s, void (*f)(struct reg *r, void *arg), void *arg)
 /* --- comparing --------------------------------------------------------- */
 
 /* Ids are names: they may differ as long as they differ alike. */
-enum { IDS = 128 };
+enum {
+	IDS = 128
+};
 struct ids {
 	uint32_t n, old[IDS], now[IDS];
 	bool similar; /* numbers that do not matter were passed over */
@@ -165,8 +167,8 @@ static bool number_covers(const struct reg *old, const struct reg *now,
 	return !care;
 }
 
-/* A number of which nothing is known is a case of any pointer, too: what is right
- * for all numbers is right for those that are addresses. */
+/* A number of which nothing is known is a case of any pointer, too: what is
+ * right for all numbers is right for those that are addresses. */
 static bool is_any(const struct reg *r)
 {
 	const struct range any = range_any();
@@ -299,6 +301,8 @@ static bool frame_covers(const struct frame *old, const struct frame *now,
 {
 	uint32_t n = old->nslot;
 
+	if (!ids_match(m, old->lent, now->lent, true))
+		return false;
 	for (unsigned r = 0; r < 10; r++)
 		if (!reg_covers(&old->r[r], &now->r[r], same,
 				now->care >> r & 1, m))
@@ -356,9 +360,9 @@ enum covers state_covers(const struct state *old, const struct state *now,
 /* Bounds that did not move stay. */
 static struct range widened(const struct range *now, const struct range *old)
 {
-	struct range r = range_unsigned(
-		now->umin < old->umin ? 0 : old->umin,
-		now->umax > old->umax ? UINT64_MAX : old->umax);
+	struct range r =
+		range_unsigned(now->umin < old->umin ? 0 : old->umin,
+			       now->umax > old->umax ? UINT64_MAX : old->umax);
 
 	if (r.umin || r.umax != UINT64_MAX)
 		return r;

@@ -65,7 +65,9 @@ struct frame {
 	struct reg r[11];
 	uint32_t sub;    /* first insn of its function */
 	uint32_t call;   /* insn of the call that made it; NO_INSN: the first */
-	bool callback;   /* called by the helper at `call` */
+	bool callback;   /* called by the helper at `call` ... */
+	uint32_t lent;   /* ... which takes back what has this `ref` or, a
+			    dynptr, this `id` */
 	uint16_t care;   /* registers whose number matters (care.c) ... */
 	uint64_t care_slots; /* ... and slots; of states that are compared */
 	uint32_t nslot;  /* slots below r10 that were ever used */

@@ -128,6 +128,8 @@ int step_exit(struct verify *v, uint32_t *next);
  * a ring's record, a dynptr of one, an iterator. */
 uint32_t reference_get(struct verify *v);         /* 0: too many, refused */
 int reference_put(struct verify *v, uint32_t ref); /* what points there is gone */
+/* What points there is gone. */
+void pointers_lost(struct verify *v, uint32_t ref);
 /* It was none: NULL. */
 void reference_null(struct state *s, uint32_t ref);
 uint32_t reference_insn(const struct state *s, uint32_t ref); /* or NO_INSN */
