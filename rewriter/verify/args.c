@@ -24,20 +24,24 @@ static int is_set(struct call *c, unsigned no)
 			 no);
 }
 
-static int expected(struct call *c, unsigned no, const char *what)
-{
-	const struct reg *r = reg(c->v, no);
-
-	if (is_set(c, no))
-		return -1;
-	return refuse_at(c->v, (int)no,
-			 r->null ? "compare it with NULL first" : NULL,
-			 "R%u type=%s expected=%s", no, kind_name(r), what);
-}
-
 static bool is_null(const struct reg *r)
 {
 	return r->kind == NUMBER && range_is_const(&r->n) && !r->n.bits.value;
+}
+
+static int expected(struct call *c, unsigned no, const char *what)
+{
+	const struct reg *r = reg(c->v, no);
+	const char *hint = NULL;
+
+	if (is_set(c, no))
+		return -1;
+	if (r->null)
+		hint = "compare it with NULL first";
+	else if (what == MEMORY && r->kind == NUMBER && !is_null(r))
+		hint = "copy what it may point to by bpf_probe_read_user()";
+	return refuse_at(c->v, (int)no, hint, "R%u type=%s expected=%s", no,
+			 kind_name(r), what);
 }
 
 static int is_memory(struct call *c, unsigned no)

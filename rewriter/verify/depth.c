@@ -21,6 +21,9 @@ struct depth {
 	uint32_t *need; /* of each subprogram, bytes */
 	bool *tails;    /* it calls bpf_tail_call() */
 	bool tail;      /* one of them does */
+	/* For each, by the number of frames below it: what those needed at most
+	 * when it was entered, plus 1.  Less is not looked at again. */
+	uint32_t (*seen)[FRAMES];
 };
 
 static uint32_t sub_at(const struct bpf_prog *p, uint32_t insn)
@@ -92,6 +95,15 @@ static uint32_t shared(const struct depth *d, uint32_t k)
 	return need >= OWN_STACK && !d->tail ? 0 : need;
 }
 
+static bool was_worse(const struct depth *d, uint32_t k, uint32_t frames,
+		      uint32_t below)
+{
+	for (; frames < FRAMES; frames++)
+		if (d->seen[k][frames] > below)
+			return true;
+	return false;
+}
+
 /* Subprogram k is called at v->i, by `frames` others that need `below`. */
 static int enter(struct depth *d, uint32_t k, uint32_t frames, uint32_t below)
 {
@@ -115,6 +127,9 @@ static int enter(struct depth *d, uint32_t k, uint32_t frames, uint32_t below)
 				 "combined stack size of %u calls is %u. Too "
 				 "large",
 				 frames + 1, all);
+	if (was_worse(d, k, frames, below))
+		return 0;
+	d->seen[k][frames] = below + 1;
 	for (uint32_t i = p->sub[k]; i < to; i++) {
 		if (calls(p, i, &sub)) {
 			v->i = i;
@@ -133,6 +148,7 @@ int depth_check(struct verify *v)
 
 	d.need = arena_alloc(v->a, v->p->nsub * sizeof(*d.need));
 	d.tails = arena_alloc(v->a, v->p->nsub);
+	d.seen = arena_alloc(v->a, v->p->nsub * sizeof(*d.seen));
 	flow_run(v->a, v->p, v->set, &f);
 	flow_each(v->p, v->set, &f, see, &d);
 	v->i = 0;

@@ -547,6 +547,22 @@ RULE record_of_any_size(struct pt_regs *ctx)
 	return 0;
 }
 
+// refused: R2 type=ctx expected=scalar
+RULE record_of_an_address(void *ctx)
+{
+	void *r = bpf_ringbuf_reserve(&ring, (__u64)ctx, 0);
+
+	if (r)
+		bpf_ringbuf_discard(r, 0);
+	return 0;
+}
+
+// refused: R2 type=scalar expected=fp
+RULE address_of_the_target(struct pt_regs *ctx)
+{
+	return bpf_ringbuf_output(&ring, (void *)UNKNOWN(ctx), 8, 0);
+}
+
 // refused: dereference of modified ctx ptr R1 off=8 disallowed
 RULE ctx_moved(char *ctx)
 {

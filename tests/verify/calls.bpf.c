@@ -149,6 +149,36 @@ RULE callback_returns_two(struct pt_regs *ctx)
 	return bpf_loop(3, two, NULL, 0);
 }
 
+struct nested {
+	long n;
+	struct nested *outer;
+};
+
+static long inner(__u32 i, struct nested *n)
+{
+	n->outer->n += i;
+	n->n++;
+	return 0;
+}
+
+static long outer(__u32 i, struct nested *n)
+{
+	struct nested m = { 0, n };
+
+	bpf_loop(i, inner, &m, 0);
+	return m.n > 100;
+}
+
+/* The kernel counts to a million. */
+// ours: accepted
+RULE loop_in_a_loop(struct pt_regs *ctx)
+{
+	struct nested n = {};
+
+	bpf_loop(UNKNOWN(ctx), outer, &n, 0);
+	return n.n;
+}
+
 static long returns_pointer(__u32 i, void *ctx)
 {
 	return (long)ctx;
@@ -249,6 +279,22 @@ RULE result_of_a_tail_call(struct pt_regs *ctx)
 
 	USE(n);
 	return sum[n];
+}
+
+static long leaves(__u32 i, void **ctx)
+{
+	bpf_tail_call(*ctx, &progs, 0);
+	return 0;
+}
+
+/* Whatever the other program returns, the loop goes on or ends.  ("verifier
+ * bug", says the kernel.) */
+// ours: accepted
+RULE tail_call_in_callback(struct pt_regs *ctx)
+{
+	void *c = ctx;
+
+	return bpf_loop(3, leaves, &c, 0);
 }
 
 /* --- the stack */

@@ -7,6 +7,9 @@ RING(user, USER_RINGBUF);
 struct pair value;
 char bytes[16];
 long into;
+struct {
+	long n;
+} word SEC(".data.word");
 
 extern int bpf_dynptr_adjust(const struct bpf_dynptr *p, __u32 start,
 			     __u32 end) __weak __ksym;
@@ -179,6 +182,36 @@ NAKED slice_written(void)
 		     "exit;"
 		     :
 		     : [value] "i"(&value));
+}
+
+// refused: R4 type=fp expected=scalar
+RULE slice_of_an_address(struct pt_regs *ctx)
+{
+	struct bpf_dynptr p;
+	char b[8];
+
+	of_value(&p);
+	return ((void *(*)(const struct bpf_dynptr *, __u32, void *,
+			   void *))bpf_dynptr_slice)(&p, 0, b, b) != NULL;
+}
+
+// refused: R4 is not a known constant
+RULE slice_of_any_size(struct pt_regs *ctx)
+{
+	struct bpf_dynptr p;
+
+	of_value(&p);
+	return bpf_dynptr_slice(&p, 0, NULL, UNKNOWN(ctx) & 7) != NULL;
+}
+
+/* There is no need of it here, but in the kernel. */
+// refused: value_size=8 off=0 size=16
+RULE slice_by_short_buffer(struct pt_regs *ctx)
+{
+	struct bpf_dynptr p;
+
+	of_value(&p);
+	return bpf_dynptr_slice(&p, 0, &word.n, 16) != NULL;
 }
 
 /* --- dynptrs of records */
