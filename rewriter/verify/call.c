@@ -12,6 +12,8 @@
  * Rules and words: kernel/bpf/verifier.c, check_helper_call(),
  * push_callback_call(), check_func_call(), prepare_func_exit().
  */
+#include <assert.h>
+
 #include "rewriter/verify/call.h"
 
 enum {
@@ -143,11 +145,11 @@ static const struct proto protos[] = {
 #include "runtime-stub/helpers.def"
 };
 
-const struct proto *proto_find(uint32_t id)
+/* Of any other helper, check.c has refused the call. */
+static const struct proto *proto_of(uint32_t id)
 {
-	return id < sizeof(protos) / sizeof(*protos) && protos[id].name
-		       ? &protos[id]
-		       : NULL;
+	assert(id < sizeof(protos) / sizeof(*protos) && protos[id].name);
+	return &protos[id];
 }
 
 /* --- what is special --------------------------------------------------- */
@@ -333,11 +335,9 @@ static int ways(struct call *c, const struct reg *r0, uint32_t *next)
 
 static int call_helper(struct verify *v, uint32_t id, uint32_t *next)
 {
-	struct call c = { .v = v, .id = id, .p = proto_find(id) };
+	struct call c = { .v = v, .id = id, .p = proto_of(id) };
 	struct reg r0;
 
-	if (!c.p)
-		return refuse_at(v, -1, NULL, "invalid func unknown#%u", id);
 	for (unsigned i = 0; i < 5; i++)
 		if (c.p->arg[i](&c, i + 1))
 			return -1;

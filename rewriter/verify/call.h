@@ -35,7 +35,6 @@ struct proto {
 	void (*result)(struct call *c, struct reg *r0);
 	int (*arg[5])(struct call *c, unsigned no);
 };
-const struct proto *proto_find(uint32_t id); /* NULL: unknown */
 
 /* format.c: is it a format, with arguments enough? */
 bool format_fits(const char *format, uint64_t args);

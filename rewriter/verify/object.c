@@ -6,6 +6,7 @@
  * one.  Rules: kernel/bpf/verifier.c, process_dynptr_func() and
  * process_iter_arg().
  */
+#include <assert.h>
 #include <string.h>
 
 #include "rewriter/verify/verifier.h"
@@ -95,9 +96,7 @@ int reference_put(struct verify *v, uint32_t ref)
 {
 	struct reference *r = reference_find(v->s, ref);
 
-	if (!r)
-		return refuse_at(v, -1, NULL,
-				 "reference has not been acquired before");
+	assert(r);
 	if (in_callback_since(v->s, r->frame))
 		return refuse_at(v, -1,
 				 "a callback may run often: release it where "

@@ -89,6 +89,21 @@ RULE dynptr_somewhere(struct pt_regs *ctx)
 	return bpf_dynptr_from_mem(bytes, 8, 0, &p[UNKNOWN(ctx) & 1]);
 }
 
+// refused: invalid write to stack R4 off=-520 size=8
+NAKED dynptr_below_the_stack(void)
+{
+	asm volatile("r1 = %[value] ll;"
+		     "r2 = 16;"
+		     "r3 = 0;"
+		     "r4 = r10;"
+		     "r4 += -520;"
+		     "call 197;"
+		     "r0 = 0;"
+		     "exit;"
+		     :
+		     : [value] "i"(&value));
+}
+
 // refused: R0 invalid mem access 'mem_or_null'
 RULE data_unchecked(struct pt_regs *ctx)
 {
