@@ -2,6 +2,7 @@
 /* mapload - each type of map under load: what a program does must add up. */
 #include <stdbool.h>
 #include <linux/bpf.h>
+#include <linux/errno.h>
 #include <linux/ptrace.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -22,7 +23,19 @@ struct tally {
 	__u64 calls, put, put_sum, got, got_sum, bad;
 };
 MAP(tally, PERCPU_ARRAY, __u32, struct tally, 16, 0);
-enum { TALLY_QUEUE, TALLY_STACK, TALLY_LRU, TALLY_CHURN, TALLY_HASH, TALLY_LPM };
+enum {
+	TALLY_QUEUE,
+	TALLY_STACK,
+	TALLY_LRU,
+	TALLY_CHURN,
+	TALLY_HASH,
+	TALLY_LPM,
+	TALLY_BLOOM,
+	TALLY_LOOK,
+	TALLY_CHAIN,
+	TALLY_INNER,
+	TALLY_TAIL, /* and the three behind it */
+};
 
 static __always_inline struct tally *tally_of(__u32 kind)
 {
@@ -182,6 +195,208 @@ PROBE(churn)
 	} else {
 		bpf_map_update_elem(&churn, &key, &v, BPF_EXIST);
 	}
+	return 0;
+}
+
+/* What was added is found, at once and ever after, by whoever asks; `bloom_put`
+ * has a bit for each value that was.  (None is added twice: that would mend what
+ * got lost.) */
+enum {
+	VALUES = 1 << 20
+};
+MAP(bloom_put, ARRAY, __u32, __u64, VALUES / 64, 0);
+struct {
+	__uint(type, BPF_MAP_TYPE_BLOOM_FILTER);
+	__uint(max_entries, VALUES);
+	__type(value, __u64);
+} bloom SEC(".maps");
+PROBE(bloom)
+{
+	__u64 v = (PT_REGS_PARM1(ctx) * 0x9e3779b97f4a7c15) >> 44;
+	__u32 at = v / 64;
+	__u64 *put = bpf_map_lookup_elem(&bloom_put, &at), bit = 1ull << (v & 63);
+	struct tally *t = tally_of(TALLY_BLOOM);
+
+	if (!t || !put)
+		return 1;
+	t->calls++;
+	if (!(*put & bit)) {
+		if (bpf_map_push_elem(&bloom, &v, BPF_ANY))
+			t->bad++;
+		__sync_fetch_and_or(put, bit);
+	}
+	if (bpf_map_peek_elem(&bloom, &v))
+		t->bad++;
+	return 0;
+}
+
+PROBE(bloom_look)
+{
+	__u64 v = PT_REGS_PARM1(ctx) % VALUES;
+	__u32 at = v / 64;
+	__u64 *put = bpf_map_lookup_elem(&bloom_put, &at);
+	struct tally *t = tally_of(TALLY_LOOK);
+	bool is_put, found = !bpf_map_peek_elem(&bloom, &v);
+
+	if (!t || !put)
+		return 1;
+	is_put = *put >> (v & 63) & 1;
+	t->calls++;
+	t->put += is_put;
+	t->got += is_put && found;
+	t->bad += !is_put && found; /* as filters do, but not often */
+	return 0;
+}
+
+/* The caller comes one of eight ways, which the argument says: the chain that
+ * an id stands for must be that way.  In `reused` they take each other's place.
+ */
+struct trace {
+	__u64 ip[5];
+};
+struct way {
+	__u32 way;
+	__s32 id;
+};
+MAP(chains, STACK_TRACE, __u32, struct trace, 1024, 0);
+MAP(reused, STACK_TRACE, __u32, struct trace, 8, 0);
+MAP(stack_trace, HASH, struct way, __u64, 4096, 0);
+PROBE(stack_trace)
+{
+	struct way key = { PT_REGS_PARM1(ctx) & 7, 0 };
+	struct tally *t = tally_of(TALLY_CHAIN);
+	__u64 zero = 0, *n;
+
+	if (!t)
+		return 1;
+	key.id = bpf_get_stackid(ctx, &chains, BPF_F_USER_STACK);
+	n = bpf_map_lookup_elem(&stack_trace, &key);
+	if (!n) {
+		bpf_map_update_elem(&stack_trace, &key, &zero, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(&stack_trace, &key);
+	}
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	else
+		t->bad++;
+	key.id = bpf_get_stackid(ctx, &reused,
+				 BPF_F_USER_STACK | BPF_F_REUSE_STACKID);
+	/* (No room: others are just putting theirs in a place, too.) */
+	if (key.id < 0 && key.id != -ENOMEM)
+		t->bad++;
+	return 0;
+}
+
+/* What an inner map gets is tallied, too: as put, of those with an odd number as
+ * got. */
+static __always_inline void inner(__u64 *n, __u32 at)
+{
+	struct tally *t = tally_of(TALLY_INNER);
+
+	if (!t)
+		return;
+	if (!n) {
+		t->bad++;
+		return;
+	}
+	__sync_fetch_and_add(n, 1);
+	if (at & 1)
+		t->got++;
+	else
+		t->put++;
+}
+
+struct counts {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts_even SEC(".maps"), counts_odd SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 4);
+	__type(key, __u32);
+	__array(values, struct counts);
+} array_of_maps SEC(".maps") = {
+	.values = { &counts_even, &counts_odd, &counts_even, &counts_odd },
+};
+PROBE(array_of_maps)
+{
+	__u32 at = PT_REGS_PARM1(ctx) & 3, key = PT_REGS_PARM1(ctx) >> 2 & 3;
+	void *map = bpf_map_lookup_elem(&array_of_maps, &at);
+	__u64 *n = map ? bpf_map_lookup_elem(map, &key) : 0;
+	inner(n, at);
+	return 0;
+}
+
+struct table {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} table_one SEC(".maps"), table_two SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+	__uint(max_entries, 8);
+	__uint(key_size, sizeof(__u32));
+	__array(values, struct table);
+} hash_of_maps SEC(".maps") = {
+	.values = { &table_one, &table_two, &table_one, &table_two },
+};
+PROBE(hash_of_maps)
+{
+	__u32 at = PT_REGS_PARM1(ctx) >> 6 & 3;
+	__u64 key = PT_REGS_PARM1(ctx) & 63, zero = 0, *n = 0;
+	void *map = bpf_map_lookup_elem(&hash_of_maps, &at);
+
+	if (map)
+		n = bpf_map_lookup_elem(map, &key);
+	if (map && !n) {
+		bpf_map_update_elem(map, &key, &zero, BPF_NOEXIST);
+		n = bpf_map_lookup_elem(map, &key);
+	}
+	inner(n, at);
+	return 0;
+}
+
+/* Each program that is called counts; the last one calls the first. */
+int tail_0(struct pt_regs *ctx);
+int tail_1(struct pt_regs *ctx);
+int tail_2(struct pt_regs *ctx);
+int tail_3(struct pt_regs *ctx);
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 4);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(void *));
+} prog_array SEC(".maps") = {
+	.values = { (void *)&tail_0, (void *)&tail_1, (void *)&tail_2,
+		    (void *)&tail_3 },
+};
+#define TAIL(n, and)                                                           \
+	SEC("uprobe") int tail_##n(struct pt_regs *ctx)                        \
+	{                                                                      \
+		struct tally *t = tally_of(TALLY_TAIL + n);                    \
+                                                                               \
+		if (t)                                                         \
+			t->got++;                                              \
+		and;                                                           \
+		return 0;                                                      \
+	}
+TAIL(0, )
+TAIL(1, )
+TAIL(2, )
+TAIL(3, bpf_tail_call(ctx, &prog_array, 0))
+PROBE(prog_array)
+{
+	__u32 n = PT_REGS_PARM1(ctx) & 3;
+	struct tally *t = tally_of(TALLY_TAIL + n);
+
+	if (!t)
+		return 1;
+	t->put++;
+	bpf_tail_call(ctx, &prog_array, n);
+	t->bad++;
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* mapload TYPE THREADS N [SIGNALS] - THREADS threads call op_TYPE() N times each;
- * meanwhile so many timer signals come, whose handler calls it, too.  Prints how
- * many calls there were. */
+/* mapload TYPE THREADS N [SIGNALS] - THREADS threads call op_TYPE() N times
+ * each; meanwhile so many timer signals come, whose handler calls it, too.
+ * Prints how many calls there were. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -18,16 +18,43 @@ typedef void op(unsigned long i);
 		__asm__ volatile("nop" : "+r"(i));                             \
 	}
 #define TYPES(X)                                                               \
-	X(array) X(percpu_array) X(hash) X(percpu_hash) X(lru_hash)            \
-	X(lru_percpu_hash) X(lpm) X(queue) X(stack) X(lru) X(churn)
+	X(array)                                                               \
+	X(percpu_array) X(hash) X(percpu_hash) X(lru_hash) X(lru_percpu_hash)  \
+		X(lpm) X(queue) X(stack) X(lru) X(churn) X(bloom)              \
+			X(bloom_look) X(array_of_maps) X(hash_of_maps)         \
+				X(prog_array)
 TYPES(OP)
+
+/* It begins with push %rbp, for its caller to be in the chain. */
+__attribute__((noinline, noclone)) void op_stack_trace(unsigned long i)
+{
+	__asm__ volatile("nop" : : "r"(i), "r"(__builtin_frame_address(0)));
+}
+
+/* Eight ways there: whose frames are on the stack, the low three bits say. */
+#define WAY(name, bit, zero, one)                                              \
+	__attribute__((noinline, noclone)) void name(unsigned long i)          \
+	{                                                                      \
+		if (i >> bit & 1)                                              \
+			one(i);                                                \
+		else                                                           \
+			zero(i);                                               \
+		__asm__ volatile("");                                          \
+	}
+WAY(way_20, 3, op_stack_trace, op_stack_trace)
+WAY(way_21, 3, op_stack_trace, op_stack_trace)
+WAY(way_10, 2, way_20, way_21)
+WAY(way_11, 2, way_20, way_21)
+WAY(way_00, 1, way_10, way_11)
+WAY(way_01, 1, way_10, way_11)
+WAY(ways, 0, way_00, way_01)
 
 static const struct type {
 	const char *name;
 	op *op;
 } types[] = {
 #define ROW(name) { #name, op_##name },
-	TYPES(ROW)
+	TYPES(ROW){ "stack_trace", ways },
 };
 
 static op *type;
@@ -48,20 +75,19 @@ static void *calls(void *arg)
 static void handler(int sig)
 {
 	struct itimerval stop = { 0 };
+	long n = seen++;
 
 	(void)sig;
-	if (seen < signals) {
-		type((unsigned long)seen++);
-	} else {
+	if (n < signals)
+		type((unsigned long)n);
+	else
 		setitimer(ITIMER_REAL, &stop, NULL);
-	}
 }
 
 static void storm(void)
 {
 	struct itimerval often = { { 0, 10 }, { 0, 10 } };
-	struct sigaction sa = { .sa_handler = handler,
-				.sa_flags = SA_RESTART };
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
 
 	sigaction(SIGALRM, &sa, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
