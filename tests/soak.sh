@@ -43,4 +43,5 @@ HASH_MODEL_DEPTH=3 "$BUILD/tests/unit-hash_model"
 RING_MODEL_DEPTH=3 "$BUILD/tests/unit-ring_model"
 QUEUE_MODEL_DEPTH=3 "$BUILD/tests/unit-queue_model"
 CALLS=10000000 SIGNALS=100000 KILLS=1000 bash tests/e2e/mapload.sh
+CALLS=10000000 SIGNALS=100000 KILLS=1000 bash tests/e2e/ringload.sh
 EACH=100000000 bash tests/e2e/ring_long.sh

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* mapload TYPE THREADS N [SIGNALS] - THREADS threads call op_TYPE() N times
- * each; meanwhile so many timer signals come, whose handler calls it, too.
- * Prints how many calls there were. */
+/* mapload TYPE THREADS N [SIGNALS [NUMBER]] - THREADS threads call op_TYPE() N
+ * times each; meanwhile so many timer signals come, whose handler calls it,
+ * too. Prints how many calls there were.  The argument of a call is our NUMBER
+ * << 48 | which thread (64 is the handler) << 40 | which call. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -17,12 +18,13 @@ typedef void op(unsigned long i);
 	{                                                                      \
 		__asm__ volatile("nop" : "+r"(i));                             \
 	}
+// clang-format off
 #define TYPES(X)                                                               \
-	X(array)                                                               \
-	X(percpu_array) X(hash) X(percpu_hash) X(lru_hash) X(lru_percpu_hash)  \
-		X(lpm) X(queue) X(stack) X(lru) X(churn) X(bloom)              \
-			X(bloom_look) X(array_of_maps) X(hash_of_maps)         \
-				X(prog_array)
+	X(array) X(percpu_array) X(hash) X(percpu_hash) X(lru_hash)            \
+	X(lru_percpu_hash) X(lpm) X(queue) X(stack) X(lru) X(churn)            \
+	X(bloom) X(bloom_look) X(array_of_maps) X(hash_of_maps) X(prog_array)  \
+	X(ringbuf) X(perf) X(user_ring)
+// clang-format on
 TYPES(OP)
 
 /* It begins with push %rbp, for its caller to be in the chain. */
@@ -57,14 +59,18 @@ static const struct type {
 	TYPES(ROW){ "stack_trace", ways },
 };
 
+enum {
+	HANDLER = 64
+};
 static op *type;
+static unsigned long number;
 static long each, signals;
 static _Atomic long seen;
 static pthread_barrier_t begin;
 
 static void *calls(void *arg)
 {
-	unsigned long i = (unsigned long)arg << 40;
+	unsigned long i = number << 48 | (unsigned long)arg << 40;
 
 	pthread_barrier_wait(&begin);
 	for (long n = 0; n < each; n++)
@@ -79,7 +85,8 @@ static void handler(int sig)
 
 	(void)sig;
 	if (n < signals)
-		type((unsigned long)n);
+		type(number << 48 | (unsigned long)HANDLER << 40 |
+		     (unsigned long)n);
 	else
 		setitimer(ITIMER_REAL, &stop, NULL);
 }
@@ -95,16 +102,17 @@ static void storm(void)
 
 int main(int argc, char **argv)
 {
-	pthread_t thread[64];
+	pthread_t thread[HANDLER];
 	long n = argc > 2 ? atol(argv[2]) : 1;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
 		if (argc > 1 && strcmp(types[i].name, argv[1]) == 0)
 			type = types[i].op;
-	if (!type || n < 1 || n > 64)
+	if (!type || n < 1 || n > HANDLER)
 		return 2;
 	each = argc > 3 ? atol(argv[3]) : 1;
 	signals = argc > 4 ? atol(argv[4]) : 0;
+	number = argc > 5 ? strtoul(argv[5], NULL, 0) : 0;
 	pthread_barrier_init(&begin, NULL, (unsigned)n);
 	if (signals)
 		storm();
