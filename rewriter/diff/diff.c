@@ -170,7 +170,12 @@ static void warn_judgement(struct job *j)
 	const struct diff_result *r = j->out;
 	const struct verdict *v = &r->verdict;
 
-	if (!r->welded.hits)
+	if (!r->welded.hits && r->welded.status > 128)
+		warn(j,
+		     "no probe was hit before the welded run ended by a "
+		     "signal: %s",
+		     strsignal(r->welded.status - 128));
+	else if (!r->welded.hits)
 		warn(j,
 		     "no probe was hit: the command does not reach the "
 		     "probed code of %s",

@@ -49,6 +49,8 @@ says "$clean" 0 libcount.so count.bpf.o -p count=uprobe:work -- ./app
 
 # --- a judgement about nothing says so.
 says 'warning: no probe was hit' 0 count count.bpf.o -- true
+says 'warning: no probe was hit before the welded run ended by a signal: Segm' 0 \
+	count count.bpf.o -- sh -c 'kill -SEGV $$'
 says 'warning: nothing was compared: the maps are empty' 0 \
 	words words.bpf.o -- ./words
 json 'd["hits"] == 0 and len(d["warnings"]) == 2' words words.bpf.o -- ./words
