@@ -31,6 +31,7 @@ struct folding {
 	const char *target;
 	struct field id, count, comm;
 	bool id_in_value;
+	bool id_by_size; /* the key is a number: nothing says which */
 	struct line *line;
 	size_t nline;
 };
@@ -125,6 +126,8 @@ static int fields_find(struct folding *f, struct err *e)
 	const struct btf *btf = f->maps->btf[k->object];
 
 	f->id = field_find(btf, k->btf_key, k->map.key_size, is_id);
+	f->id_by_size = f->id.found &&
+			!member_find(btf, k->btf_key, 0, is_id, DEPTH).found;
 	f->comm = field_find(btf, k->btf_key, k->map.key_size, is_text);
 	f->id_in_value = member_find(btf, k->btf_value, 0, is_id, DEPTH).found;
 	if (f->id_in_value)
@@ -246,12 +249,26 @@ static const char *comm_of(struct folding *f, const struct reader_elem *x)
 	return *comm ? comm : f->target;
 }
 
+/* A number is taken for an id where it is one: of `n` elements `named` had a
+ * chain, or an error in its place. */
+static int ids_check(const struct folding *f, size_t n, size_t named,
+		     struct err *e)
+{
+	if (!f->id_by_size || f->id_in_value || named || !n)
+		return 0;
+	return fail(e, NULL, NOWHERE,
+		    "map %s: none of its keys is the number of a call chain "
+		    "in %s",
+		    f->maps->m.map[f->counts].name,
+		    f->maps->m.map[f->stacks].name);
+}
+
 static int counts_fold(struct folding *f, struct err *e)
 {
 	const struct manifest_map *stacks = &f->maps->m.map[f->stacks];
 	const struct region_map *m = &f->maps->m.map[f->counts].map;
 	struct reader_elem *elem;
-	size_t n;
+	size_t n, named = 0;
 
 	if (fields_find(f, e) || maps_elems(f->maps, f->counts, &elem, &n, e))
 		return -1;
@@ -264,9 +281,10 @@ static int counts_fold(struct folding *f, struct err *e)
 
 		if (id < stacks->map.buckets)
 			chain = f->chain[id];
+		named += chain || (int64_t)id < 0;
 		line_add(f, comm_of(f, &elem[i]), chain, count_of(f, &elem[i]));
 	}
-	return 0;
+	return ids_check(f, n, named, e);
 }
 
 static const char *base_name(const char *path)

@@ -29,6 +29,7 @@ struct who {
 };
 HASH(by_who, struct who, __u64);
 HASH(by_id, int, __u32);
+HASH(by_pid, __u32, __u64); /* of no use for --counts */
 struct allocation {
 	__u64 size, when;
 	int stack_id;
@@ -67,11 +68,12 @@ int sample(struct pt_regs *ctx)
 	struct allocation a = { PT_REGS_PARM1(ctx), 1, id };
 	struct who who = { .kern_stack_id = -14, .user_stack_id = id };
 	__u64 key = bpf_ktime_get_ns();
+	__u32 one = 1, *n, pid = bpf_get_current_pid_tgid() >> 32 | 1 << 30;
 	struct record *r;
-	__u32 one = 1, *n;
 
 	bpf_get_current_comm(who.comm, sizeof(who.comm));
 	add(&by_who, &who, 1);
+	add(&by_pid, &pid, 1);
 	n = bpf_map_lookup_elem(&by_id, &id);
 	if (n)
 		++*n;

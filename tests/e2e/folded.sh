@@ -99,7 +99,7 @@ lines chains --counts by_id | grep -q 'app;main;right;\[liblib.so\];left;leaf 3'
 mv gone.so liblib.so
 
 for wrong in "by_id --folded" "chains --folded --counts nothing" \
-	"chains --folded --counts nowhere" \
+	"chains --folded --counts nowhere" "chains --folded --counts by_pid" \
 	"chains --folded --counts records" "chains --counts by_id" \
 	"--folded" "chains --folded -j"; do
 	if "$W" map dump app.weld $wrong >log 2>&1; then die "no error: $wrong"; fi
