@@ -342,4 +342,10 @@ bad 1 "was changed after welding" unweld hurt -o out
 if [ -w /dev/full ]; then
 	exits 1 sh -c "$W list count > /dev/full 2> $t/stderr"
 	grep -q "standard output: No space left" $t/stderr
+	# What was written stays, and that is said.
+	exits 1 sh -c "$W weld count $O/count.bpf.o -o whole > /dev/full 2> $t/stderr"
+	grep -qx "bpfweld: standard output: No space left on device; but whole is written" \
+		$t/stderr || die "$(cat $t/stderr)"
+	[ "$(wc -l < $t/stderr)" = 1 ] && $W info whole > /dev/null ||
+		die "weld to a full disk: $(cat $t/stderr)"
 fi
