@@ -50,7 +50,7 @@ python=$(readlink -f /usr/bin/python3)
 if ! $W list --usdt $python python:line >/dev/null; then
 	echo "skipped: $python has no USDT probes"
 else
-	placed $python 87
+	placed $python 98
 	judge $python "${every[@]}" -- $python -c '
 import gc, json, sys
 sys.addaudithook(lambda *a: None)
@@ -60,7 +60,7 @@ fi
 
 [ "${1-}" = all ] || exit 0
 missing /usr/bin/php8.2 PHP || {
-	placed /usr/bin/php8.2 90
+	placed /usr/bin/php8.2 98
 	judge /usr/bin/php8.2 "${every[@]}" -- \
 		env USE_ZEND_DTRACE=1 php8.2 -r '
 		function f($x) { return $x > 0 ? f($x - 1) : 0; }
