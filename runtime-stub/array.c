@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* array.c - ARRAY and PERCPU_ARRAY (kernel/bpf/arraymap.c): values one behind
- * the other, of PERCPU_ARRAY once for each CPU. */
+ * the other, of PERCPU_ARRAY once for each CPU.
+ *
+ * A key may lie in a map, where others write: it is read once, so that what was
+ * checked is what is used. */
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
@@ -21,30 +24,34 @@ static long refused(const struct region_map *m, uint32_t index, uint64_t flags)
 	return lock ? -EINVAL : 0;
 }
 
+static uint8_t *value_at(const struct region_map *m, uint32_t index)
+{
+	return weld_region + m->data + (uint64_t)index * m->stride;
+}
+
 void *array_lookup(const struct region_map *m, const void *key)
 {
-	uint32_t index = load32(key);
+	uint32_t index = load32_once(key);
 
-	if (index >= m->max_entries)
-		return NULL;
-	return weld_region + m->data + (uint64_t)index * m->stride;
+	return index < m->max_entries ? value_at(m, index) : NULL;
 }
 
 long array_update(const struct region_map *m, const void *key,
 		  const void *value, uint64_t flags)
 {
-	long bad = refused(m, load32(key), flags);
+	uint32_t index = load32_once(key);
+	long bad = refused(m, index, flags);
 
 	if (bad)
 		return bad;
-	mem_copy(array_lookup(m, key), value, m->value_size);
+	mem_copy(value_at(m, index), value, m->value_size);
 	return 0;
 }
 
 void *percpu_array_lookup(const struct region_map *m, const void *key,
 			  struct run *run)
 {
-	uint32_t index = load32(key);
+	uint32_t index = load32_once(key);
 
 	if (index >= m->max_entries)
 		return NULL;
@@ -54,7 +61,7 @@ void *percpu_array_lookup(const struct region_map *m, const void *key,
 long percpu_array_update(const struct region_map *m, const void *key,
 			 const void *value, uint64_t flags, struct run *run)
 {
-	uint32_t index = load32(key);
+	uint32_t index = load32_once(key);
 	long bad = refused(m, index, flags);
 
 	if (bad)

@@ -280,27 +280,31 @@ static long count(struct format *f, const struct spec *s, uint32_t n,
 
 long format_prepare(struct format *f, uint32_t size)
 {
-	uint32_t args = 0, used = 0, end = 0;
+	uint32_t args = 0, used = 0, n = 0;
 	const char *p = f->fmt;
 	struct spec s;
+	uint8_t c;
 	long ret;
 
-	while (end < size && p[end])
-		end++;
-	if (end == size)
+	size = region_room((uint64_t)p, size);
+	while (n < size && p[n])
+		n++;
+	if (n == size)
 		return -EINVAL;
-	while (*p) {
-		if (!is_text((uint8_t)*p))
+	f->end = p + n;
+	while ((c = at(p, f->end))) {
+		if (!is_text(c))
 			return -EINVAL;
-		if (*p++ != '%')
+		p++;
+		if (c != '%')
 			continue;
-		if (*p != '%' && args >= f->nargs)
-			return -EINVAL;
-		p = spec_of(p, &s);
+		p = spec_of(p, f->end, &s);
 		if (!p)
 			return -EINVAL;
 		if (s.kind == PERCENT)
 			continue;
+		if (args >= f->nargs)
+			return -EINVAL;
 		ret = count(f, &s, args++, &used);
 		if (ret)
 			return ret;
@@ -313,20 +317,26 @@ void format_print(const struct format *f, struct text *t)
 	const char *p = f->fmt;
 	uint32_t n = 0;
 	struct spec s;
+	uint8_t c;
 
-	while (*p) {
-		if (*p != '%') {
-			put(t, *p++);
+	while ((c = at(p, f->end))) {
+		p++;
+		if (c != '%') {
+			put(t, (char)c);
 			continue;
 		}
-		p = spec_of(p + 1, &s);
+		p = spec_of(p, f->end, &s);
+		if (!p)
+			break; /* it has changed */
 		if (s.kind == PERCENT) {
 			put(t, '%');
 			continue;
 		}
+		if (n >= f->nargs)
+			break;
 		put_spec(t, &s, argument(f, n), f->len[n]);
 		n++;
-		while (is_pointer(&s) && is_alnum((uint8_t)*p))
+		while (is_pointer(&s) && is_alnum(at(p, f->end)))
 			p++;
 	}
 }

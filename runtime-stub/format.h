@@ -79,53 +79,66 @@ static bool is_text(uint8_t c)
 
 /* --- what a conversion is ----------------------------------------------- */
 
-static const char *flags_of(const char *p, struct spec *s)
+/* A format ends where it ended when it was checked: it is in a map, or in .rodata,
+ * which is one, and others may write there meanwhile.  Every other answer to what
+ * is asked here is as good as the one before. */
+static uint8_t at(const char *p, const char *end)
 {
+	return p < end ? *(const volatile uint8_t *)p : 0;
+}
+
+static const char *flags_of(const char *p, const char *end, struct spec *s)
+{
+	uint8_t c;
+
 	for (;; p++) {
-		if (*p == '0')
+		c = at(p, end);
+		if (c == '0')
 			s->zero = true;
-		else if (*p == '+')
+		else if (c == '+')
 			s->plus = true;
-		else if (*p == '-')
+		else if (c == '-')
 			s->minus = true;
-		else if (*p == ' ')
+		else if (c == ' ')
 			s->space = true;
 		else
 			break;
 	}
-	for (; is_digit((uint8_t)*p); p++)
-		s->width = s->width * 10 + (uint32_t)(*p - '0');
+	for (; is_digit(c); c = at(++p, end))
+		s->width = s->width * 10 + (uint32_t)(c - '0');
 	if ((int32_t)s->width < 0)
 		s->width = 0;
 	return p;
 }
 
 /* p is at the letter behind %p. */
-static const char *pointer_of(const char *p, struct spec *s)
+static const char *pointer_of(const char *p, const char *end, struct spec *s)
 {
+	uint8_t c = at(p, end), d = c ? at(p + 1, end) : 0;
+
 	s->wide = true;
-	if ((*p == 'u' || *p == 'k') && p[1] == 's') {
-		s->kind = *p == 'u' ? USER_STRING : KERNEL_STRING;
-		return is_stop((uint8_t)p[2]) ? p + 2 : NULL;
+	if ((c == 'u' || c == 'k') && d == 's') {
+		s->kind = c == 'u' ? USER_STRING : KERNEL_STRING;
+		return is_stop(at(p + 2, end)) ? p + 2 : NULL;
 	}
-	if ((*p == 'i' || *p == 'I') && (p[1] == '4' || p[1] == '6')) {
-		s->kind = p[1] == '4' ? IP4 : IP6;
-		s->padded = *p == 'i';
+	if ((c == 'i' || c == 'I') && (d == '4' || d == '6')) {
+		s->kind = d == '4' ? IP4 : IP6;
+		s->padded = c == 'i';
 		return p + 2;
 	}
-	s->kind = *p == 'B'                ? BACKTRACE
-		  : *p == 's' || *p == 'S' ? SYMBOL
-					   : ADDRESS;
-	if (s->kind != ADDRESS || *p == 'x' || *p == 'K')
+	s->kind = c == 'B'               ? BACKTRACE
+		  : c == 's' || c == 'S' ? SYMBOL
+					 : ADDRESS;
+	if (s->kind != ADDRESS || c == 'x' || c == 'K')
 		return p + 1;
-	return is_stop((uint8_t)*p) ? p : NULL;
+	return is_stop(c) ? p : NULL;
 }
 
-static const char *number_of(const char *p, struct spec *s)
+static const char *number_of(const char *p, const char *end, struct spec *s)
 {
-	for (int l = 0; l < 2 && *p == 'l'; l++, p++)
+	for (int l = 0; l < 2 && at(p, end) == 'l'; l++, p++)
 		s->wide = true;
-	switch (*p) {
+	switch (at(p, end)) {
 	case 'd':
 	case 'i':
 		s->kind = SIGNED;
@@ -146,20 +159,23 @@ static const char *number_of(const char *p, struct spec *s)
 }
 
 /* One conversion, p behind its '%'.  Returns what follows, NULL: invalid. */
-static const char *spec_of(const char *p, struct spec *s)
+static const char *spec_of(const char *p, const char *end, struct spec *s)
 {
+	uint8_t c;
+
 	*s = (struct spec){ .kind = PERCENT };
-	if (*p == '%')
+	if (at(p, end) == '%')
 		return p + 1;
-	p = flags_of(p, s);
-	if (*p == 'p')
-		return pointer_of(p + 1, s);
-	s->kind = *p == 's' ? STRING : CHARACTER;
-	if (*p == 's')
-		return is_stop((uint8_t)p[1]) ? p + 1 : NULL;
-	if (*p == 'c')
+	p = flags_of(p, end, s);
+	c = at(p, end);
+	if (c == 'p')
+		return pointer_of(p + 1, end, s);
+	s->kind = c == 's' ? STRING : CHARACTER;
+	if (c == 's')
+		return is_stop(at(p + 1, end)) ? p + 1 : NULL;
+	if (c == 'c')
 		return p + 1;
-	return number_of(p, s);
+	return number_of(p, end, s);
 }
 
 #endif

@@ -15,7 +15,7 @@
 #include "runtime-stub/hash.h"
 #include "runtime-stub/stub.h"
 
-enum { DATA_MAX = 256, RETRIES = 1 << 16 };
+enum { DATA_MAX = 256, RETRIES = 1 << 10 };
 struct prefix {
 	uint32_t bits;
 	uint8_t data[DATA_MAX];
@@ -49,11 +49,12 @@ static bool prefix_of(struct prefix *p, const struct region_map *m,
 		      const void *key)
 {
 	uint32_t size = m->key_size - (uint32_t)sizeof(uint32_t);
+	uint32_t bits = load32_once(key); /* which others may write to */
 
-	if (load32(key) > bits_max(m))
+	if (bits > bits_max(m))
 		return false;
 	mem_copy(p->data, (const uint8_t *)key + sizeof(uint32_t), size);
-	cut(p, load32(key), size);
+	cut(p, bits, size);
 	return true;
 }
 

@@ -26,6 +26,12 @@ static inline uint32_t load32(const void *p)
 	return *(const any32 *)p;
 }
 
+/* Read once: who writes there meanwhile is not seen by halves. */
+static inline uint32_t load32_once(const void *p)
+{
+	return *(const volatile any32 *)p;
+}
+
 /* The first n < 8 bytes as a word; nothing behind them is touched. */
 static inline uint64_t load_part(const uint8_t *p, uint32_t n)
 {

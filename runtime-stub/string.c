@@ -121,7 +121,7 @@ DEFINE_HELPER(strtoul)
 DEFINE_HELPER(strncmp)
 {
 	const uint8_t *a = (const uint8_t *)r1, *b = (const uint8_t *)r3;
-	uint32_t n = (uint32_t)r2;
+	uint32_t n = region_room(r3, (uint32_t)r2);
 
 	for (; n && *a == *b && *a; n--)
 		a++, b++;

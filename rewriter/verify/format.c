@@ -2,6 +2,8 @@
 /* format.c - is a constant format right?  Asked of bpf_snprintf()'s, as the
  * kernel does before the program runs; of others when they are printed.
  */
+#include <string.h>
+
 #include "runtime-stub/format.h"
 
 /* (call.h, which has an `enum kind` of its own.) */
@@ -9,6 +11,7 @@ bool format_fits(const char *p, uint64_t args);
 
 bool format_fits(const char *p, uint64_t args)
 {
+	const char *end = p + strlen(p);
 	struct spec s;
 
 	while (*p) {
@@ -16,10 +19,8 @@ bool format_fits(const char *p, uint64_t args)
 			return false;
 		if (*p++ != '%')
 			continue;
-		if (*p != '%' && !args)
-			return false;
-		p = spec_of(p, &s);
-		if (!p)
+		p = spec_of(p, end, &s);
+		if (!p || (s.kind != PERCENT && !args))
 			return false;
 		args -= s.kind != PERCENT;
 	}

@@ -33,7 +33,7 @@ enum { ROOM = 1024, FORMAT_SIZE = 64, FORMATS = 3000 };
 
 uint8_t weld_region[4096] __attribute__((aligned(4096)));
 const struct weld_info weld_info = { .range = sizeof(weld_region) };
-static struct run state;
+static struct run state_of;
 
 long own_pid(void) /* no way that needs it is taken */
 {
@@ -109,7 +109,7 @@ static bool is_known_to_differ(const struct attempt *t)
 	struct spec s;
 
 	while ((p = strchr(p, '%'))) {
-		const char *end = spec_of(p + 1, &s);
+		const char *end = spec_of(p + 1, p + strlen(p), &s);
 
 		if (!end)
 			return false;
@@ -186,7 +186,7 @@ static void compare(struct oracle *o, const struct attempt *t)
 	assert_int_equal(bpf_map_freeze(fmt), 0);
 	ret = (int32_t)helper_snprintf((uint64_t)ours, t->size,
 				       (uint64_t)t->fmt, (uint64_t)t->arg,
-				       t->nargs * 8, &state);
+				       t->nargs * 8, &state_of);
 	prog = load(o, t, fmt);
 	close(fmt);
 	if (prog < 0) {
@@ -227,10 +227,61 @@ static void formats_as_in_the_kernel(void **state)
 	close(o.args);
 }
 
+/* A format is in a map: between the look at it and its use others write there,
+ * over the NUL and what is behind a '%'.  Nothing behind its end is read. */
+static void formats_that_change(void **state)
+{
+	struct attempt t;
+	long left;
+	char *at;
+
+	(void)state;
+	if (!edge)
+		make_strings();
+	at = edge + FAULT_PAGE - FORMAT_SIZE;
+	for (left = 200000; left--;) {
+		static char out[ROOM];
+		struct format f = { .fmt = at, .arg = t.arg, .run = &state_of };
+		struct text text = { .to = out, .room = 64, .run = &state_of };
+
+		make_attempt(&t);
+		f.nargs = t.nargs;
+		memset(at, 'x', FORMAT_SIZE);
+		memcpy(at + FORMAT_SIZE - 1 - strlen(t.fmt), t.fmt,
+		       strlen(t.fmt) + 1);
+		if (format_prepare(&f, FORMAT_SIZE))
+			continue;
+		for (uint32_t n = 1 + pick(4); n--;)
+			at[FORMAT_SIZE - 1 - pick(12)] =
+				"%%%%sdpxlI4ku8-0\0"[pick(16)];
+		if (pick(2))
+			at[FORMAT_SIZE - 1] = "%slp0"[pick(5)];
+		format_print(&f, &text);
+	}
+}
+
+/* Whose NUL is gone when it is looked for, at the region's end. */
+static void formats_without_end(void **state)
+{
+	uint8_t *at = weld_region + sizeof(weld_region) - 8;
+
+	(void)state;
+	memset(at, 'x', 8);
+	assert_int_equal((long)helper_snprintf(0, 0, (uint64_t)at, 0, 0,
+					       &state_of),
+			 -EINVAL);
+	at[7] = 0;
+	assert_int_equal((long)helper_snprintf(0, 0, (uint64_t)at, 0, 0,
+					       &state_of),
+			 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(formats_as_in_the_kernel),
+		cmocka_unit_test(formats_that_change),
+		cmocka_unit_test(formats_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
