@@ -70,6 +70,7 @@ struct tour {
 	callback_fn *call;
 	const void *self;
 	struct run *run;
+	uint32_t steps; /* for all buckets together */
 };
 
 /* False: the callback wants no more, or has seen more than there can be. */
@@ -112,13 +113,15 @@ static bool show_bucket(struct tour *to, struct table *t)
 uint64_t hash_each(const struct region_map *m, uint64_t ctx, callback_fn *call,
 		   const void *self, struct run *run)
 {
-	struct tour to = { m, ctx, 0, call, self, run };
+	struct tour to = { m, ctx, 0, call, self, run, table_steps(m) };
 
 	for (uint32_t b = 0; b < m->buckets; b++) {
 		struct table t = table_in(m, b);
 
+		t.steps = to.steps;
 		if (!show_bucket(&to, &t))
 			break;
+		to.steps = t.steps;
 	}
 	return to.seen;
 }

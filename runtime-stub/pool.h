@@ -33,7 +33,9 @@ struct pool {
 	uint8_t *elem;
 	uint32_t stride, elems;
 };
-enum { POOL_STEPS = 1 << 20 }; /* the region may have been overwritten */
+/* Others may be writing over the region all the time.  An element that cannot be
+ * given back is lost. */
+enum { POOL_STEPS = 1 << 16 };
 
 /* Element number `low` - 1. */
 static inline uint64_t *pool_at(const struct pool *p, uint32_t low)
@@ -45,10 +47,12 @@ static inline void pool_give(const struct pool *p, uint32_t low)
 {
 	uint64_t *e = pool_at(p, low), top;
 
-	do {
+	for (int i = 0; i < POOL_STEPS; i++) {
 		top = load(p->free);
 		store(e, link_to(load(e), (uint32_t)top));
-	} while (!swap(p->free, top, link_to(top, low)));
+		if (swap(p->free, top, link_to(top, low)))
+			break;
+	}
 }
 
 /* The number + 1 of an element that is now ours; 0: there is none. */

@@ -27,6 +27,8 @@
 /* Turns to stand back, at most, when another one was faster: two that try again at
  * once take the tail's cache line from each other, five times as long. */
 enum { BACKOFF = 40 };
+/* How often, at most: somebody may be writing over the tail all the time. */
+enum { TRIES = 1 << 16 };
 
 struct ring {
 	struct ring_head *head;
@@ -93,13 +95,14 @@ static struct record reserve(const struct ring *r, uint64_t len)
 
 	if (len > RECORD_MAX || takes > r->size)
 		return out;
-	for (uint32_t wait = 0;; wait = wait < BACKOFF ? 2 * wait + 8 : wait) {
+	for (uint32_t wait = 0, tries = 0;;
+	     wait = wait < BACKOFF ? 2 * wait + 8 : wait, tries++) {
 		for (uint32_t i = 0; i < wait; i++)
 			__builtin_ia32_pause();
 		tail = ring_load(&r->head->tail);
 		help(r, tail);
 		room = has_room(r, tail, takes, &stale);
-		if (!room && !stale) {
+		if (tries == TRIES || (!room && !stale)) {
 			__atomic_fetch_add(&r->head->dropped, 1,
 					   __ATOMIC_RELAXED);
 			return out;

@@ -54,15 +54,20 @@ static inline uint64_t ring_takes(uint64_t len)
 	return (len + RING_HEADER + 7) & ~UINT64_C(7);
 }
 
-/* `b` never has the same value twice while `a` changes. */
+/* `b` never has the same value twice while `a` changes.  (Somebody who writes
+ * over it all the time makes us give up: whoever uses a pair bears that its halves
+ * do not belong together.) */
+enum { RING_TRIES = 1 << 16 };
 static inline struct ring_pair ring_load(const struct ring_pair *p)
 {
 	struct ring_pair v;
 
-	do {
+	for (int i = 0; i < RING_TRIES; i++) {
 		v.b = __atomic_load_n(&p->b, __ATOMIC_ACQUIRE);
 		v.a = __atomic_load_n(&p->a, __ATOMIC_ACQUIRE);
-	} while (__atomic_load_n(&p->b, __ATOMIC_ACQUIRE) != v.b);
+		if (__atomic_load_n(&p->b, __ATOMIC_ACQUIRE) == v.b)
+			break;
+	}
 	return v;
 }
 

@@ -6,11 +6,19 @@
 #include "runtime-stub/pool.h"
 #include "runtime-stub/stub.h"
 
-/* Steps after which a walk gives up: no list that we wrote is so long, but
- * the region may have been overwritten by others. */
+/* Steps after which a walk gives up.  No list is longer than the pool, and who
+ * has to begin again is seldom unlucky twice; but the region may have been
+ * overwritten by others, and a list that bites its tail is not to cost more than
+ * some ten microseconds. */
 enum {
-	STEPS = 1 << 20
+	STEPS_SPARE = 1 << 14
 };
+static inline uint32_t table_steps(const struct region_map *m)
+{
+	uint64_t steps = 2 * (uint64_t)m->max_entries + STEPS_SPARE;
+
+	return steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX;
+}
 
 struct table {
 	struct hash_head *head;
@@ -33,7 +41,7 @@ static inline struct table table_in(const struct region_map *m, uint32_t b)
 		.stride = m->stride,
 		.elems = m->max_entries + HASH_SPARE,
 		.end = LINK_END | b,
-		.steps = STEPS,
+		.steps = table_steps(m),
 	};
 }
 
