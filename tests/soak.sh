@@ -45,3 +45,4 @@ QUEUE_MODEL_DEPTH=3 "$BUILD/tests/unit-queue_model"
 CALLS=10000000 SIGNALS=100000 KILLS=1000 bash tests/e2e/mapload.sh
 CALLS=10000000 SIGNALS=100000 KILLS=1000 bash tests/e2e/ringload.sh
 EACH=100000000 bash tests/e2e/ring_long.sh
+COUNT=100000 SECONDS_EACH=60 CLI=200 bash tests/e2e/hostile.sh

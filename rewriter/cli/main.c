@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - bpfweld: the table of commands. */
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rewriter/cli/cli.h"
 
@@ -129,7 +131,21 @@ static int run(int argc, char **argv)
 	return cli_dispatch(commands, "command", argc, argv);
 }
 
+/* Files are mapped to be read, regions as long as somebody is looking at them;
+ * what has been cut off them faults. */
+static void on_bus(int sig)
+{
+	static const char text[] = "bpfweld: a file, or a region, was made "
+				   "shorter while it was read\n";
+
+	(void)sig;
+	if (write(2, text, sizeof(text) - 1) < 0)
+		_exit(ERR_FAILED);
+	_exit(ERR_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+	signal(SIGBUS, on_bus);
 	return cli_flush(run(argc, argv));
 }

@@ -149,13 +149,17 @@ static uint64_t ring_pending(const struct reader *r, const struct region_map *m)
 	return ring_number(ring_load(&h->tail).b) - ring_load(&h->head).b;
 }
 
-/* --- Filters: nobody can say what is in one. */
+/* --- Filters: nobody can say what is in one.  Adding to one takes as long as it
+ * has bits for a value and a value has bytes: within the kernel's bounds. */
+
+enum { HASHES_MAX = 15, VALUE_MAX = 4 << 20 };
 
 static bool bloom_fits(const struct region_header *h,
 		       const struct region_map *m)
 {
 	(void)h;
-	return m->key_size == 0 && m->size >= 8 &&
+	return m->key_size == 0 && m->size >= 8 && m->hashes <= HASHES_MAX &&
+	       m->value_size <= VALUE_MAX &&
 	       (m->size & (m->size - 1)) == 0;
 }
 
@@ -204,15 +208,17 @@ static const struct kind *kind_of(const struct region_map *m)
 	return NULL;
 }
 
-/* The last of all values of the last CPU. */
+/* The last of all values of the last CPU.  No two values lie in one place, so all
+ * of them together are no more than the region. */
 static bool values_fit(const struct region_header *h,
 		       const struct region_map *m)
 {
 	uint64_t n = map_values(m), all;
 
-	return h->cpu_count && m->value_stride % 8 == 0 &&
+	return h->cpu_count && m->value_stride && m->value_stride % 8 == 0 &&
 	       m->value_stride >= m->value_size && h->cpu_stride % 8 == 0 &&
 	       n <= h->size && h->cpu_stride <= h->size &&
+	       h->cpu_stride >= n * m->value_stride &&
 	       !__builtin_mul_overflow(h->cpu_count - 1, h->cpu_stride, &all) &&
 	       !__builtin_add_overflow(all, n * m->value_stride, &all) &&
 	       region_has(h, m->values, all, 8);

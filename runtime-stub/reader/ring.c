@@ -19,6 +19,8 @@
 #include "runtime-stub/reader/elems.h"
 #include "runtime-stub/ring.h"
 
+enum { RETRIES = 64 }; /* then it is waited for */
+
 struct ring {
 	struct ring_head *head;
 	struct ring_pair *slot;
@@ -99,9 +101,9 @@ static bool slot_of(const struct ring *g, struct ring_pair head,
 	return true;
 }
 
-int reader_ring_next(const struct reader *r, uint32_t map,
-		     struct reader_record *out, enum reader_ring *what,
-		     struct err *e)
+/* *again: the record's writer has died and done something before. */
+static int next(const struct reader *r, uint32_t map, struct reader_record *out,
+		enum reader_ring *what, bool *again, struct err *e)
 {
 	struct ring g = ring_of(r, map);
 	struct ring_pair head = ring_load(&g.head->head), s, now;
@@ -109,6 +111,7 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 	uint64_t at = head.a % g.size, room;
 	const uint8_t *record = g.data + at;
 
+	*again = false;
 	*what = RING_EMPTY;
 	if (pin_check(r, map, e))
 		return -1;
@@ -126,9 +129,9 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		if (!is_dead(r, map, ring_owner(s.a)))
 			return 0;
 		/* What it did between our look and its death counts. */
-		if (!slot_of(&g, head, &now) || now.b != s.b)
-			return reader_ring_next(r, map, out, what, e);
-		*what = RING_SKIPPED;
+		*again = !slot_of(&g, head, &now) || now.b != s.b;
+		if (!*again)
+			*what = RING_SKIPPED;
 		return 0;
 	case RING_DISCARDED:
 		*what = RING_SKIPPED;
@@ -145,6 +148,18 @@ int reader_ring_next(const struct reader *r, uint32_t map,
 		memcpy(&out->cpu, out->data + out->len, sizeof(out->cpu));
 	}
 	*what = RING_RECORD;
+	return 0;
+}
+
+int reader_ring_next(const struct reader *r, uint32_t map,
+		     struct reader_record *out, enum reader_ring *what,
+		     struct err *e)
+{
+	bool again = true;
+
+	for (int i = 0; again && i < RETRIES; i++)
+		if (next(r, map, out, what, &again, e))
+			return -1;
 	return 0;
 }
 
@@ -286,12 +301,12 @@ static const struct region_trace *lines_of(const struct reader *r,
 					   uint64_t *slots)
 {
 	const struct region_header *h = &r->head;
-	const struct region_trace *t = (const void *)(r->base + h->trace);
+	const struct region_trace *t;
 	uint64_t size = h->trace_size;
 
-	if (h->trace % 8 || size < sizeof(*t) || h->trace > h->size ||
-	    size > h->size - h->trace)
+	if (size < sizeof(*t) || !region_has(h, h->trace, size, 8))
 		return NULL;
+	t = (const void *)(r->base + h->trace);
 	*slots = __atomic_load_n(&t->slots, __ATOMIC_RELAXED);
 	return *slots && *slots <= (size - sizeof(*t)) / sizeof(t->record[0])
 		       ? t

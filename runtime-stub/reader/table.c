@@ -12,8 +12,8 @@
  *     the state is as it was          else it was freed and reused meanwhile
  *
  * On "else it may" the walk drops what it has of this bucket and starts it
- * again.  The steps of all this are paid from one purse, and a list can be no
- * longer than the pool, so a damaged table ends as an error.
+ * again.  The steps of all this are paid from one purse, and neither a list nor
+ * all of them can be longer than the pool, so a damaged table ends as an error.
  */
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/hash.h"
@@ -116,7 +116,7 @@ static enum walked bucket_once(struct walk *w, uint32_t bucket)
 		const struct hash_elem *p;
 
 		if (index >= pool_size(w->map) || n++ > pool_size(w->map) ||
-		    w->steps-- == 0)
+		    w->nelem > pool_size(w->map) || w->steps-- == 0)
 			return DAMAGED;
 		p = (const struct hash_elem *)(pool + index * w->map->stride);
 		state = shared_word(&p->state);
