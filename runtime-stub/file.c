@@ -5,15 +5,16 @@
  * Default: /dev/shm/bpfweld-UID/WELDNAME.  The directory must be ours alone (a
  * real directory, our euid, closed to others: in a user namespace without our
  * id, everybody's files look like ours), so nobody can put anything under its
- * names; a file must be ours, regular and what it should be.  With
- * BPFWELD_REGION=PATH the user answers for the directory.
+ * names; a file must be ours, regular, for no others to write and what it should
+ * be.  With BPFWELD_REGION=PATH the user answers for the directory.
  *
  * A new file has no name until it is complete, so the final name never shows
  * half a file, and a creator that is killed leaves nothing behind (where the
  * file system has no unnamed files: a dot file).  Of several creators one wins
- * and all use the winner's.  Its space is reserved: what tmpfs cannot give is
- * an error here and not a SIGBUS at some later hit.  The target's umask and its
- * limit on file sizes, which would be a SIGXFSZ, are not to matter.
+ * and all use the winner's.  Its space is reserved, also where somebody has made
+ * one with holes: what tmpfs cannot give is an error here and not a SIGBUS at some
+ * later hit.  The target's umask and its limit on file sizes, which would be a
+ * SIGXFSZ, are not to matter.
  *
  * Any failure means "no shared region", never anything to the target.  A file
  * descriptor lives here for microseconds only, and closed on exec.
@@ -28,7 +29,7 @@
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
-enum { OTHERS = 077, EINTR_TRIES = 16 };
+enum { OTHERS = 077, OTHERS_WRITE = 022, BLOCK = 512, EINTR_TRIES = 16 };
 
 /* Keeps one step's buffers off the stack during the next. */
 #define STEP static __attribute__((noinline))
@@ -119,15 +120,27 @@ STEP bool region_is_right(long fd)
 	       mem_equal(h.weld_id, w->weld_id, sizeof(h.weld_id));
 }
 
-/* Is it ours, and of the right size? */
+static bool reserve(long fd, uint64_t size)
+{
+	long ret, tries = EINTR_TRIES;
+
+	do
+		ret = sys4(__NR_fallocate, fd, 0, 0, (long)size);
+	while (ret == -EINTR && --tries);
+	return ret >= 0;
+}
+
+/* Is it ours, of the right size, and without holes? */
 STEP bool file_is_ours(long fd, struct shared *s)
 {
 	struct stat st;
 
-	if (!stat_is(fd, S_IFREG, &st) || (uint64_t)st.st_size != s->size)
+	if (!stat_is(fd, S_IFREG, &st) || (uint64_t)st.st_size != s->size ||
+	    st.st_mode & OTHERS_WRITE)
 		return false;
 	s->ino = st.st_ino;
-	return true;
+	return (uint64_t)st.st_blocks * BLOCK >= s->size ||
+	       reserve(fd, s->size);
 }
 
 static bool file_is_right(long fd, struct shared *s)
@@ -145,12 +158,9 @@ static long map(uint8_t *at, const struct shared *s, long fd, long flags)
 /* Reserve the space, write the first content. */
 static bool fill_file(long fd, const struct shared *s)
 {
-	long size = (long)s->size, ret, tries = EINTR_TRIES;
+	long ret;
 
-	do
-		ret = sys4(__NR_fallocate, fd, 0, 0, size);
-	while (ret == -EINTR && --tries);
-	if (ret < 0)
+	if (!reserve(fd, s->size))
 		return false;
 	ret = map(NULL, s, fd, MAP_SHARED);
 	if (ret < 0 && ret > -4096)
@@ -159,7 +169,7 @@ static bool fill_file(long fd, const struct shared *s)
 		pin_fill((uint8_t *)ret, s->pin);
 	else
 		region_fill((uint8_t *)ret);
-	sys3(__NR_munmap, ret, size, 0);
+	sys3(__NR_munmap, ret, (long)s->size, 0);
 	return true;
 }
 

@@ -145,6 +145,8 @@ static const char *file_fault(struct arena *a, int fd,
 	p->ino = st.st_ino;
 	if (st.st_uid != owner)
 		return "it belongs to another user";
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return "others may write to it";
 	if (pread(fd, &h, sizeof(h), 0) != sizeof(h))
 		return "it is no pinned map's";
 	/* Of another definition it may have another size, too. */

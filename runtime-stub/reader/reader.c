@@ -28,6 +28,28 @@ const char *reader_path(struct arena *a, const uint8_t weld_id[16])
 			    hex);
 }
 
+/* Why no program has this file for its region, though it could be one; NULL: they
+ * do (runtime-stub/file.c).  With BPFWELD_REGION the file may be another user's. */
+static const char *unused(const char *path)
+{
+	const char *env = getenv("BPFWELD_REGION");
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return NULL;
+	if (S_ISLNK(st.st_mode))
+		return "a symbolic link, which welded programs do not follow";
+	if (!S_ISREG(st.st_mode))
+		return "no regular file, so welded programs do not use it";
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return "others may write to it, so welded programs do not use "
+		       "it";
+	if ((!env || strcmp(path, env) != 0) && st.st_uid != geteuid())
+		return "it belongs to another user, so welded programs do not "
+		       "use it";
+	return NULL;
+}
+
 bool reader_exists(const char *path)
 {
 	struct stat st;
@@ -142,8 +164,10 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 		     enum reader_access access, struct reader *out,
 		     struct err *e)
 {
-	const char *path = reader_path(a, m->weld_id);
+	const char *path = reader_path(a, m->weld_id), *why = unused(path);
 
+	if (why)
+		return fail(e, path, NOWHERE, "%s", why);
 	if (!reader_exists(path))
 		return fail(e, NULL, NOWHERE,
 			    "has not run yet: no region at %s", path);
