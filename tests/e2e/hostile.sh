@@ -86,8 +86,8 @@ reads() { # FILE
 }
 # Cut off while it is looked at.
 mend
-timeout 60 $W trace $t/native > $t/out 2> $t/err & one=$!
-while ! [ -s $t/out ]; do sleep 0.02; done
+timeout 60 $W trace $t/native > $t/traced 2> $t/err & one=$!
+while ! [ -s $t/traced ]; do sleep 0.02; done
 truncate -s 0 $R
 rc=0; wait $one || rc=$?
 [ "$rc $(grep -c 'made shorter' $t/err)" = "1 1" ] ||
