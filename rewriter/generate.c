@@ -305,7 +305,9 @@ static int programs_place(struct weld *w, const struct weld_options *opt,
 }
 
 /* Maps of programs lead to a function form, or to bytecode.  A program that
- * has neither is in no map that anything asks. */
+ * has neither is in no map that anything asks.  A session's is never led to,
+ * whatever others write into a map: it follows a pointer that only its own sites
+ * leave in ctx. */
 static void progs_write(struct weld *w, const struct weld_options *opt)
 {
 	uint64_t at = w->info_vaddr + w->region.info_progs - w->rx.vaddr;
@@ -315,7 +317,9 @@ static void progs_write(struct weld *w, const struct weld_options *opt)
 	for (uint32_t p = 0; p < info->prog_count; p++) {
 		uint64_t to = opt->engine == ENGINE_VM ? w->vm_insns[p]
 						       : w->func_of[p];
-		int32_t from_info = to ? (int32_t)(to - w->info_vaddr) : 0;
+		int32_t from_info = to && !w->set.prog[p].session
+					    ? (int32_t)(to - w->info_vaddr)
+					    : 0;
 
 		memcpy(w->rx.p + at + p * sizeof(from_info), &from_info,
 		       sizeof(from_info));

@@ -376,4 +376,20 @@ PROBE(pinned)
 	return 0;
 }
 
+/* A tail call that leads here would find no cookie. */
+extern __u64 *bpf_session_cookie(void) __ksym;
+extern _Bool bpf_session_is_return(void) __ksym;
+
+SEC("uprobe.session/hostile_target:op_session")
+int on_session(struct pt_regs *ctx)
+{
+	__u64 *cookie = bpf_session_cookie();
+
+	if (bpf_session_is_return())
+		numbers[0] += *cookie;
+	else
+		*cookie = X;
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -11,7 +11,7 @@
 	OP(percpu_hash) OP(lru) OP(lru_percpu) OP(lpm) OP(lpm_key) OP(queue)   \
 	OP(stack) OP(ring) OP(reserve) OP(dynptr) OP(perf) OP(drain)           \
 	OP(bloom) OP(chains) OP(tail) OP(inner) OP(each) OP(print) OP(format)  \
-	OP(string) OP(pinned)
+	OP(string) OP(pinned) OP(session)
 
 #ifndef __bpf__
 #include <string.h>
@@ -89,7 +89,8 @@ static inline volatile uint64_t *hostile_change(const struct hostile *t, uint64_
 		*at = *from;
 		break;
 	case 3: /* a number of something, with or without a tag */
-		*at = (*at & ~UINT64_C(0xffffffff)) + hostile_pick(seed, 300);
+		*at = (*at & ~UINT64_C(0xffffffff)) +
+		      hostile_pick(seed, hostile_pick(seed, 2) ? 40 : 300);
 		break;
 	case 4: /* half of it */
 		((volatile uint32_t *)at)[hostile_pick(seed, 2)] =
