@@ -132,9 +132,9 @@ static void armed(void)
 		((void (*)(void))(info + weld_info.armed))();
 }
 
-/* Would the region belong to who has started us, though the kernel does not let him
- * look into us?  So it is with file capabilities, with programs that are setgid, and
- * behind the setuid() of one that is setuid. */
+/* Would the region belong to who has started us, though the kernel does not let
+ * him look into us?  So it is with file capabilities, with programs that are
+ * setgid, and behind the setuid() of one that is setuid. */
 static bool is_for_callers_eyes(void)
 {
 	struct __user_cap_header_struct h = {

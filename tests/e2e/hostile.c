@@ -440,6 +440,7 @@ static int region_damage(const char *path, uint64_t seed)
 	if (!victim_open(&v, path))
 		usage();
 	victim_damage(&v, &seed);
+	free(v.good);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
+// clang-format off
 /* One function each; hostile.bpf.c has a program for it. */
 #define OPS(OP)                                                                \
 	OP(array) OP(array_key) OP(cpus) OP(hash4) OP(hash8) OP(hash12)        \
@@ -12,6 +13,7 @@
 	OP(stack) OP(ring) OP(reserve) OP(dynptr) OP(perf) OP(drain)           \
 	OP(bloom) OP(chains) OP(tail) OP(inner) OP(each) OP(print) OP(format)  \
 	OP(string) OP(pinned) OP(session)
+// clang-format on
 
 #ifndef __bpf__
 #include <string.h>
@@ -63,14 +65,17 @@ static inline uint32_t hostile_pick(uint64_t *seed, uint32_t n)
 }
 
 /* Change one word, or one bit of it.  Returns which. */
-static inline volatile uint64_t *hostile_change(const struct hostile *t, uint64_t *seed)
+static inline volatile uint64_t *hostile_change(const struct hostile *t,
+						uint64_t *seed)
 {
+	// clang-format off
 	static const uint64_t words[] = {
 		0, 1, 2, 0x1f, 0x20, 0x80, 0xff, 0x7fff, 0x8000, 0xffff,
 		0x10000, 0x7fffffff, 0x80000000, 0x80000001, 0xfffffff8,
 		0xffffffff, 0x100000001, 0x1ffffffff, 0x7fffffffffffffff,
 		0x8000000000000000, 0xfffffffffffffff8, 0xffffffffffffffff,
 	};
+	// clang-format on
 	enum { WORDS = sizeof(words) / sizeof(*words) };
 	const struct hostile_part *p = &t->part[hostile_pick(seed, t->parts)];
 	volatile uint64_t *v = (volatile uint64_t *)(t->base + p->at);
