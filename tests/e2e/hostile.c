@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* hostile reader WELDED COUNT SEED    read damaged copies of its region, and
- * write hostile manifest WELDED COUNT SEED  parse damaged copies of its
- * manifest hostile file WELDED OUT SEED        write a copy with a damaged
- * manifest hostile region OUT SEED             damage this region, or this
- * pinned map
+// clang-format off
+/* hostile reader WELDED COUNT SEED    read damaged copies of its region, and write
+ * hostile beside WELDED COUNT SEED    the same, while others damage it
+ * hostile manifest WELDED COUNT SEED  parse damaged copies of its manifest
+ * hostile file WELDED OUT SEED        write a copy with a damaged manifest
+ * hostile region OUT SEED             damage this region, or this pinned map
  *
- * A copy of the region and of its pinned map is changed in place, with the
- * reader looking at it; what is mapped has nothing beside it.  Any answer is
- * good but a crash, a step aside and no end. */
+ * The region and its pinned map are changed in place, with the reader looking at
+ * them; what is mapped has nothing beside it.  Any answer is good but a crash, a
+ * step aside and no end. */
+// clang-format on
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -250,7 +252,7 @@ static bool open_region(struct use *u, const char *path, struct manifest *m)
 		      : reader_open(&u->a, path, READER_WRITE, u->r, &e));
 }
 
-static int readers(const char *welded, long count, uint64_t seed)
+static int readers(const char *welded, long count, uint64_t seed, bool alone)
 {
 	struct victim region = { 0 }, pin = { 0 };
 	struct arena a = { 0 };
@@ -267,12 +269,13 @@ static int readers(const char *welded, long count, uint64_t seed)
 	if (manifest_read(&a, welded, &m, NULL, &e))
 		stop(&e);
 	path = reader_path(&a, m.weld_id);
-	if (!victim_open(&region, path))
+	if (alone && !victim_open(&region, path))
 		usage();
-	victim_open(&pin, reader_pin_path(&a, path, "hostile_pin"));
+	if (alone)
+		victim_open(&pin, reader_pin_path(&a, path, "hostile_pin"));
 	u.btf = typed_open(m.object[0].btf);
 	/* Header and map table are what only readers look at. */
-	for (int i = 0; i < 24; i++)
+	for (int i = 0; alone && i < 24; i++)
 		region.at.part[region.at.parts++] = region.at.part[1];
 	begin = now();
 	for (long i = 0; i < count; i++) {
@@ -307,7 +310,7 @@ static int readers(const char *welded, long count, uint64_t seed)
 	arena_free(&a);
 	free(region.good);
 	free(pin.good);
-	return opened < count / 10 || opened == count;
+	return alone && (opened < count / 10 || opened == count);
 }
 
 /* --- Manifests. */
@@ -450,7 +453,9 @@ int main(int argc, char **argv)
 	uint64_t seed = argc > 3 ? strtoul(argv[argc - 1], NULL, 0) : 0;
 
 	if (argc == 5 && !strcmp(what, "reader"))
-		return readers(argv[2], atol(argv[3]), seed);
+		return readers(argv[2], atol(argv[3]), seed, true);
+	if (argc == 5 && !strcmp(what, "beside"))
+		return readers(argv[2], atol(argv[3]), seed, false);
 	if (argc == 5 && !strcmp(what, "manifest"))
 		return manifests(argv[2], atol(argv[3]), seed);
 	if (argc == 5 && !strcmp(what, "file"))

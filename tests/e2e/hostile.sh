@@ -54,9 +54,9 @@ read_all() { # WHAT N SEED
 read_all reader $count $seed
 read_all manifest $count $seed
 mend
-$t/hostile_target flip $R 1000 $seed > $t/flip & one=$!
-timeout 300 $H reader $t/native 500 $seed > $t/out || [ $? = 1 ] ||
-	die "the reader beside a writer"
+$t/hostile_target flip $R $((each * 1000)) $seed > $t/flip & one=$!
+timeout 300 $H beside $t/native 1500 $seed > $t/out ||
+	die "the reader beside a writer: exit $?"
 wait $one
 
 # --- The command line: an answer, or one clear line.

@@ -104,12 +104,17 @@ static void flip(const char *file, int ms, uint64_t seed)
 {
 	uint64_t size;
 	uint8_t *good, *base = map(file, &size, &good);
-	struct hostile to = hostile_at(base, size);
+	struct hostile all = hostile_at(base, size), to = all;
 	volatile uint64_t *at;
 
+	/* With a header that is wrong nobody reads any further. */
+	for (uint32_t i = 2; i < all.parts; i++)
+		to.part[i - 2] = all.part[i];
+	to.parts = all.parts > 2 ? all.parts - 2 : all.parts;
 	for (end = now() + ms / 1e3; now() < end;) {
 		for (int i = 0; i < 300; i++)
-			hostile_change(&to, &seed);
+			hostile_change(hostile_pick(&seed, 100) ? &to : &all,
+				       &seed);
 		for (int i = 0; i < 8; i++) {
 			at = hostile_change(&to, &seed);
 			uint64_t bad = *at,
