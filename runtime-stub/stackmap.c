@@ -11,8 +11,14 @@
  * So a chain is walked into an element that is nobody's, and then either linked
  * by one CAS, with which another one goes, or given back.  Readers copy an
  * element and believe it if its state and its bucket have not changed
- * meanwhile.  Who is killed leaves an element unused, at most two, and
- * hash_head.count one too high, as in hash.c.
+ * meanwhile.
+ *
+ * The walk is most of the work, so who is killed has an element in hand more
+ * often than in hash.c.  Until it is to be linked, an element says where its hash
+ * and length will be whose it is: a pid, below its namespace, which is more than any
+ * length.  Who finds the pool empty takes those of the dead.  Elsewhere who is
+ * killed leaves an element unused, at most two, and hash_head.count one too
+ * high, as in hash.c.
  *
  *   flags that do not exist                -EINVAL
  *   no address, or fewer than skip         -EFAULT
@@ -75,6 +81,47 @@ static uint32_t low_of(const struct search *s, const struct stack_elem *e)
 	return (uint32_t)(((const uint8_t *)e - s->pool) / s->map->stride) + 1;
 }
 
+/* Where an element says whose it is. */
+static any64 *owner_of(struct stack_elem *e)
+{
+	return (any64 *)&e->hash;
+}
+
+static struct stack_elem *take_dead(const struct search *s, uint64_t us)
+{
+	for (uint32_t i = 0; i < s->map->max_entries + HASH_SPARE; i++) {
+		struct stack_elem *e = (void *)(s->pool +
+						(uint64_t)i * s->map->stride);
+		any64 was = __atomic_load_n(owner_of(e), __ATOMIC_ACQUIRE);
+
+		if (own_is_dead(was, us) &&
+		    __atomic_compare_exchange_n(owner_of(e), &was, us, false,
+						__ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return e;
+	}
+	return NULL;
+}
+
+/* An element that is ours, or NULL. */
+static struct stack_elem *take(const struct search *s)
+{
+	struct hash_elem *e = hash_elem_take(s->map);
+	struct stack_elem *ours = (struct stack_elem *)e;
+	uint64_t us = own_self();
+
+	if (!ours)
+		return take_dead(s, us);
+	__atomic_store_n(owner_of(ours), us, __ATOMIC_RELEASE);
+	return ours;
+}
+
+static void give_ours(const struct search *s)
+{
+	__atomic_store_n(owner_of(s->ours), 0, __ATOMIC_RELEASE);
+	give(s->map, s->ours);
+}
+
 /* Walk into our element.  0, or an error. */
 static long chain_take(struct search *s, const struct hit *hit)
 {
@@ -90,8 +137,8 @@ static long chain_take(struct search *s, const struct hit *hit)
 		chain_walk(&c, hit, s->run);
 	if (c.found <= c.skip)
 		return -EFAULT;
-	e->n = s->n = c.found - c.skip;
-	e->hash = s->hash = jhash_words(c.to, c.step, s->n);
+	s->n = c.found - c.skip;
+	s->hash = jhash_words(c.to, c.step, s->n);
 	s->id = s->hash & (s->map->buckets - 1);
 	s->bucket = (uint64_t *)(s->head + 1) + s->id;
 	return 0;
@@ -114,6 +161,8 @@ static bool publish(struct search *s, uint64_t word, struct stack_elem *old)
 {
 	uint64_t *next = &s->ours->next;
 
+	__atomic_store_n(owner_of(s->ours), (uint64_t)s->n << 32 | s->hash,
+			 __ATOMIC_RELEASE);
 	__atomic_store_n(next, link_to(*next, LINK_END | s->id),
 			 __ATOMIC_RELEASE);
 	if (!__atomic_compare_exchange_n(
@@ -194,12 +243,12 @@ DEFINE_HELPER(get_stackid)
 			     BPF_F_FAST_STACK_CMP | BPF_F_REUSE_STACKID))
 		return -EINVAL;
 	s.each = s.ids ? sizeof(struct bpf_stack_build_id) : 8;
-	s.ours = (struct stack_elem *)hash_elem_take(m);
+	s.ours = take(&s);
 	if (!s.ours)
 		return -ENOMEM;
 	id = stack_id(&s, (const struct hit *)r1);
 	if (s.ours)
-		give(m, s.ours);
+		give_ours(&s);
 	if (s.reserved)
 		__atomic_fetch_sub(&s.head->count, 1, __ATOMIC_RELAXED);
 	return (uint64_t)id;

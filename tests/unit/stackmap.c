@@ -18,6 +18,7 @@
 /* Names that hash.c has, too. */
 #define load stackmap_load
 #define low_of stackmap_low_of
+#define take stackmap_take
 #define reserve stackmap_reserve
 #include "runtime-stub/stackmap.c"
 #include "runtime-stub/walk.c"
@@ -44,6 +45,16 @@ static struct run run;
 long own_pid(void) /* no way that needs it is taken */
 {
 	return 0;
+}
+
+uint64_t own_self(void)
+{
+	return UINT64_C(0xf0000000) << 32 | (uint32_t)getpid();
+}
+
+bool own_is_dead(uint64_t owner, uint64_t us)
+{
+	return owner >> 32 == us >> 32 && kill((pid_t)(uint32_t)owner, 0);
 }
 
 __attribute__((target("general-regs-only"))) uint64_t weld_origin(uint64_t ret)
@@ -252,12 +263,38 @@ static void killed(void **state)
 	map.max_entries = BUCKETS - 1;
 }
 
+/* Any number of processes may die with an element in hand. */
+static void in_hand(void **state)
+{
+	uint8_t *data = weld_region + DATA;
+	struct search s = { .map = &map,
+			    .head = (struct hash_head *)data,
+			    .pool = data + hash_pool(map.buckets) };
+	struct made c;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	empty(); /* (what killed() has shared) */
+	for (uint32_t i = 0; i < 2 * (map.max_entries + HASH_SPARE); i++) {
+		pid = fork();
+		if (!pid)
+			_exit(!take(&s));
+		waitpid(pid, &status, 0);
+		assert_int_equal(status, 0);
+	}
+	make(&c, 77);
+	assert_in_range(id_of(&c.hit, BPF_F_USER_STACK), 0, BUCKETS - 1);
+	assert_int_equal(check(), 1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hashes),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(killed),
+		cmocka_unit_test(in_hand),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
