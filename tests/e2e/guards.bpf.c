@@ -16,6 +16,7 @@ struct results {
 	__u64 loop_in, loop_mid, loop_out, each_in, each_mid, each_out;
 	__u64 spin_in, spin_out, tail_in, tail_mid, tail_out, from_in, from_out;
 	__u64 from_mid, big_in, big_out, cpu_in, cpu_out, last, back_out;
+	__u64 both_in, both_out, both_back;
 };
 struct results out;
 
@@ -180,6 +181,22 @@ int cpu(struct pt_regs *ctx)
 		++*n;
 	AT_MOST_99(PT_REGS_PARM1(ctx));
 	ADD(cpu_out);
+	return 0;
+}
+
+/* A failed entry has the result 0, so its return runs. */
+extern _Bool bpf_session_is_return(void) __ksym;
+
+SEC("uprobe.session/app:f")
+int both(struct pt_regs *ctx)
+{
+	if (bpf_session_is_return()) {
+		ADD(both_back);
+		return 0;
+	}
+	ADD(both_in);
+	AT_MOST_99(PT_REGS_PARM1(ctx));
+	ADD(both_out);
 	return 0;
 }
 

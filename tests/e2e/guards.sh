@@ -75,6 +75,8 @@ results() { # FILE FAILS PASSES: so many calls of each kind
 	is $w from_in $all; is $w from_out $all; is $w from_mid $bad
 	is $w back_out $all; failed $w from $bad
 	is $w cpu_in $all; is $w cpu_out $good; failed $w cpu $bad
+	is $w both_in $all; is $w both_out $good; is $w both_back $all
+	failed $w both $bad
 	$W info $w | grep -q ' lost ' && die "$w: a CPU was not given back"
 	return 0
 }
@@ -121,7 +123,7 @@ for engine in native vm; do
 	export BPFWELD_REGION=$t/region.many.$engine
 	$G weld many $B -o many.$engine -p 'big=uprobe:many*' \
 		$(printf -- '-p %s=none ' plain deep loop each spin tail from \
-			cpu tailed) --engine=$engine > said
+			cpu both tailed) --engine=$engine > said
 	./many.$engine
 	reads many.$engine
 	is many.$engine big_in 1100
