@@ -197,8 +197,6 @@ static int iter_drained(struct call *c, uint32_t next)
 	struct state *s;
 	struct reg null;
 
-	if (slot->drained)
-		return 0;
 	reg_number(&null, range_const(0), c->v->i);
 	slot->drained = true;
 	s = behind(c, &null);
@@ -326,8 +324,11 @@ static int ways(struct call *c, const struct reg *r0, uint32_t *next)
 		return tail_call(c, r0, next);
 	if (may_call_back(c))
 		return call_back(c, r0, next);
-	if (c->id == OURS_ITER_NEXT && iter_drained(c, *next))
-		return -1;
+	if (c->id == OURS_ITER_NEXT && !c->handle.slot->drained) {
+		if (iter_drained(c, *next))
+			return -1;
+		iter_moved(v, 1);
+	}
 	forget_args(v);
 	*reg(v, 0) = *r0;
 	return 0;
@@ -426,7 +427,9 @@ static int leave(struct verify *v, uint32_t *next)
 			s->ref[i].frame--;
 	frame_pop(s);
 	state_each(s, frame_lost, s);
-	if (!callback)
+	if (callback)
+		top(s)->again = true;
+	else
 		*reg(v, 0) = r0;
 	return 0;
 }

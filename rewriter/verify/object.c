@@ -362,6 +362,11 @@ static int iter_place(struct verify *v, unsigned no, struct place *p)
 	return place_of(v, no, "iter", ITER_SLOTS, p);
 }
 
+static uint64_t limit_of(struct verify *v, unsigned no, const struct place *p)
+{
+	return limit_iter(v->ends, reg(v, no)->frame, p->k);
+}
+
 int iter_make(struct verify *v, unsigned no)
 {
 	struct place p;
@@ -377,7 +382,21 @@ int iter_make(struct verify *v, unsigned no)
 		return -1;
 	slots_set(&p, ITER_SLOTS, ITER_BYTE);
 	p.f->slot[p.k].reg.ref = ref;
+	v->s->renewed |= limit_of(v, no, &p);
 	return 0;
+}
+
+void iter_moved(struct verify *v, unsigned no)
+{
+	struct place p;
+	struct reference *r;
+
+	if (iter_place(v, no, &p))
+		return;
+	r = reference_find(v->s, p.f->slot[p.k].reg.ref);
+	if (r)
+		r->moved++;
+	v->s->used |= limit_of(v, no, &p);
 }
 
 int iter_find(struct verify *v, unsigned no, struct handle *out)

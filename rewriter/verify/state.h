@@ -68,6 +68,9 @@ struct frame {
 	bool callback;   /* called by the helper at `call` ... */
 	uint32_t lent;   /* ... which takes back what has this `ref` or, a
 			    dynptr, this `id` */
+	uint32_t helper; /* one id for each call of a helper that calls back */
+	uint32_t calls;  /* how often that one has */
+	bool again;      /* it has just returned to it */
 	uint16_t care;   /* registers whose number matters (care.c) ... */
 	uint64_t care_slots; /* ... and slots; of states that are compared */
 	uint32_t nslot;  /* slots below r10 that were ever used */
@@ -80,6 +83,7 @@ struct reference {
 	uint32_t insn; /* that acquired it, ... */
 	int32_t helper; /* ... calling this one */
 	uint8_t frame; /* which did */
+	uint32_t moved; /* how many numbers an iterator gave */
 };
 
 struct state {
@@ -91,9 +95,11 @@ struct state {
 	/* For the walk: how many paths that begin in it are not at their end,
 	 * and the state that it grew out of. */
 	uint32_t insn, branches;
-	long log_at;    /* where the log of the way here ends; -1: no log */
-	uint32_t loops; /* loop points that were passed on the way here */
+	long log_at;     /* where the log of the way here ends; -1: no log */
 	struct state *parent;
+	uint32_t node;   /* ends.c's number of a kept state */
+	uint32_t budget; /* how much of it was used on the way here */
+	uint64_t used, renewed; /* limits, since `parent` */
 };
 
 static inline struct frame *top(const struct state *s)

@@ -12,6 +12,7 @@
  *   object.c  dynptrs, iterators, references
  *   depth.c   what nested calls need of the stack
  *   say.c     messages and the log
+ *   ends.c    does every run end?
  *   live.c    which registers and stack bytes are read again
  *
  * A function that returns int: 0, or -1 with the verdict set: refused (v->e),
@@ -58,6 +59,7 @@ struct verify {
 	bool more_decided;  /* than when care_find() was asked */
 	struct live *live;
 	struct walk *walk;
+	struct ends *ends;
 };
 
 static inline struct reg *reg(struct verify *v, unsigned r)
@@ -81,6 +83,20 @@ int want_loop(struct verify *v, uint32_t insn);
 int walk_later(struct verify *v, struct state *s, uint32_t insn);
 /* All paths from the first instruction. */
 int walk(struct verify *v);
+
+/* ends.c: the walk keeps states and finds ways from one to another. */
+struct ends *ends_new(void); /* state 0 is the beginning */
+void ends_free(struct ends *e);
+uint32_t ends_state(struct ends *e, uint32_t insn);
+void ends_way(struct ends *e, uint32_t from, uint32_t to, uint64_t used,
+	      uint64_t renewed);
+/* Every run ends: NO_INSN; else an instruction that may be met for ever.  To be
+ * asked once. */
+uint32_t ends_not(struct ends *e);
+/* Limits, a bit each: what is used up, and may be renewed. */
+uint64_t limit_budget(void);
+uint64_t limit_helper(uint32_t frame); /* that it has called */
+uint64_t limit_iter(struct ends *e, uint32_t frame, uint32_t slot);
 
 /* step.c: one instruction.  *next: where to go on, or NO_INSN: the path is at
  * its end. */
@@ -156,6 +172,8 @@ int object_overwritten(struct verify *v, struct frame *f, uint32_t slot);
 int iter_make(struct verify *v, unsigned no);
 int iter_find(struct verify *v, unsigned no, struct handle *out);
 int iter_end(struct verify *v, unsigned no);
+/* It gave one more number. */
+void iter_moved(struct verify *v, unsigned no);
 
 /* Would something stay reserved for ever if the run ended here? */
 bool reference_held(const struct verify *v);

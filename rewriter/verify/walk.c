@@ -3,19 +3,20 @@
  *
  * At points where paths meet, states are kept.  A path that comes to such a
  * point with nothing that a kept state has not covered ends there: all that can
- * follow was, or is being, looked at.  That is enough for what a program does; it
- * is not for its end, so a state that is still on the path itself may cover
- * only what has passed a loop point since, where something else sees to it that
- * there is an end: the helper that calls back, the iterator, the budget of a
- * guard.  Without one, the very same state twice on one path is a loop without
- * end, and a loop that ends is walked through as often as it runs.
+ * follow was, or is being, looked at.  That is enough for what a program does;
+ * it is not for its end.  So a state that is still on the path itself may cover
+ * only what has got on since, at a loop point: a helper has called back once
+ * more, an iterator has given a number, a guard has used up budget.  Without
+ * that, the very same state twice on one path is a loop without end, and a loop
+ * that ends is walked through as often as it runs.
  *
  * At loop points what changes from one time round to the next is widened, so
  * that one is covered soon.
  *
- * Why a cycle without a loop point is always found: a path that ends because it
- * is covered by a state that is not on it ends at one all of whose paths have
- * ended before; so those edges lead back in time only.
+ * That each run gets on is not enough to say that it ends, as the helper may be
+ * called anew each time round, and a path may end at a state of another that
+ * had got on where this one has not.  So all ways that were found are looked at
+ * together in the end (ends.c).
  */
 #include "rewriter/verify/verifier.h"
 
@@ -38,15 +39,19 @@ struct kept {
 };
 
 struct walk {
-	uint8_t *point;      /* per instruction: enum point */
-	struct kept **kept;  /* per instruction */
-	struct kept *gone;   /* no longer compared with; may be parents */
+	uint8_t *point;     /* per instruction: enum point */
+	struct kept **kept; /* per instruction */
+	struct kept *gone;  /* no longer compared with; may be parents */
 	uint32_t nkept;
 	struct state **pending;
 	uint32_t npending, room;
 	uint32_t jumps, insns; /* since a state was kept */
 };
-enum point { NO_POINT, MEETING, LOOP };
+enum point {
+	NO_POINT,
+	MEETING,
+	LOOP
+};
 
 /* --- points ------------------------------------------------------------ */
 
@@ -54,10 +59,8 @@ static bool is_loop_point(const struct bpf_insn *i)
 {
 	if (i->code == GUARD)
 		return i->src_reg == GUARD_LOOP;
-	return is_call(i) && !i->src_reg &&
-	       (i->imm == BPF_FUNC_loop || i->imm == BPF_FUNC_for_each_map_elem ||
-		i->imm == BPF_FUNC_user_ringbuf_drain ||
-		i->imm == ITER_NUM_NEXT);
+	return calls_back(i) ||
+	       (is_call(i) && !i->src_reg && i->imm == ITER_NUM_NEXT);
 }
 
 static void find_points(struct verify *v, struct walk *w)
@@ -98,8 +101,8 @@ static void forget(struct verify *v, struct frame *f, uint32_t i)
 	}
 	f->care = care_regs(v->live, i);
 	f->care_slots = care_slots(v->live, i);
-	while (f->nslot && !memcmp(f->slot[f->nslot - 1].byte,
-				   (const uint8_t[8]){ 0 }, 8))
+	while (f->nslot &&
+	       !memcmp(f->slot[f->nslot - 1].byte, (const uint8_t[8]){ 0 }, 8))
 		f->nslot--;
 }
 
@@ -177,7 +180,37 @@ static bool useless(const struct kept *k, bool loop)
 	return k->misses > k->hits * n + n && !(loop && k->s->branches);
 }
 
-enum found { NEW, COVERED, ENDLESS };
+/* Is something nearer to its end than when `old` was kept on this path? */
+static bool got_on(const struct state *old, const struct state *now)
+{
+	for (uint32_t i = 0; i < old->nframe && i < now->nframe; i++)
+		if (old->frame[i]->helper == now->frame[i]->helper &&
+		    old->frame[i]->calls != now->frame[i]->calls)
+			return true;
+	for (uint32_t i = 0; i < old->nref; i++)
+		for (uint32_t k = 0; k < now->nref; k++)
+			if (old->ref[i].id == now->ref[k].id &&
+			    old->ref[i].moved != now->ref[k].moved)
+				return true;
+	return old->budget != now->budget;
+}
+
+static uint32_t node_of(const struct state *s)
+{
+	return s ? s->node : 0;
+}
+
+static void way_to(struct verify *v, const struct state *to)
+{
+	ends_way(v->ends, node_of(v->s->parent), to->node, v->s->used,
+		 v->s->renewed);
+}
+
+enum found {
+	NEW,
+	COVERED,
+	ENDLESS
+};
 
 static enum found look_up(struct verify *v, bool loop)
 {
@@ -186,12 +219,13 @@ static enum found look_up(struct verify *v, bool loop)
 	enum covers c;
 
 	while ((k = *at)) {
-		if (k->s->branches && k->s->loops == v->s->loops) {
+		if (k->s->branches && !got_on(k->s, v->s)) {
 			if (state_covers(k->s, v->s, true))
 				return ENDLESS;
 		} else if ((c = state_covers(k->s, v->s, false))) {
 			v->careless |= c == SIMILAR;
 			k->hits++;
+			way_to(v, k->s);
 			return COVERED;
 		}
 		k->misses++;
@@ -213,6 +247,9 @@ static void keep(struct verify *v)
 	k->s = state_keep(v->s);
 	k->s->insn = v->i;
 	k->s->branches = 1;
+	k->s->node = ends_state(v->ends, v->i);
+	way_to(v, k->s);
+	v->s->used = v->s->renewed = 0;
 	k->next = w->kept[v->i];
 	w->kept[v->i] = k;
 	w->nkept++;
@@ -224,11 +261,31 @@ static void keep(struct verify *v)
 static bool widen(struct verify *v)
 {
 	for (struct kept *k = v->walk->kept[v->i]; k; k = k->next)
-		if (k->s->branches && state_same_place(k->s, v->s)) {
+		if (k->s->branches && got_on(k->s, v->s) &&
+		    state_same_place(k->s, v->s)) {
 			state_widen(v->s, k->s);
 			return true;
 		}
 	return false;
+}
+
+/* A loop point is arrived at.  (An iterator moves when it is called.) */
+static void pass(struct verify *v)
+{
+	struct frame *f = top(v->s);
+
+	if (is_guard(&v->p->insn[v->i])) {
+		v->s->budget++;
+		v->s->used |= limit_budget();
+	} else if (f->again) {
+		f->calls++;
+		v->s->used |= limit_helper(v->s->nframe - 1);
+	} else if (calls_back(&v->p->insn[v->i])) {
+		f->helper = ++v->ids;
+		f->calls = 0;
+		v->s->renewed |= limit_helper(v->s->nframe - 1);
+	}
+	f->again = false;
 }
 
 static enum found at_point(struct verify *v)
@@ -238,7 +295,8 @@ static enum found at_point(struct verify *v)
 	enum found f;
 
 	clean(v);
-	v->s->loops += loop;
+	if (loop)
+		pass(v);
 	f = look_up(v, loop);
 	if (f == NEW && loop && widen(v))
 		f = look_up(v, loop);
@@ -337,6 +395,13 @@ static void begin(struct verify *v)
 	walk_later(v, s, 0);
 }
 
+static int all_end(struct verify *v)
+{
+	uint32_t insn = ends_not(v->ends);
+
+	return insn == NO_INSN ? 0 : want_loop(v, insn);
+}
+
 int walk(struct verify *v)
 {
 	struct walk w = { 0 };
@@ -348,6 +413,7 @@ int walk(struct verify *v)
 	if (!w.point || !w.kept)
 		abort();
 	v->walk = &w;
+	v->ends = ends_new();
 	v->s = &none;
 	v->processed = 0;
 	if (v->log && ftell(v->log) >= 0) /* guards are in it now */
@@ -366,5 +432,8 @@ int walk(struct verify *v)
 		path_ends(v->s);
 	}
 	walk_free(v, &w);
+	if (!ret && !(v->careless && v->more_decided))
+		ret = all_end(v);
+	ends_free(v->ends);
 	return ret;
 }

@@ -12,13 +12,6 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
 RING(ring, RINGBUF);
 MAP(array, ARRAY, __u32, __u64[8], 4);
 
-/* Far enough from one jump to the next that a state is kept at one of these. */
-#define SOME "r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0;"
-#define ONE_IS_KEPT                                                            \
-	"call 7;" SOME "if r0 == 1 goto 4f; r1 = 0; 4:" SOME                    \
-	"if r0 == 2 goto 5f; r1 = 0; 5:" SOME                                   \
-	"if r0 == 3 goto 6f; r1 = 0; 6:"
-
 /* (Assembly may call only what the compiler has called somewhere.) */
 // accepted
 RULE iterators(struct pt_regs *ctx)

@@ -42,6 +42,13 @@
 /* It is there, and nobody knows what it is. */
 #define USE(x) asm volatile("" : : "r"(x) : "memory")
 
+/* Far enough from one jump to the next that a state is kept at one of these. */
+#define SOME "r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0; r1 = 0;"
+#define ONE_IS_KEPT                                                            \
+	"call 7;" SOME "if r0 == 1 goto 4f; r1 = 0; 4:" SOME                    \
+	"if r0 == 2 goto 5f; r1 = 0; 5:" SOME                                   \
+	"if r0 == 3 goto 6f; r1 = 0; 6:"
+
 struct pair {
 	__u64 a, b;
 };
