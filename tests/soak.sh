@@ -38,6 +38,7 @@ for seed in $(seq "$SEEDS"); do
 done
 KERNEL_COUNT=100000 bash tests/bpf/kernel.sh || [ $? = 77 ]
 RANDOM_COUNT=150000 bash tests/bpf/random.sh
+PROVE_COUNT=1000000 bash tests/bpf/prove.sh
 FORMAT_COUNT=100000 "$BUILD/tests/unit-format"
 HASH_MODEL_DEPTH=3 "$BUILD/tests/unit-hash_model"
 RING_MODEL_DEPTH=3 "$BUILD/tests/unit-ring_model"

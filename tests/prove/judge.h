@@ -55,4 +55,10 @@ struct judge {
 
 void judge_run(struct judge *j);
 
+/* judge_alu.c: an ALU instruction; is a jump taken?  v, of so many bits, with
+ * its sign. */
+void judge_alu(const struct bpf_insn *i, uint64_t *r);
+bool judge_taken(const struct bpf_insn *i, const uint64_t *r);
+uint64_t judge_sign(uint64_t v, unsigned bits);
+
 #endif

@@ -24,7 +24,6 @@ struct outcome {
 	uint8_t region[REGION_MAX_BYTES];
 };
 
-
 /* Registers are numbers; where the stack and the code are is different each
  * time. */
 static void fill_ctx(struct hit *ctx, uint32_t way)
