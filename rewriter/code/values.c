@@ -367,9 +367,12 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 	for (int r = 1; r <= 5 && (!h || h->arg[r - 1] != ARG_NONE); r++)
 		writes |= val_fp(&s->r[r]) &&
 			  (!h || !arg_only_read(h->arg[r - 1]));
-	/* What is kept is an address in memory that is not followed. */
-	w->f->fp_escapes |= h && h->arg[0] == ARG_MEM_KEPT &&
-			    val_fp(&s->r[1]);
+	/* What is kept is an address in memory that is not followed; so is what a
+	 * callback is given, which may go below it as well. */
+	for (int r = 1; r <= 5 && h; r++)
+		w->f->fp_escapes |= (h->arg[r - 1] == ARG_MEM_KEPT ||
+				     h->arg[r - 1] == ARG_FRAME_OR_NULL) &&
+				    val_fp(&s->r[r]);
 	if (writes) {
 		memset(s->word, 0, sizeof(s->word));
 		memset(s->slot, 0, sizeof(s->slot));

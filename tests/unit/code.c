@@ -470,6 +470,11 @@ static void stack_that_is_not_seen_is_there(void **state)
 		INSN(BPF_LDX | BPF_MEM | BPF_DW, 2, 10, -16, 0),
 		STI(2, -100, 7), EXIT,
 	};
+	static const struct bpf_insn given[] = { /* to a callback */
+		LDDW(2, BPF_PSEUDO_FUNC, 8), MOVI(1, 1), MOV(3, 10),
+		ADDI(3, -8), MOVI(4, 0), CALL(BPF_FUNC_loop), EXIT,
+		STI(2, -100, 7), EXIT,
+	};
 	struct made t;
 
 	(void)state;
@@ -477,6 +482,9 @@ static void stack_that_is_not_seen_is_there(void **state)
 	assert_int_equal(t.f.stack, 512);
 	arena_free(&t.a);
 	assert_int_equal(FACTS(&t, spilled), 0);
+	assert_int_equal(t.f.stack, 512);
+	arena_free(&t.a);
+	assert_int_equal(FACTS(&t, given), 0);
 	assert_int_equal(t.f.stack, 512);
 	arena_free(&t.a);
 }
