@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "prove.h"
@@ -53,7 +54,8 @@ static void print_tally(const struct tally *t)
 int main(int argc, char **argv)
 {
 	static const int signals[] = { SIGSEGV, SIGBUS,  SIGILL,
-				       SIGFPE,  SIGABRT, SIGALRM };
+				       SIGFPE,  SIGABRT, SIGPROF };
+	static const struct itimerval limit = { .it_value.tv_sec = SECONDS };
 	struct tally t = { 0 };
 	uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 0) : 1000;
 
@@ -69,7 +71,7 @@ int main(int argc, char **argv)
 					  1 };
 
 		dice_word(&d);
-		alarm(SECONDS);
+		setitimer(ITIMER_PROF, &limit, NULL);
 		if (prove(&d, &t)) {
 			fprintf(stderr, "seed %llu\n",
 				(unsigned long long)seed);
