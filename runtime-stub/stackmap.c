@@ -81,10 +81,14 @@ static uint32_t low_of(const struct search *s, const struct stack_elem *e)
 	return (uint32_t)(((const uint8_t *)e - s->pool) / s->map->stride) + 1;
 }
 
-/* Where an element says whose it is. */
-static any64 *owner_of(struct stack_elem *e)
+/* Where an element says whose it is: `hash` and `n` together. */
+typedef uint64_t __attribute__((may_alias)) owner_word;
+_Static_assert(offsetof(struct stack_elem, hash) % sizeof(owner_word) == 0,
+	       "an owner is one word");
+
+static owner_word *owner_of(struct stack_elem *e)
 {
-	return (any64 *)&e->hash;
+	return (owner_word *)&e->hash;
 }
 
 static struct stack_elem *take_dead(const struct search *s, uint64_t us)
@@ -92,7 +96,8 @@ static struct stack_elem *take_dead(const struct search *s, uint64_t us)
 	for (uint32_t i = 0; i < s->map->max_entries + HASH_SPARE; i++) {
 		struct stack_elem *e = (void *)(s->pool +
 						(uint64_t)i * s->map->stride);
-		any64 was = __atomic_load_n(owner_of(e), __ATOMIC_ACQUIRE);
+		owner_word was =
+			__atomic_load_n(owner_of(e), __ATOMIC_ACQUIRE);
 
 		if (own_is_dead(was, us) &&
 		    __atomic_compare_exchange_n(owner_of(e), &was, us, false,
