@@ -44,10 +44,11 @@ static void use(struct depth *d, uint32_t i, const struct value *at,
 		int64_t off)
 {
 	uint32_t *need = &d->need[sub_at(d->v->p, i)];
-	int64_t low = -(int64_t)((uint64_t)at->n + (uint64_t)off);
+	int64_t low = (int64_t)((uint64_t)at->n + (uint64_t)off);
 
-	if (at->kind == VALUE_FRAME && low > *need && low <= STACK)
-		*need = (uint32_t)low;
+	if (at->kind == VALUE_FRAME && low < 0 && low >= -STACK &&
+	    -low > *need)
+		*need = (uint32_t)-low;
 }
 
 static int see(void *arg, uint32_t i, const struct regs *r)
