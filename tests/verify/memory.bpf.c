@@ -244,6 +244,14 @@ NAKED stack_too_high(void)
 	asm volatile("r0 = 0; *(u64 *)(r10 + 0) = r0; exit");
 }
 
+/* No number is the negative of this one. */
+// refused: invalid stack access off=-9223372036854775808
+NAKED stack_as_low_as_can_be(void)
+{
+	asm volatile("r2 = 0x8000000000000000 ll; r1 = r10; r1 += r2;"
+		     "r0 = *(u64 *)(r1 + 0); exit");
+}
+
 // refused: misaligned stack access off -12 size 8
 NAKED stack_misaligned(void)
 {
