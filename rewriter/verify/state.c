@@ -183,17 +183,12 @@ static bool reg_covers(const struct reg *old, const struct reg *now, bool same,
 {
 	if (old->kind == NOTHING)
 		return !same || now->kind == NOTHING;
-	if (now->kind == NOTHING)
+	/* An address is no number, whatever it is: arithmetic that numbers have
+	 * is refused of it. */
+	if (old->kind != now->kind)
 		return false;
 	if (!same && is_any(old))
 		return true;
-	if (!same && !care && old->kind == NUMBER && !old->id &&
-	    now->kind != NUMBER) {
-		m->similar = true;
-		return true;
-	}
-	if (old->kind != now->kind)
-		return false;
 	if (old->kind == NUMBER)
 		return number_covers(old, now, same, care, m);
 	if (old->null != now->null || old->rdonly != now->rdonly ||
