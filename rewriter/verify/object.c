@@ -413,6 +413,21 @@ int iter_find(struct verify *v, unsigned no, struct handle *out)
 	return 0;
 }
 
+uint32_t iter_ref(struct verify *v, unsigned no)
+{
+	const struct reg *r = reg(v, no);
+	int64_t off = r->n.smin;
+	const struct frame *f;
+	uint32_t k = (uint32_t)(-off / 8 - 1);
+
+	if (r->kind != FRAME || off >= 0 || off < -STACK)
+		return 0;
+	f = v->s->frame[r->frame];
+	return k < f->nslot && f->slot[k].byte[0] == ITER_BYTE
+		       ? f->slot[k].reg.ref
+		       : 0;
+}
+
 int iter_end(struct verify *v, unsigned no)
 {
 	struct handle h;

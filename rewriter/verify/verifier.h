@@ -172,6 +172,7 @@ int object_overwritten(struct verify *v, struct frame *f, uint32_t slot);
 int iter_make(struct verify *v, unsigned no);
 int iter_find(struct verify *v, unsigned no, struct handle *out);
 int iter_end(struct verify *v, unsigned no);
+uint32_t iter_ref(struct verify *v, unsigned no); /* 0: there is none */
 /* It gave one more number. */
 void iter_moved(struct verify *v, unsigned no);
 

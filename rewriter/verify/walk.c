@@ -172,12 +172,23 @@ static void let_go(struct walk *w, struct kept **at)
 	w->nkept--;
 }
 
-/* States that never cover anything cost a comparison each time. */
+/* States that never cover anything cost a comparison each time.  (One that the
+ * next time round may be widened by is given more time, as in the kernel.) */
 static bool useless(const struct kept *k, bool loop)
 {
-	uint32_t n = loop ? 64 : 3; /* as the kernel */
+	uint32_t n = loop && k->s->branches ? 64 : 3;
 
-	return k->misses > k->hits * n + n && !(loop && k->s->branches);
+	return k->misses > k->hits * n + n;
+}
+
+static bool iter_got_on(const struct state *old, const struct state *now,
+			uint32_t ref)
+{
+	for (uint32_t i = 0; i < old->nref; i++)
+		for (uint32_t k = 0; k < now->nref; k++)
+			if (old->ref[i].id == ref && now->ref[k].id == ref)
+				return old->ref[i].moved != now->ref[k].moved;
+	return false;
 }
 
 /* Is something nearer to its end than when `old` was kept on this path? */
@@ -188,10 +199,8 @@ static bool got_on(const struct state *old, const struct state *now)
 		    old->frame[i]->calls != now->frame[i]->calls)
 			return true;
 	for (uint32_t i = 0; i < old->nref; i++)
-		for (uint32_t k = 0; k < now->nref; k++)
-			if (old->ref[i].id == now->ref[k].id &&
-			    old->ref[i].moved != now->ref[k].moved)
-				return true;
+		if (iter_got_on(old, now, old->ref[i].id))
+			return true;
 	return old->budget != now->budget;
 }
 
@@ -257,11 +266,24 @@ static void keep(struct verify *v)
 	w->jumps = w->insns = 0;
 }
 
+/* The loop of this loop point, not one around it. */
+static bool this_got_on(struct verify *v, const struct state *old)
+{
+	const struct bpf_insn *insn = &v->p->insn[v->i];
+
+	if (is_guard(insn))
+		return old->budget != v->s->budget;
+	if (!calls_back(insn))
+		return iter_got_on(old, v->s, iter_ref(v, 1));
+	return top(old)->helper == top(v->s)->helper &&
+	       top(old)->calls != top(v->s)->calls;
+}
+
 /* The second time round, what has changed since the first is widened. */
 static bool widen(struct verify *v)
 {
 	for (struct kept *k = v->walk->kept[v->i]; k; k = k->next)
-		if (k->s->branches && got_on(k->s, v->s) &&
+		if (k->s->branches && this_got_on(v, k->s) &&
 		    state_same_place(k->s, v->s)) {
 			state_widen(v->s, k->s);
 			return true;
