@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* program.c - one program: proved, guarded until it is, or refused.
  *
- * A guard is an instruction (runtime-stub/guard.h), and what it makes sure of is
- * known behind it.  So a program that needs one gets it and is looked at again
- * from its start: what runs in the end is what was proved.
+ * A guard is an instruction (runtime-stub/guard.h), and what it makes sure of
+ * is known behind it.  So a program that needs one gets it and is looked at
+ * again from its start: what runs in the end is what was proved.
  */
 #include "rewriter/verify/verifier.h"
+
+#include <string.h>
 
 #include "rewriter/bpf/guard.h"
 #include "rewriter/verify/program.h"
@@ -15,6 +17,8 @@ enum {
 	GUARDS_MAX = 64,
 	SPENT_MAX = 8000000, /* instructions, all times through together */
 };
+
+bool verify_exactly;
 
 /* The guard of that register, if there is one already. */
 static struct bpf_insn *guard_of(struct bpf_prog *p, const struct want *w)
@@ -135,6 +139,7 @@ static int walk_all(struct verify *v)
 	int ret;
 
 	v->decided = arena_alloc(v->a, v->p->ninsn + 1);
+	memset(v->decided, verify_exactly, v->p->ninsn + 1);
 	do {
 		v->careless = v->more_decided = false;
 		care_find(v->live, v->p, v->decided);
@@ -170,8 +175,9 @@ int verify_program(struct arena *a, const struct bpf_set *set,
 		   struct verified *out, struct err *e)
 {
 	struct arena own = { 0 };
-	struct verify v = { .a = &own, .set = set, .file = file, .log = log,
-			    .e = e };
+	struct verify v = {
+		.a = &own, .set = set, .file = file, .log = log, .e = e
+	};
 	int ret = prove(&v, a, p);
 
 	out->processed = v.spent;
