@@ -46,6 +46,11 @@ struct bpf_map_def {
 	bool absent;          /* of a type we have not, but nothing that runs
 				 refers to it: it has no place in the region */
 };
+/* Is it `initial` for ever?  (Programs can name its values only.) */
+static inline bool bpf_frozen(const struct bpf_map_def *m)
+{
+	return m->data == DATA_RODATA || m->data == DATA_KCONFIG;
+}
 
 /* How instructions refer to things after loading (src_reg of lddw):
  *   BPF_PSEUDO_MAP_FD     imm = index into bpf_set.map

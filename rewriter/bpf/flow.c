@@ -183,11 +183,6 @@ static struct value alu(const struct bpf_insn *insn, const struct regs *r)
 	return x;
 }
 
-static bool frozen(const struct bpf_map_def *m)
-{
-	return m->data == DATA_RODATA || m->data == DATA_KCONFIG;
-}
-
 static bool is_task_pointer(int16_t off)
 {
 	return off == TASK_FIELDS + (int)offsetof(struct task, real_parent) ||
@@ -211,8 +206,9 @@ static struct value load(const struct run *r, const struct bpf_insn *insn,
 	if (from.kind != VALUE_DATA || !r->set || from.map >= r->set->nmap)
 		return anything;
 	m = &r->set->map[from.map];
-	p = frozen(m) ? bytes_at(m->initial, (uint64_t)from.n + insn->off, size)
-		      : NULL;
+	p = bpf_frozen(m)
+		    ? bytes_at(m->initial, (uint64_t)from.n + insn->off, size)
+		    : NULL;
 	if (!p)
 		return anything;
 	memcpy(&v, p, size);
@@ -325,7 +321,8 @@ static void enter_sub(struct run *r, uint32_t at, const struct regs *from)
 	int i;
 
 	/* Of its caller's stack it knows nothing; and whom it calls back is
-	 * known where it takes the pointer, or the frames could not be counted. */
+	 * known where it takes the pointer, or the frames could not be counted.
+	 */
 	for (i = 1; from && i <= 5; i++)
 		if (!of_stack(&from->r[i]) && from->r[i].kind != VALUE_FUNC)
 			in.r[i] = from->r[i];
@@ -397,8 +394,9 @@ static bool has_tasks(const struct bpf_prog *p)
 void flow_run(struct arena *a, const struct bpf_prog *p,
 	      const struct bpf_set *set, struct flow *f)
 {
-	struct run r = { .a = a, .p = p, .set = set, .f = f,
-			 .tasks = has_tasks(p) };
+	struct run r = {
+		.a = a, .p = p, .set = set, .f = f, .tasks = has_tasks(p)
+	};
 	struct regs in = { 0 };
 
 	f->reached = arena_alloc(a, p->ninsn * sizeof(*f->reached));

@@ -234,8 +234,7 @@ static struct val loaded(const struct known *f, const struct bpf_insn *i,
 	if (base->kind != V_VALUE || !f->set)
 		return any;
 	m = &f->set->map[base->map];
-	if ((m->data != DATA_RODATA && m->data != DATA_KCONFIG) || at < 0 ||
-	    (uint64_t)at + bytes > m->initial.n)
+	if (!bpf_frozen(m) || at < 0 || (uint64_t)at + bytes > m->initial.n)
 		return any;
 	memcpy(&v, m->initial.p + at, bytes);
 	return constant(extended(v, bytes, BPF_MODE(i->code) == INSN_MEMSX));

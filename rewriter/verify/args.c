@@ -304,11 +304,6 @@ int arg_LONG_OUT(struct call *c, unsigned no)
 	return memory(c, no, 8, ACCESS_WRITE);
 }
 
-static bool is_frozen(const struct bpf_map_def *m)
-{
-	return m->data == DATA_RODATA || m->data == DATA_KCONFIG;
-}
-
 int arg_STRING(struct call *c, unsigned no)
 {
 	const struct reg *r = reg(c->v, no);
@@ -317,7 +312,7 @@ int arg_STRING(struct call *c, unsigned no)
 
 	if (r->kind != VALUE || r->null)
 		return expected(c, no, "map_value");
-	if (!is_frozen(r->map))
+	if (!bpf_frozen(r->map))
 		return refuse_at(c->v, (int)no, "make it const",
 				 "R%u does not point to a readonly map", no);
 	if (!range_is_const(&r->n))

@@ -46,10 +46,10 @@ static int map_allows(struct verify *v, const struct reg *r, int64_t off,
 		      uint64_t size, int access)
 {
 	const struct bpf_map_def *m = r->map;
-	bool frozen = m->data == DATA_RODATA || m->data == DATA_KCONFIG;
 	const char *what = NULL;
 
-	if ((access & ACCESS_WRITE) && (frozen || m->flags & BPF_F_RDONLY_PROG))
+	if ((access & ACCESS_WRITE) &&
+	    (bpf_frozen(m) || m->flags & BPF_F_RDONLY_PROG))
 		what = "write into";
 	else if ((access & ACCESS_READ) && m->flags & BPF_F_WRONLY_PROG)
 		what = "read from";
@@ -211,9 +211,8 @@ static bool frozen_value(const struct reg *r, int64_t off, unsigned size,
 	const struct bpf_map_def *m = r->map;
 	int64_t at = (int64_t)r->n.bits.value + off;
 
-	if (r->kind != VALUE || !range_is_const(&r->n) ||
-	    (m->data != DATA_RODATA && m->data != DATA_KCONFIG) || at < 0 ||
-	    (uint64_t)at + size > m->initial.n)
+	if (r->kind != VALUE || !range_is_const(&r->n) || !bpf_frozen(m) ||
+	    at < 0 || (uint64_t)at + size > m->initial.n)
 		return false;
 	*out = 0;
 	memcpy(out, m->initial.p + at, size);
