@@ -5,8 +5,8 @@
  *     header                     struct weld_info
  *     gates, one byte a probe    struct region_map[]
  *     struct region_map[]        struct init_record[]
- *     counts, a line a probe     the bytes the records name
- *     trace ring
+ *     counts, a line a probe     what is frozen, whole: programs read it there
+ *     trace ring                 other bytes that the records name
  *     loads
  *     map data
  *     owners of CPUs, a line each
@@ -15,8 +15,11 @@
  *
  * Parts are aligned to a cache line, map data larger than a page to a page.
  * The ring has slots only if some program prints; there are loads only if some
- * program takes call chains.  Initial bytes are kept
+ * program takes call chains.  Initial bytes that are not frozen are kept
  * without the zeroes at either end, as a fresh region is zero.
+ *
+ * Who may write to the region is not to change what programs were proved with:
+ * frozen data is in the region for readers only.
  */
 #include "rewriter/region.h"
 #include "runtime-stub/refs.h"
@@ -126,6 +129,20 @@ static struct bytes initial(struct arena *a, const struct bpf_map_def *def,
 	return b;
 }
 
+/* From `at` on; returns where that ends. */
+static size_t place_frozen(const struct bpf_set *set, struct region *r,
+			   size_t at, struct weld_info *w)
+{
+	w->frozen = (uint32_t)align_up(at, 8);
+	for (uint32_t i = 0; i < set->nmap; i++) {
+		if (!bpf_frozen(&set->map[i]))
+			continue;
+		r->map[i].frozen = w->frozen + w->frozen_size;
+		w->frozen_size += (uint32_t)r->map[i].size;
+	}
+	return w->frozen_size ? w->frozen + w->frozen_size : at;
+}
+
 static void write_info(struct arena *a, const struct bpf_set *set,
 		       struct region *r, struct weld_info *w)
 {
@@ -139,23 +156,29 @@ static void write_info(struct arena *a, const struct bpf_set *set,
 	w->init = w->map + (uint32_t)maps;
 	w->progs = w->init + set->nmap * (uint32_t)sizeof(*rec);
 	w->pin = w->progs + w->prog_count * (uint32_t)sizeof(int32_t);
-	at = size = w->pin + r->npin * sizeof(*r->pin);
+	at = w->pin + r->npin * sizeof(*r->pin);
+	size = at = place_frozen(set, r, at, w);
 	for (uint32_t i = 0; i < set->nmap; i++) {
 		b[i] = initial(a, &set->map[i], &r->map[i], &to[i]);
-		size += b[i].n;
+		if (!r->map[i].frozen)
+			size += b[i].n;
 	}
 	p = arena_alloc(a, size);
 	rec = (struct init_record *)(p + w->init);
 	for (uint32_t i = 0; i < set->nmap; i++) {
+		const struct region_map *m = &r->map[i];
+		size_t from = m->frozen ? m->frozen + (to[i] - m->data) : at;
+
 		if (!b[i].n)
 			continue;
 		rec[w->init_count++] = (struct init_record){
 			.to = to[i],
-			.from = (uint32_t)at,
+			.from = (uint32_t)from,
 			.len = (uint32_t)b[i].n,
 		};
-		memcpy(p + at, b[i].p, b[i].n);
-		at += b[i].n;
+		memcpy(p + from, b[i].p, b[i].n);
+		if (!m->frozen)
+			at += b[i].n;
 	}
 	memcpy(p, w, sizeof(*w));
 	if (maps)

@@ -155,6 +155,9 @@ struct weld_info {
 	uint32_t prog_count;
 	int32_t armed;        /* from here to weld_loads, where there are any */
 	uint32_t fault;       /* of enum fault_way: what may be done */
+	uint32_t frozen;      /* offset of all maps' data that programs only
+				 read from here ... */
+	uint32_t frozen_size; /* ... in one piece */
 	struct weld_range known[KNOWN_RANGES];
 };
 

@@ -83,7 +83,9 @@ struct region_map {
 	uint32_t pinned; /* PINNED: the data is in a file of its own, mapped at
 			    data - PIN_HEADER; and PIN_START for each start that
 			    could not use it.  0: no */
-	uint32_t reserved;
+	uint32_t frozen; /* where the welded file has the data (from its
+			    struct weld_info): programs read it there, as it
+			    never changes.  0: here */
 };
 
 /* --- A pinned map's file: PIN_PREFIX and the map's name, in the directory of

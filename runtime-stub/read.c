@@ -8,11 +8,11 @@
  *   probe_read_user    read           -EFAULT       -EFAULT
  *   probe_read_kernel  -ERANGE (*)    -EFAULT       -ERANGE
  * (*) ctx, the BPF stack and maps are kernel memory under the kernel, and
- * programs read them so: what lies in the region, or not far above our frame on
+ * programs read them so: what lies in a map, or not far above our frame on
  * the stack, is read.  Failure zeroes the destination, as there.  Unlike
  * there, a page that is mapped and not resident is brought in and read.
  * A task's fields are in the kernel's half, and can be read there (tasks.c).
- * probe_read_str takes the region for the kernel's and the stack for the user's
+ * probe_read_str takes maps for the kernel's and the stack for the user's
  * (its two kinds of copying differ behind the NUL).
  */
 #include <linux/errno.h>
@@ -23,9 +23,11 @@
 enum { NEAR_STACK = 8192 };
 #define TASK_SIZE UINT64_C(0x7ffffffff000)
 
-static bool in_region(uint64_t addr)
+static bool in_map(uint64_t addr)
 {
-	return addr - (uint64_t)weld_region < weld_info.range;
+	return addr - (uint64_t)weld_region < weld_info.range ||
+	       addr - (uint64_t)&weld_info - weld_info.frozen <
+		       weld_info.frozen_size;
 }
 
 static long failed(uint64_t to, uint32_t n, long err)
@@ -171,8 +173,7 @@ static long kernel_like(uint64_t addr)
 {
 	uint64_t frame = (uint64_t)__builtin_frame_address(0);
 
-	return in_region(addr) || addr - frame < NEAR_STACK ? 0
-							    : not_ours(addr);
+	return in_map(addr) || addr - frame < NEAR_STACK ? 0 : not_ours(addr);
 }
 
 /* strncpy_from_kernel_nofault(): by bytes; nothing behind the NUL is
@@ -217,7 +218,7 @@ DEFINE_HELPER(probe_read_user)
 
 DEFINE_HELPER(probe_read_str)
 {
-	if (r3 >= TASK_SIZE || in_region(r3))
+	if (r3 >= TASK_SIZE || in_map(r3))
 		return (uint64_t)read_kernel_str(r1, (uint32_t)r2, r3, run);
 	return (uint64_t)read_user_str(r1, (uint32_t)r2, r3, run);
 }

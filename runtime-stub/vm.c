@@ -140,6 +140,13 @@ static uint64_t outer_result(const struct outer *o, struct run *state,
 	return r0;
 }
 
+/* Where a program finds the data of a section. */
+static uint64_t data_of(const struct region_map *m)
+{
+	return m->frozen ? (uint64_t)&weld_info + m->frozen
+			 : (uint64_t)(weld_region + m->data);
+}
+
 /* lddw: a number, or what src_reg says (bpf.h). */
 static uint64_t wide(const struct bpf_insn *i, const struct bpf_insn *first)
 {
@@ -150,8 +157,7 @@ static uint64_t wide(const struct bpf_insn *i, const struct bpf_insn *first)
 	case BPF_PSEUDO_MAP_FD:
 		return (uint64_t)&map[i->imm];
 	case BPF_PSEUDO_MAP_VALUE:
-		return (uint64_t)(weld_region + map[i->imm].data) +
-		       (uint32_t)i[1].imm;
+		return data_of(&map[i->imm]) + (uint32_t)i[1].imm;
 	case BPF_PSEUDO_FUNC:
 		return (uint64_t)(first + i->imm);
 	}

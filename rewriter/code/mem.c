@@ -2,16 +2,24 @@
 /* mem.c - known values, memory operands, loads and stores.
  *
  * The stack is rsp-relative, values of arrays and globals are RIP-relative
- * (they lie in the weld's own bss), and ctx is not in memory at all unless it
- * escapes: a load of one of its words is the register that the word is about,
- * or the slot where the trampoline has saved it.
+ * (they lie in the weld's own bss, what is frozen beside the code), and ctx is
+ * not in memory at all unless it escapes: a load of one of its words is the
+ * register that the word is about, or the slot where the trampoline has saved
+ * it.
  */
 #include "rewriter/code/gen.h"
 
 #include <assert.h>
 
 /* struct hit's words. */
-enum { CTX_ORIG_AX = 15, CTX_IP, CTX_CS, CTX_FLAGS, CTX_SP, CTX_SS };
+enum {
+	CTX_ORIG_AX = 15,
+	CTX_IP,
+	CTX_CS,
+	CTX_FLAGS,
+	CTX_SP,
+	CTX_SS
+};
 static const uint8_t ctx_reg[CTX_ORIG_AX] = {
 	R15, R14, R13, R12, RBP, RBX, R11, R10, R9, R8, RAX, RCX, RDX, RSI, RDI,
 };
@@ -19,6 +27,7 @@ static const uint8_t ctx_reg[CTX_ORIG_AX] = {
 struct mem gen_address(const struct gen *g, const struct val *v, int64_t off)
 {
 	struct mem m = { .base = RSP, .disp = (int32_t)(v->n + off) };
+	const struct region_map *map;
 
 	switch (v->kind) {
 	case V_FP:
@@ -30,8 +39,10 @@ struct mem gen_address(const struct gen *g, const struct val *v, int64_t off)
 		break;
 	default:
 		assert(v->kind == V_VALUE && g->env->region);
-		m.base = MEM_RW;
-		m.to = g->env->region_rw + g->env->region->map[v->map].data;
+		map = &g->env->region->map[v->map];
+		m.base = map->frozen ? MEM_RX : MEM_RW;
+		m.to = map->frozen ? g->env->info_vaddr + map->frozen
+				   : g->env->region_rw + map->data;
 	}
 	return m;
 }

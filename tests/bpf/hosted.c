@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hosted.c - what a welded file has around its programs, for programs that run
- * in a test: a region with two arrays and frozen data, and helpers.
+ * in a test: a region with two arrays, frozen data behind weld_info, which is
+ * not in the region, and helpers.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,8 @@
 
 enum { MAPS = 3, WIDE_VALUE = 40, PAGE = 4096, COUNTS = 2048 };
 
-static const uint64_t frozen[2] = { 0x1122334455667788, 3 };
+#define FROZEN 0x1122334455667788, 3
+static const uint64_t frozen[2] = { FROZEN };
 
 static struct bpf_map_def defs[MAPS] = {
 	{ .name = "counts",
@@ -41,6 +43,7 @@ uint8_t weld_region[PAGE] __attribute__((aligned(4096)));
 extern const struct info_and_maps {
 	struct weld_info info;
 	struct region_map map[MAPS];
+	uint64_t frozen[2];
 } info_and_maps __asm__("weld_info");
 const struct info_and_maps info_and_maps = {
 	.info = { .range = PAGE, .map_count = MAPS, .counts = COUNTS,
@@ -54,8 +57,10 @@ const struct info_and_maps info_and_maps = {
 		  .stride = WIDE_VALUE, .data = 256 },
 		{ .name = "x.rodata", .type = BPF_MAP_TYPE_ARRAY,
 		  .key_size = 4, .value_size = sizeof(frozen),
-		  .max_entries = 1, .stride = sizeof(frozen), .data = 1024 },
+		  .max_entries = 1, .stride = sizeof(frozen), .data = 1024,
+		  .frozen = offsetof(struct info_and_maps, frozen) },
 	},
+	.frozen = { FROZEN },
 };
 
 const struct bpf_set *hosted_set(void)
@@ -83,7 +88,6 @@ void hosted_reset(void)
 {
 	for (int i = 0; i < PAGE; i++)
 		weld_region[i] = (uint8_t)(i * 7);
-	memcpy(weld_region + info_and_maps.map[2].data, frozen, sizeof(frozen));
 }
 
 struct region_count *hosted_count(uint32_t probe)

@@ -59,8 +59,15 @@ static int copy_maps(bool to)
 		for (uint32_t k = 0; k < r->map[i].max_entries; k++) {
 			uint8_t *v = weld_region + r->map[i].data +
 				     (uint64_t)k * r->map[i].stride;
-			int bad = to ? bpf_map_update_elem(map_fd[i], &k, v, 0)
-				     : bpf_map_lookup_elem(map_fd[i], &k, v);
+			uint32_t frozen = r->map[i].frozen;
+			int bad;
+
+			if (frozen && !to)
+				continue;
+			if (frozen)
+				v = (uint8_t *)&weld_info + frozen;
+			bad = to ? bpf_map_update_elem(map_fd[i], &k, v, 0)
+				 : bpf_map_lookup_elem(map_fd[i], &k, v);
 
 			if (bad)
 				return -1;

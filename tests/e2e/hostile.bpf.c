@@ -324,6 +324,18 @@ PROBE(each)
 	return 0;
 }
 
+/* What is proved by constants is done with them. */
+const __u32 table[8] = { 3, 1, 0, 2, 3, 3, 1, 0 };
+__u64 found[4];
+
+PROBE(table)
+{
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < 8; i++)
+		found[table[i]] += X;
+	return 0;
+}
+
 /* --- Text that is in maps. */
 
 char text[16] = "17 and more";

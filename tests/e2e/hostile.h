@@ -12,7 +12,7 @@
 	OP(percpu_hash) OP(lru) OP(lru_percpu) OP(lpm) OP(lpm_key) OP(queue)   \
 	OP(stack) OP(ring) OP(reserve) OP(dynptr) OP(perf) OP(drain)           \
 	OP(bloom) OP(chains) OP(tail) OP(inner) OP(each) OP(print) OP(format)  \
-	OP(string) OP(pinned) OP(session)
+	OP(string) OP(table) OP(pinned) OP(session)
 // clang-format on
 
 #ifndef __bpf__

@@ -15,7 +15,7 @@ $CC -O2 -pthread -I"$SOURCE" -o $t/hostile_target \
 for engine in native vm; do
 	$W weld $t/hostile_target $O/hostile.bpf.o --engine=$engine \
 		-o $t/$engine > $t/log
-	[ "$($W info $t/$engine | grep -c op_)" = 29 ] || die "$(cat $t/log)"
+	[ "$($W info $t/$engine | grep -c op_)" = 30 ] || die "$(cat $t/log)"
 done
 fresh() { rm -f $R $P; $t/$1 run 1 50 > $t/out || die "$1 fails"; }
 unharmed() { # WHAT COMMAND...: the target does what it always does

@@ -447,8 +447,7 @@ static uint64_t wide(const struct bpf_insn *i, uint32_t way)
 	case BPF_PSEUDO_MAP_FD:
 		return world_map(i->imm);
 	case BPF_PSEUDO_MAP_VALUE:
-		return (uint64_t)weld_region +
-		       world_region()->map[i->imm].data + (uint32_t)i[1].imm;
+		return world_data(i->imm) + (uint32_t)i[1].imm;
 	case BPF_PSEUDO_FUNC: /* an address like others */
 		return (uint32_t)i->imm | (way ? UINT64_C(0x7f1200000000)
 					       : UINT64_C(0x5500000000));

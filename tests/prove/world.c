@@ -70,12 +70,23 @@ static void initial_bytes(void)
 	for (int m = COUNTS; m <= WIDE; m++)
 		for (uint64_t i = 0; i < region.map[m].size; i++)
 			weld_region[region.map[m].data + i] = (uint8_t)(i * 7);
+	/* Others have written there. */
+	memset(weld_region + region.map[FROZEN].data, 0xa5,
+	       region.map[FROZEN].size);
 }
 
 uint64_t world_map(int m)
 {
 	return (uint64_t)(info_and_maps + region.info_maps) +
 	       (uint64_t)m * sizeof(struct region_map);
+}
+
+uint64_t world_data(int m)
+{
+	const struct region_map *map = &region.map[m];
+
+	return map->frozen ? (uint64_t)info_and_maps + map->frozen
+			   : (uint64_t)weld_region + map->data;
 }
 
 static void initial_elements(void)
@@ -155,7 +166,7 @@ int world_map_at(uint64_t addr)
 bool world_elements(const struct region_map *m, uint64_t *start,
 		    uint64_t *stride)
 {
-	*start = m->data;
+	*start = world_data((int)(m - region.map)) - (uint64_t)weld_region;
 	*stride = m->stride;
 	switch (m->type) {
 	case BPF_MAP_TYPE_ARRAY:
@@ -194,12 +205,14 @@ bool world_value(uint64_t addr, uint64_t size, bool write)
 {
 	uint64_t off = addr - (uint64_t)weld_region;
 
+	if (in_map(&region.map[FROZEN], off, size))
+		return !write;
 	if (addr < (uint64_t)weld_region || off > region.size ||
 	    size > region.size - off)
 		return false;
 	for (int m = 0; m < WORLD_MAPS; m++)
 		if (in_map(&region.map[m], off, size))
-			return !write || m != FROZEN;
+			return true;
 	return false;
 }
 

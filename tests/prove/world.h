@@ -31,14 +31,15 @@ void world_reset(void);       /* as it was at the start */
 void world_keep(uint8_t *to); /* what is in it, world_region()->size bytes */
 extern uint8_t weld_region[];
 
-uint64_t world_map(int m); /* what a program has for it */
+uint64_t world_map(int m);  /* what a program has for it */
+uint64_t world_data(int m); /* ... for its values, of a data section */
 uint64_t world_call(uint32_t helper, const uint64_t *r, struct run *run);
 
 /* Which map this is, or -1. */
 int world_map_at(uint64_t addr);
 /* May [addr, addr + size) be touched as part of one value of a map? */
 bool world_value(uint64_t addr, uint64_t size, bool write);
-/* Where in the region a map's values begin, and how far they are apart; false:
+/* Where, from the region on, a map's values begin, and how far they are apart; false:
  * it has none. */
 bool world_elements(const struct region_map *m, uint64_t *start,
 		    uint64_t *stride);

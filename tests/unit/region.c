@@ -90,6 +90,45 @@ static void info_tells_the_stub(void **state)
 	arena_free(&a);
 }
 
+/* Whole, with its zeroes, in one piece that others' bytes stand behind. */
+static void what_is_frozen_is_in_the_file(void **state)
+{
+	struct bpf_map_def m[4] = { maps[2], maps[2], maps[0], maps[2] };
+	struct bpf_set set = { .map = m, .nmap = 4 };
+	static const uint8_t none[12];
+	const struct init_record *rec;
+	const struct weld_info *w;
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	m[1].data = DATA_RODATA;
+	m[3].data = DATA_KCONFIG;
+	m[3].value_size = sizeof(none);
+	m[3].initial = (struct bytes){ none, sizeof(none) };
+	assert_int_equal(region_plan(&a, &set, 5, 4, id, &r, &e), 0);
+	w = info_of(&r);
+	rec = (const void *)(r.info.p + w->init);
+	assert_int_equal(w->frozen % 8, 0);
+	assert_int_equal(w->frozen_size, 64 + 16);
+	assert_int_equal(r.map[0].frozen, 0);
+	assert_int_equal(r.map[1].frozen, w->frozen);
+	assert_int_equal(r.map[2].frozen, 0);
+	assert_int_equal(r.map[3].frozen, w->frozen + 64);
+	assert_memory_equal(r.info.p + w->map, r.map, 4 * sizeof(*r.map));
+	assert_memory_equal(r.info.p + r.map[1].frozen, data, 64);
+	assert_memory_equal(r.info.p + r.map[3].frozen, none, 12);
+	/* The region begins with the same bytes, which are there once. */
+	assert_int_equal(w->init_count, 2);
+	assert_true(rec[0].from >= w->frozen + w->frozen_size);
+	assert_int_equal(rec[1].to, r.map[1].data + 10);
+	assert_int_equal(rec[1].from, r.map[1].frozen + 10);
+	assert_int_equal(rec[1].len, 31);
+	assert_int_equal(r.info.n, w->frozen + w->frozen_size + 31);
+	arena_free(&a);
+}
+
 static void pinned_maps_lie_behind(void **state)
 {
 	struct bpf_map_def m[4] = { maps[0], maps[1], maps[2], maps[1] };
@@ -314,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_are_apart),
 		cmocka_unit_test(info_tells_the_stub),
+		cmocka_unit_test(what_is_frozen_is_in_the_file),
 		cmocka_unit_test(pinned_maps_lie_behind),
 		cmocka_unit_test(the_ring_is_there_when_printed_to),
 		cmocka_unit_test(filters_have_the_kernels_size),
