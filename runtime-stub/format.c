@@ -286,7 +286,6 @@ long format_prepare(struct format *f, uint32_t size)
 	uint8_t c;
 	long ret;
 
-	size = region_room((uint64_t)p, size);
 	while (n < size && p[n])
 		n++;
 	if (n == size)

@@ -79,9 +79,9 @@ static bool is_text(uint8_t c)
 
 /* --- what a conversion is ----------------------------------------------- */
 
-/* A format ends where it ended when it was checked: it is in a map, or in .rodata,
- * which is one, and others may write there meanwhile.  Every other answer to what
- * is asked here is as good as the one before. */
+/* A format ends where it ended when it was checked: it may be in a map, and others
+ * may write there meanwhile.  Every other answer to what is asked here is as good
+ * as the one before. */
 static uint8_t at(const char *p, const char *end)
 {
 	return p < end ? *(const volatile uint8_t *)p : 0;

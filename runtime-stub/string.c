@@ -118,14 +118,19 @@ DEFINE_HELPER(strtoul)
 	return (uint64_t)ret;
 }
 
+/* The second string is frozen and ends; the first one may change meanwhile. */
 DEFINE_HELPER(strncmp)
 {
-	const uint8_t *a = (const uint8_t *)r1, *b = (const uint8_t *)r3;
-	uint32_t n = region_room(r3, (uint32_t)r2);
+	const volatile uint8_t *a = (const volatile uint8_t *)r1;
+	const uint8_t *b = (const uint8_t *)r3;
 
-	for (; n && *a == *b && *a; n--)
-		a++, b++;
-	if (!n || *a == *b)
-		return 0;
-	return *a < *b ? (uint64_t)-1 : 1;
+	for (uint32_t n = (uint32_t)r2; n; n--, a++, b++) {
+		uint8_t c = *a;
+
+		if (c != *b)
+			return c < *b ? (uint64_t)-1 : 1;
+		if (!c)
+			break;
+	}
+	return 0;
 }

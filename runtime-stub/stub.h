@@ -50,18 +50,6 @@
 
 #pragma GCC visibility push(hidden)
 
-/* How many of n bytes at an address are in the region, if the first one is; else
- * all.  What programs take for constant is there, too (.rodata), and others may
- * have written over the NUL that ends it. */
-static inline uint32_t region_room(uint64_t at, uint32_t n)
-{
-	uint64_t off = at - (uint64_t)weld_region;
-
-	return off < weld_info.range && weld_info.range - off < n
-		       ? (uint32_t)(weld_info.range - off)
-		       : n;
-}
-
 /* One file for each kind of map (maps.def): results are 0 or the kernel's
  * -errno, and addresses of values. */
 void *array_lookup(const struct region_map *m, const void *key);

@@ -260,28 +260,11 @@ static void formats_that_change(void **state)
 	}
 }
 
-/* Whose NUL is gone when it is looked for, at the region's end. */
-static void formats_without_end(void **state)
-{
-	uint8_t *at = weld_region + sizeof(weld_region) - 8;
-
-	(void)state;
-	memset(at, 'x', 8);
-	assert_int_equal((long)helper_snprintf(0, 0, (uint64_t)at, 0, 0,
-					       &state_of),
-			 -EINVAL);
-	at[7] = 0;
-	assert_int_equal((long)helper_snprintf(0, 0, (uint64_t)at, 0, 0,
-					       &state_of),
-			 8);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(formats_as_in_the_kernel),
 		cmocka_unit_test(formats_that_change),
-		cmocka_unit_test(formats_without_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
