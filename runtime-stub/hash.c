@@ -81,11 +81,13 @@ static inline bool key_is(const struct hash_elem *e, const void *key,
 	return mem_equal(e->key, key, size);
 }
 
+enum { NO_ANSWER = -1 }; /* the table is damaged, or changes all the time */
+
 /* The number + 1 of the element with this key, or 0. */
-static __attribute__((noinline)) uint32_t walk(const struct region_map *m,
-					       const void *key)
+static inline __attribute__((always_inline)) uint32_t
+walk_sized(const struct region_map *m, const void *key, uint32_t key_size)
 {
-	struct table t = table_of(m, key, m->key_size);
+	struct table t = table_of(m, key, key_size);
 	struct hash_elem *e;
 	uint64_t *link, anchor, word, next, state;
 
@@ -95,7 +97,7 @@ again:
 	while (!link_ends(word)) {
 		e = elem_of(&t, word);
 		if (!e)
-			return 0;
+			return (uint32_t)NO_ANSWER;
 		state = load(&e->state);
 		next = load(&e->next);
 		if (load(link) != anchor)
@@ -111,9 +113,21 @@ again:
 		}
 		word = next;
 	}
-	if (load(link) != anchor && t.steps--)
+	if (load(link) == anchor)
+		return 0;
+	if (t.steps--)
 		goto again;
-	return 0;
+	return (uint32_t)NO_ANSWER;
+}
+
+static __attribute__((noinline)) uint32_t walk(const struct region_map *m,
+					       const void *key)
+{
+	uint32_t low = m->key_size == 4   ? walk_sized(m, key, 4)
+		       : m->key_size == 8 ? walk_sized(m, key, 8)
+					  : walk_sized(m, key, m->key_size);
+
+	return low == (uint32_t)NO_ANSWER ? 0 : low;
 }
 
 /* Most lookups end at the first element: that much is inlined for each common
@@ -497,12 +511,20 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 long percpu_hash_update(const struct region_map *m, const void *key,
 			const void *value, uint64_t flags, struct run *run)
 {
+	uint32_t low;
+
 	if (!cpu_value(m, 0, run))
 		return -EBUSY;
+	low = flags == BPF_ANY || flags == BPF_EXIST ? seek_any(m, key) : 0;
+	if (low) {
+		cpu_put(m, low - 1, value, run);
+		return 0;
+	}
 	return update(m, key, value, flags, run);
 }
 
-long hash_delete(const struct region_map *m, const void *key)
+static __attribute__((noinline)) long delete_it(const struct region_map *m,
+						const void *key)
 {
 	struct table t = table_of(m, key, m->key_size);
 	struct place p;
@@ -521,6 +543,15 @@ long hash_delete(const struct region_map *m, const void *key)
 		}
 	}
 	return -EBUSY;
+}
+
+/* What is not there costs no more than a lookup. */
+long hash_delete(const struct region_map *m, const void *key)
+{
+	uint32_t low = m->key_size == 4 ? walk_sized(m, key, 4)
+					: walk_sized(m, key, m->key_size);
+
+	return low ? delete_it(m, key) : -ENOENT;
 }
 
 /* --- The pool, for maps that lie as ours do (stackmap.c). */
