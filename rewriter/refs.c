@@ -34,9 +34,8 @@ static void hash_fill(const struct bpf_map_def *d, const struct region_map *m,
 		e->next = link_ends(bucket[b]) ? LINK_END | b
 					       : (uint32_t)bucket[b];
 		e->state = 1;
-		memcpy(e->key, &key, sizeof(key));
-		memcpy(e->key + hash_round8(sizeof(key)), &value,
-		       sizeof(value));
+		memcpy((uint8_t *)e + m->key_at, &key, sizeof(key));
+		memcpy((uint8_t *)e + hash_value_at(m), &value, sizeof(value));
 		bucket[b] = i + 1;
 	}
 }

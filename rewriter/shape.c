@@ -142,15 +142,13 @@ static int percpu_array_shape(const struct bpf_map_def *def,
 	return has_index(def, e) || percpu_values(def, m, e) ? -1 : 0;
 }
 
-/* Bytes that an element has for its value: none where each CPU has one; the
- * word behind it that LRU_* needs. */
-static uint32_t elem_value(const struct bpf_map_def *def)
+/* The word behind an element's value that LRU_* needs. */
+static uint32_t elem_used(const struct bpf_map_def *def)
 {
-	bool lru = def->type == BPF_MAP_TYPE_LRU_HASH ||
-		   def->type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
-	uint32_t value = map_is_percpu(def->type) ? 0 : def->value_size;
-
-	return lru ? hash_round8(value) + 8 : value;
+	return def->type == BPF_MAP_TYPE_LRU_HASH ||
+			       def->type == BPF_MAP_TYPE_LRU_PERCPU_HASH
+		       ? 8
+		       : 0;
 }
 
 static int hash_shape(const struct bpf_map_def *def, struct region_map *m,
@@ -162,7 +160,9 @@ static int hash_shape(const struct bpf_map_def *def, struct region_map *m,
 		return -1;
 	if (map_is_percpu(def->type) && percpu_values(def, m, e))
 		return -1;
-	m->stride = hash_stride(def->key_size, elem_value(def));
+	m->key_at = hash_key_at(def->type, def->value_size);
+	m->stride = hash_stride(def->type, def->key_size, def->value_size,
+				elem_used(def));
 	m->buckets = power_of_two(def->max_entries);
 	m->size = hash_pool(m->buckets) + (n + HASH_SPARE) * m->stride;
 	return 0;
@@ -263,7 +263,7 @@ static int stack_shape(const struct bpf_map_def *def, struct region_map *m,
 		return fail(e, def->name, NOWHERE,
 			    "a stack trace map's value is %u times %u bytes at "
 			    "most, not %u", MAX_STACK, each, def->value_size);
-	m->stride = hash_stride(8, def->value_size);
+	m->stride = hash_stride(def->type, 8, def->value_size, 0);
 	m->buckets = power_of_two(def->max_entries);
 	m->size = hash_pool(m->buckets) +
 		  ((uint64_t)def->max_entries + HASH_SPARE) * m->stride;

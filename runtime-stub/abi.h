@@ -55,6 +55,7 @@
  *     helper_NAME       one for each row of helpers.def:
  *                       uint64_t (uint64_t r1, .. uint64_t r5, struct run *)
  *     helper_NAME_TYPE  the same, given a map of this type (maps.def)
+ *     helper_map_put_elem_HASH  an update where no value's address is held
  * Stack alignment on entry to any of them is unknown (8): none may use SSE.
  */
 #ifndef BPFWELD_ABI_H
@@ -208,6 +209,7 @@ extern uint8_t weld_returns[];
 	TYPED(type, map_pop_elem)                                              \
 	TYPED(type, map_peek_elem)
 #include "runtime-stub/maps.def"
+TYPED(HASH, map_put_elem)
 #undef TYPED
 /* What weld_task_load calls: n bytes, of a task perhaps (task.h). */
 uint64_t task_load(uint64_t addr, uint32_t n);

@@ -10,6 +10,9 @@
  *
  *              pred --> old -----> succ       pred --> old* -> new --> succ
  *
+ *   put      or, where nobody could tell, write over a value that stands beside
+ *            the state: one CAS on both
+ *
  *   delete   mark: a CAS on the element's own next
  *   both     then unlink what is marked: a CAS on its predecessor
  *
@@ -19,17 +22,13 @@
  * Whoever meets a marked element while writing unlinks it and, having done so,
  * owns it: it goes back to the pool.  Lookups write nothing.
  *
- * A walker may stand on an element that is freed and reused elsewhere.  So it
- * makes sure, after reading one, that the link it came by still leads there
- * (Michael, High Performance Dynamic Lock-Free Hash Tables, SPAA 2002).
- *
  * hash_head.count is taken before a new key is linked and given back after one
  * was marked: -E2BIG exactly when max_entries keys are there.  A process killed
  * in between leaves it off by one, and two elements unused, at most;
  * HASH_SPARE elements make up for that and for those in writers' hands.  With
- * none left an update writes over the old value: readers may see half of it,
- * and when just then the key is deleted and another one put in its place, that
- * one gets a word of the value.  So it is in programs that write to what
+ * none left an update writes over the old value: readers may see half of a long
+ * one, and when just then the key is deleted and another one put in its place,
+ * that one gets a word of the value.  So it is in programs that write to what
  * bpf_map_lookup_elem() gave them, under the kernel as well.
  *
  * PERCPU_HASH: elements have no value; it is at the element's number among each
@@ -45,7 +44,7 @@
 #include <linux/errno.h>
 
 #include "runtime-stub/cpu.h"
-#include "runtime-stub/table.h"
+#include "runtime-stub/look.h"
 
 struct place {
 	uint64_t first;        /* the bucket's word when the search began */
@@ -55,114 +54,10 @@ struct place {
 	uint64_t next, state;  /* of the element, when it was found */
 };
 
-static inline struct table table_of(const struct region_map *m, const void *key,
-				    uint32_t key_size)
-{
-	uint32_t b = hash_key(key, key_size) & (m->buckets - 1);
-	struct table t = table_in(m, b);
-
-	t.key_size = key_size; /* which may be a constant */
-	return t;
-}
-
 /* One try costs a step even where it read nothing. */
 static inline void spend(struct table *t)
 {
 	t->steps -= t->steps != 0;
-}
-
-static inline bool key_is(const struct hash_elem *e, const void *key,
-			  uint32_t size)
-{
-	if (size == 8)
-		return load64(e->key) == load64(key);
-	if (size == 4)
-		return load32(e->key) == load32(key);
-	return mem_equal(e->key, key, size);
-}
-
-enum { NO_ANSWER = -1 }; /* the table is damaged, or changes all the time */
-
-/* The number + 1 of the element with this key, or 0. */
-static inline __attribute__((always_inline)) uint32_t
-walk_sized(const struct region_map *m, const void *key, uint32_t key_size)
-{
-	struct table t = table_of(m, key, key_size);
-	struct hash_elem *e;
-	uint64_t *link, anchor, word, next, state;
-
-again:
-	link = t.bucket;
-	anchor = word = load(link);
-	while (!link_ends(word)) {
-		e = elem_of(&t, word);
-		if (!e)
-			return (uint32_t)NO_ANSWER;
-		state = load(&e->state);
-		next = load(&e->next);
-		if (load(link) != anchor)
-			goto again;
-		/* As long as the anchor holds, what marked elements lead to
-		 * cannot have been taken out before them. */
-		if (!(next & LINK_MARK)) {
-			if (key_is(e, key, t.key_size) &&
-			    load(&e->state) == state)
-				return (uint32_t)word;
-			link = &e->next;
-			anchor = next;
-		}
-		word = next;
-	}
-	if (load(link) == anchor)
-		return 0;
-	if (t.steps--)
-		goto again;
-	return (uint32_t)NO_ANSWER;
-}
-
-static __attribute__((noinline)) uint32_t walk(const struct region_map *m,
-					       const void *key)
-{
-	uint32_t low = m->key_size == 4   ? walk_sized(m, key, 4)
-		       : m->key_size == 8 ? walk_sized(m, key, 8)
-					  : walk_sized(m, key, m->key_size);
-
-	return low == (uint32_t)NO_ANSWER ? 0 : low;
-}
-
-/* Most lookups end at the first element: that much is inlined for each common
- * key size, and needs no register saved.  rewriter/code/hash.c makes programs
- * do the same by themselves. */
-static inline __attribute__((always_inline)) uint32_t
-seek(const struct region_map *m, const void *key, uint32_t key_size)
-{
-	struct table t = table_of(m, key, key_size);
-	uint64_t word = load(t.bucket), state, next;
-	struct hash_elem *e;
-
-	if (link_ends(word))
-		return 0;
-	e = elem_of(&t, word);
-	if (!e)
-		return 0;
-	state = load(&e->state);
-	next = load(&e->next);
-	if (load(t.bucket) == word && !(next & LINK_MARK) &&
-	    key_is(e, key, key_size) && load(&e->state) == state)
-		return (uint32_t)word;
-	return walk(m, key);
-}
-
-static inline __attribute__((always_inline)) uint32_t
-seek_any(const struct region_map *m, const void *key)
-{
-	switch (m->key_size) {
-	case 4:
-		return seek(m, key, 4);
-	case 8:
-		return seek(m, key, 8);
-	}
-	return walk(m, key);
 }
 
 static inline uint8_t *elem_at(const struct region_map *m, uint32_t low)
@@ -175,8 +70,7 @@ static inline void *value_at(const struct region_map *m, uint32_t low)
 {
 	if (!low)
 		return NULL;
-	return elem_at(m, low) + sizeof(struct hash_elem) +
-	       hash_round8(m->key_size);
+	return elem_at(m, low) + hash_value_at(m);
 }
 
 void *hash_lookup(const struct region_map *m, const void *key)
@@ -193,6 +87,12 @@ void *percpu_hash_lookup(const struct region_map *m, const void *key,
 }
 
 /* --- LRU: the word behind the value says that it was looked up. */
+
+static bool is_lru(const struct region_map *m)
+{
+	return m->type == BPF_MAP_TYPE_LRU_HASH ||
+	       m->type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
+}
 
 static uint64_t *used(const struct region_map *m, uint32_t low)
 {
@@ -277,7 +177,7 @@ static enum found find(struct table *t, struct place *p, const void *key)
 				return GONE_ASTRAY;
 			continue;
 		}
-		if (key_is(e, key, t->key_size))
+		if (key_is(t, e, key))
 			return load(&e->state) == p->state ? FOUND
 							   : GONE_ASTRAY;
 		p->link = &e->next;
@@ -332,6 +232,7 @@ static bool evict(const struct region_map *m, uint32_t *steps)
 		struct hash_elem *e;
 		struct place p;
 		uint64_t state;
+		void *key;
 
 		low = (uint32_t)(__atomic_fetch_add(&t.head->hand, 1,
 						    __ATOMIC_RELAXED) %
@@ -344,11 +245,12 @@ static bool evict(const struct region_map *m, uint32_t *steps)
 			store(used(m, low), 0);
 			continue;
 		}
-		t = table_of(m, e->key, m->key_size);
+		key = key_of(&t, e);
+		t = table_of(m, key, m->key_size);
 		t.steps = *steps;
-		if (find(&t, &p, e->key) == FOUND && p.elem == e &&
+		if (find(&t, &p, key) == FOUND && p.elem == e &&
 		    p.state == state &&
-		    remove_found(&t, &p, (uint32_t)p.next, e->key)) {
+		    remove_found(&t, &p, (uint32_t)p.next, key)) {
 			release(t.head);
 			return true;
 		}
@@ -356,12 +258,6 @@ static bool evict(const struct region_map *m, uint32_t *steps)
 		*steps = t.steps;
 	}
 	return false;
-}
-
-static bool is_lru(const struct region_map *m)
-{
-	return m->type == BPF_MAP_TYPE_LRU_HASH ||
-	       m->type == BPF_MAP_TYPE_LRU_PERCPU_HASH;
 }
 
 /* Room for one more key?  Takes it. */
@@ -393,7 +289,7 @@ static struct hash_elem *prepare(struct table *t, const struct region_map *m,
 
 	if (!e)
 		return NULL;
-	mem_copy(e->key, key, t->key_size);
+	mem_copy(key_of(t, e), key, t->key_size);
 	if (map_is_percpu(m->type))
 		prepare_percpu(m, low_of(t, e), value, run);
 	else
@@ -404,13 +300,61 @@ static struct hash_elem *prepare(struct table *t, const struct region_map *m,
 	return e;
 }
 
+/* A value beside its element's state is changed where it is, if the element is
+ * still what was found.  When the key was deleted or replaced just then, and the
+ * element is not yet freed, that came right after this. */
+#ifndef value_swap /* hash_model.c has its own */
+static inline bool value_swap(uint64_t *state, uint64_t is, uint64_t was,
+			      uint64_t value)
+{
+	struct {
+		uint64_t state, value;
+	} *p = (void *)state;
+	uint64_t high = was;
+	bool done;
+
+	__asm__ volatile("lock cmpxchg16b %1"
+			 : "=@ccz"(done), "+m"(*p), "+a"(is), "+d"(high)
+			 : "b"(is), "c"(value)
+			 : "memory");
+	return done;
+}
+#endif
+
+static uint64_t value_word(uint64_t was, const uint8_t *value, uint32_t size)
+{
+	uint64_t part = (UINT64_C(1) << 8 * size) - 1;
+
+	return (was & ~part) | load_part(value, size);
+}
+
+static inline __attribute__((always_inline)) bool
+put_there(const struct seen *s, const void *value, uint32_t size)
+{
+	uint64_t was = load((uint64_t *)s->elem->data);
+	uint64_t v = size == 8
+			     ? load64(value)
+			     : value_word(was, value, size);
+
+	return value_swap(&s->elem->state, s->state, was, v);
+}
+
 /* Write over the value of the element found, where it is.  False: the element
  * was freed meanwhile. */
 static bool overwrite(struct table *t, const struct place *p,
-		      const uint8_t *value, uint32_t size)
+		      const uint8_t *value, uint32_t size, uint32_t type)
 {
 	uint8_t *to = value_of(t, p->elem);
+	struct seen seen = { p->elem, p->state };
 
+	if (hash_beside(type, size)) {
+		while (load(&p->elem->state) == p->state && t->steps) {
+			if (put_there(&seen, value, size))
+				return true;
+			spend(t);
+		}
+		return false;
+	}
 	for (uint32_t at = 0; at < size; at += 8) {
 		if (load(&p->elem->state) != p->state)
 			return false;
@@ -480,7 +424,7 @@ static long update(const struct region_map *m, const void *key,
 				continue;
 			break;
 		}
-		if (!e && !overwrite(&t, &p, value, m->value_size))
+		if (!e && !overwrite(&t, &p, value, m->value_size, m->type))
 			continue;
 		if (!e) {
 			ret = 0;
@@ -506,6 +450,63 @@ long hash_update(const struct region_map *m, const void *key, const void *value,
 		 uint64_t flags)
 {
 	return update(m, key, value, flags, NULL);
+}
+
+/* --- Where nobody in this run has the address of an old value (step_put() in
+ * rewriter/code/values.c), it is changed where it is.  In the kernel an update
+ * brings a new element, and who has looked the old one up goes on to see that.
+ * (Not in LRU_HASH: which element goes would depend on the engine.) */
+
+/* Where an element has two words and a key of one, much is constant. */
+static inline __attribute__((always_inline)) struct table
+table_beside(const struct region_map *m, const void *key, uint32_t key_size)
+{
+	struct table t = table_of(m, key, key_size);
+
+	t.stride = sizeof(struct hash_elem) + 8 + 8;
+	t.key_at = sizeof(struct hash_elem) + 8;
+	return t;
+}
+
+/* (Where others change the value meanwhile, it is replaced after all.) */
+static __attribute__((noinline)) long put(const struct region_map *m,
+					  const void *key, const void *value,
+					  uint64_t flags)
+{
+	uint32_t size = m->key_size, low = 0;
+	struct seen seen;
+
+	if (flags == BPF_ANY || flags == BPF_EXIST)
+		low = walk_of(table_of(m, key, size), key, &seen);
+	if (!low || low == (uint32_t)NO_ANSWER || 
+	    !put_there(&seen, value, m->value_size))
+		return hash_update(m, key, value, flags);
+	return 0;
+}
+
+static inline __attribute__((always_inline)) long
+put_sized(const struct region_map *m, const void *key, const void *value,
+	  uint32_t key_size)
+{
+	struct table t = table_beside(m, key, key_size);
+	struct seen seen;
+	uint32_t low = look(&t, key, &seen);
+
+	if (low && low != (uint32_t)NO_ANSWER &&
+	    value_swap(&seen.elem->state, seen.state,
+		       load((uint64_t *)seen.elem->data), load64(value)))
+		return 0;
+	return put(m, key, value, BPF_ANY);
+}
+
+long hash_put(const struct region_map *m, const void *key, const void *value,
+	      uint64_t flags)
+{
+	if (flags == BPF_ANY && m->value_size == 8 && m->key_size == 4)
+		return put_sized(m, key, value, 4);
+	if (flags == BPF_ANY && m->value_size == 8 && m->key_size == 8)
+		return put_sized(m, key, value, 8);
+	return put(m, key, value, flags);
 }
 
 long percpu_hash_update(const struct region_map *m, const void *key,
@@ -548,9 +549,16 @@ static __attribute__((noinline)) long delete_it(const struct region_map *m,
 /* What is not there costs no more than a lookup. */
 long hash_delete(const struct region_map *m, const void *key)
 {
-	uint32_t low = m->key_size == 4 ? walk_sized(m, key, 4)
-					: walk_sized(m, key, m->key_size);
+	uint32_t size = m->key_size, low;
+	struct seen seen;
+	struct table t;
 
+	if (size == 4) {
+		t = table_of(m, key, 4);
+		low = look(&t, key, &seen);
+	} else {
+		low = walk_of(table_of(m, key, size), key, &seen);
+	}
 	return low ? delete_it(m, key) : -ENOENT;
 }
 

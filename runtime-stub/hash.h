@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "runtime-stub/cpu.h"
 #include "runtime-stub/layout.h"
 #include "runtime-stub/mem.h"
 
@@ -31,15 +32,49 @@ static inline uint32_t hash_round8(uint32_t n)
 	return (n + 7) & ~7u;
 }
 
-static inline uint32_t hash_stride(uint32_t key_size, uint32_t value_size)
+/* Does a value stand beside its element's state (layout.h)? */
+static inline bool hash_beside(uint32_t type, uint32_t value_size)
 {
-	return sizeof(struct hash_elem) + hash_round8(key_size) +
-	       hash_round8(value_size);
+	return value_size <= 8 && !map_is_percpu(type) &&
+	       type != BPF_MAP_TYPE_STACK_TRACE;
+}
+
+/* region_map.key_at */
+static inline uint32_t hash_key_at(uint32_t type, uint32_t value_size)
+{
+	return sizeof(struct hash_elem) +
+	       (hash_beside(type, value_size) ? 8 : 0);
+}
+
+/* From an element to its value. */
+static inline uint32_t hash_value_at(const struct region_map *m)
+{
+	return m->key_at > sizeof(struct hash_elem)
+		       ? sizeof(struct hash_elem)
+		       : sizeof(struct hash_elem) + hash_round8(m->key_size);
+}
+
+/* `size`: bytes behind the key and the value that others want. */
+static inline uint32_t hash_stride(uint32_t type, uint32_t key_size,
+				   uint32_t value_size, uint32_t size)
+{
+	uint32_t n = sizeof(struct hash_elem) + hash_round8(key_size) + size;
+
+	if (!map_is_percpu(type))
+		n += hash_round8(value_size);
+	return hash_beside(type, value_size) ? (n + 15) & ~15u : n;
+}
+
+/* From a map's data to a bucket, and to the elements, whose states are at
+ * multiples of 16. */
+static inline uint64_t hash_bucket(uint32_t bucket)
+{
+	return sizeof(struct hash_head) + UINT64_C(8) * bucket;
 }
 
 static inline uint64_t hash_pool(uint32_t buckets)
 {
-	return sizeof(struct hash_head) + UINT64_C(8) * buckets;
+	return hash_bucket(buckets) | 8;
 }
 
 /* Multiply to 128 bits and fold: every bit of both reaches every bit of the

@@ -86,7 +86,7 @@ static bool show(struct tour *to, struct table *t, const struct noted *x)
 	if (!value)
 		return false;
 	to->seen++;
-	return !to->call(to->self, (uint64_t)to->m, (uint64_t)e->key,
+	return !to->call(to->self, (uint64_t)to->m, (uint64_t)key_of(t, e),
 			 (uint64_t)value, to->ctx) &&
 	       to->seen < t->elems;
 }

@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #define REGION_MAGIC UINT64_C(0x00646c6577667062) /* "bpfweld\0" */
-enum { REGION_VERSION = 1 };
+enum { REGION_VERSION = 3 };
 
 struct region_header {
 	uint64_t magic;
@@ -86,6 +86,8 @@ struct region_map {
 	uint32_t frozen; /* where the welded file has the data (from its
 			    struct weld_info): programs read it there, as it
 			    never changes.  0: here */
+	uint32_t key_at; /* HASH and its kin: from an element to its key */
+	uint32_t reserved;
 };
 
 /* --- A pinned map's file: PIN_PREFIX and the map's name, in the directory of
@@ -99,7 +101,7 @@ struct region_map {
  * lies, of maps of all types: it changes with that. */
 #define PIN_MAGIC UINT64_C(0x006e697077667062) /* "bpfwpin\0" */
 #define PIN_PREFIX "pin-"
-enum { PIN_VERSION = 1, PIN_HEADER = 4096, PIN_PAGE = 4096, PIN_MIXED = 1 };
+enum { PIN_VERSION = 2, PIN_HEADER = 4096, PIN_PAGE = 4096, PIN_MIXED = 1 };
 enum { PINNED = 1, PIN_START = 2 };
 struct pin_header {
 	uint64_t magic;
@@ -168,7 +170,11 @@ struct region_loads {
  *
  *   data: struct hash_head, uint64_t bucket[buckets], then the pool:
  *         max_entries + HASH_SPARE elements of `stride` bytes
+ *         from the next multiple of 8 that is none of 16
  *   element: uint64_t next, uint64_t state, key (rounded up to 8), value
+ *     or, with a value of 8 bytes or less, next, state, value (8 bytes), key;
+ *     then `stride` is a multiple of 16, so that cmpxchg16b can change the
+ *     value of an element whose state is what it was
  *
  * A link word (bucket or next) is
  *     bits 0..30   element index + 1; in an end word the bucket's number
@@ -201,7 +207,7 @@ struct hash_head {
 struct hash_elem {
 	uint64_t next;
 	uint64_t state;    /* even: not in the map; odd: in it; counts up */
-	uint8_t key[];     /* then the value, 8-aligned */
+	uint8_t data[];    /* key and value, or value and key, 8-aligned */
 };
 
 /* --- LPM_TRIE: a HASH whose keys have the bits behind their prefix zeroed, and

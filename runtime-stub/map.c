@@ -43,6 +43,9 @@
 	OPERATION(type, map_delete_elem, WRITE(delete))
 #include "runtime-stub/maps.def"
 
+/* An update of the same meaning (rewriter/code/values.c says where). */
+OPERATION(HASH, map_put_elem, WRITE(hash_put(m, key, value, flags)))
+
 #define CASE(type, name)                                                       \
 	case BPF_MAP_TYPE_##type:                                              \
 		return helper_##name##_##type(r1, r2, r3, r4, r5, run);

@@ -65,6 +65,10 @@ long percpu_array_update(const struct region_map *m, const void *key,
 void *hash_lookup(const struct region_map *m, const void *key);
 long hash_update(const struct region_map *m, const void *key, const void *value,
 		 uint64_t flags);
+/* The same of a HASH with hash_beside() where nobody in this run has an address
+ * of such a value. */
+long hash_put(const struct region_map *m, const void *key, const void *value,
+	      uint64_t flags);
 void *percpu_hash_lookup(const struct region_map *m, const void *key,
 			 struct run *run);
 long percpu_hash_update(const struct region_map *m, const void *key,

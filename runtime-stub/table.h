@@ -25,6 +25,7 @@ struct table {
 	uint64_t *bucket; /* the one where the key belongs */
 	uint8_t *pool;
 	uint32_t key_size, stride, elems;
+	uint32_t key_at, value_at; /* from an element */
 	uint32_t end; /* low half of this bucket's end words */
 	uint32_t steps;
 };
@@ -40,6 +41,8 @@ static inline struct table table_in(const struct region_map *m, uint32_t b)
 		.key_size = m->key_size,
 		.stride = m->stride,
 		.elems = m->max_entries + HASH_SPARE,
+		.key_at = m->key_at,
+		.value_at = hash_value_at(m),
 		.end = LINK_END | b,
 		.steps = table_steps(m),
 	};
@@ -62,9 +65,14 @@ static inline uint32_t low_of(const struct table *t, const struct hash_elem *e)
 	return (uint32_t)(((const uint8_t *)e - t->pool) / t->stride) + 1;
 }
 
+static inline uint8_t *key_of(const struct table *t, struct hash_elem *e)
+{
+	return (uint8_t *)e + t->key_at;
+}
+
 static inline uint8_t *value_of(const struct table *t, struct hash_elem *e)
 {
-	return e->key + hash_round8(t->key_size);
+	return (uint8_t *)e + t->value_at;
 }
 
 #endif

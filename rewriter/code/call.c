@@ -34,6 +34,7 @@ static int subprogram(struct gen *g, uint32_t at)
 int gen_helper(struct gen *g, uint32_t at)
 {
 	uint32_t id = (uint32_t)gen_insn(g, at)->imm;
+	const struct insn_fact *k = gen_fact(g, at);
 	char symbol[64];
 	uint64_t to;
 
@@ -46,7 +47,7 @@ int gen_helper(struct gen *g, uint32_t at)
 		x86_rr(g->c, 4, 0xff, 2, RAX);
 		return 0;
 	}
-	if (!helper_symbol(id, insn_map_type(g->f, gen_fact(g, at)), symbol))
+	if (!helper_symbol(id, insn_map_type(g->f, k), k->put, symbol))
 		return gen_fail(g, at, "unknown helper %u", id);
 	to = stub_symbol(g->env->stub, symbol);
 	if (!to)

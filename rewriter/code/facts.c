@@ -551,6 +551,16 @@ static int sane(const struct known *f, struct err *e)
 	return 0;
 }
 
+/* step_put() in values.c says why. */
+static void find_put(struct known *f)
+{
+	for (uint32_t j = 0; j < f->to - f->from; j++) {
+		struct insn_fact *k = &f->fact[j];
+
+		k->put = k->put && !f->elems_kept && !(k->elem_regs & k->live);
+	}
+}
+
 int known_make(struct arena *a, const struct bpf_set *set,
 	       const struct bpf_prog *p, uint32_t sub, enum form as,
 	       struct known *out, struct err *e)
@@ -574,6 +584,7 @@ int known_make(struct arena *a, const struct bpf_set *set,
 	do
 		find_live(out, in);
 	while (drop_stores(out));
+	find_put(out);
 	arena_free(&own);
 	if (collect(out, e))
 		return -1;

@@ -165,7 +165,7 @@ static void key_compare(struct lookup *l)
 	for (uint32_t off = 0; off < l->key_size; off += size) {
 		struct mem want = key_at(l, off);
 		struct mem have =
-			elem_at(l, offsetof(struct hash_elem, key) + off);
+			elem_at(l, l->map->key_at + off);
 
 		x86_load(l->c, size, false, RAX, &want);
 		x86_alu_mem(l->c, size, 0x39, &have, RAX);
@@ -179,8 +179,7 @@ static void elem_check(struct lookup *l)
 	struct mem state = elem_at(l, offsetof(struct hash_elem, state));
 	struct mem mark = elem_at(l, offsetof(struct hash_elem, next) + 4);
 	struct mem bucket = { .base = RDI };
-	struct mem value = elem_at(l, offsetof(struct hash_elem, key) +
-					      hash_round8(l->key_size));
+	struct mem value = elem_at(l, hash_value_at(l->map));
 
 	x86_load(l->c, 8, false, RCX, &state);
 	x86_rm(l->c, 1, 0xf6, 0, &mark, 1); /* testb */
@@ -265,7 +264,8 @@ int gen_lookup_hash(struct gen *g, uint32_t at, uint32_t *done)
 	buckets = gen_address(g, &(struct val){ .kind = V_VALUE, .map = map },
 			      sizeof(struct hash_head));
 	l.elem = (struct mem){ .base = RDX,
-			       .disp = (int32_t)(8 * l.map->buckets) };
+			       .disp = (int32_t)(hash_pool(l.map->buckets) -
+						 sizeof(struct hash_head)) };
 	key_hash(&l);
 	first_elem(&l, l.map, &buckets);
 	elem_check(&l);

@@ -72,6 +72,6 @@ bool helper_faults(uint32_t id);
 /* Does it leave signals in the struct run, which are sent at its end? */
 bool helper_signals(uint32_t id);
 /* The stub's function for it; false: unknown. */
-bool helper_symbol(uint32_t id, int map_type, char symbol[64]);
+bool helper_symbol(uint32_t id, int map_type, bool put, char symbol[64]);
 
 #endif

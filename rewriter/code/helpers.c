@@ -93,12 +93,14 @@ static const char *type_name(uint32_t id, int type)
 	return NULL;
 }
 
-bool helper_symbol(uint32_t id, int map_type, char symbol[64])
+bool helper_symbol(uint32_t id, int map_type, bool put, char symbol[64])
 {
 	const char *name = helper_name(id), *type = type_name(id, map_type);
 
 	if (!name)
 		return false;
+	if (put)
+		name = "map_put_elem";
 	snprintf(symbol, 64, "helper_%s%s%s", name, type ? "_" : "",
 		 type ? type : "");
 	return true;
@@ -113,11 +115,12 @@ static void add_name(struct arena *a, struct code_names *to, const char *name)
 	to->v[to->n++] = arena_strdup(a, name);
 }
 
-static void add(struct arena *a, struct code_names *to, uint32_t id, int type)
+static void add(struct arena *a, struct code_names *to, uint32_t id, int type,
+		bool put)
 {
 	char symbol[64];
 
-	if (helper_symbol(id, type, symbol))
+	if (helper_symbol(id, type, put, symbol))
 		add_name(a, to, symbol);
 	if (helper_signals(id))
 		add_name(a, to, "weld_run_signals");
@@ -147,7 +150,7 @@ static void add_compiled(struct arena *a, const struct bpf_set *set,
 			    p->insn[i].code == (BPF_JMP | BPF_CALL) &&
 			    !p->insn[i].src_reg)
 				add(a, to, (uint32_t)p->insn[i].imm,
-				    insn_map_type(&f, k));
+				    insn_map_type(&f, k), k->put);
 		}
 	arena_free(&own);
 }
@@ -163,7 +166,8 @@ void code_helpers(struct arena *a, const struct bpf_set *set,
 	for (uint32_t i = 0; i < p->ninsn; i++) {
 		if (p->insn[i].code == (BPF_JMP | BPF_CALL) &&
 		    !p->insn[i].src_reg)
-			add(a, to, (uint32_t)p->insn[i].imm, MAP_UNKNOWN);
+			add(a, to, (uint32_t)p->insn[i].imm, MAP_UNKNOWN,
+			    false);
 		i += insn_is_lddw(&p->insn[i]);
 	}
 }

@@ -35,6 +35,7 @@ enum { WORD_SIGNED = 0x80 }; /* in val.word, beside the number of bytes */
 struct val {
 	uint8_t kind;
 	bool may_ctx, may_fp; /* V_ANY that is such an address on some path */
+	bool may_elem; /* ... in a value of a map that is no array */
 	uint8_t word;
 	uint32_t map;
 	int64_t n;
@@ -62,12 +63,14 @@ struct insn_fact {
 	uint16_t live;     /* registers read later; bit 10 is r10 */
 	uint16_t before;   /* the same in front of it */
 	uint16_t ctx_regs; /* registers that hold ctx, or may */
+	uint16_t elem_regs; /* registers with may_elem, in front of it */
 	uint8_t taken;     /* enum taken */
 	uint8_t call;      /* enum call_as */
 	bool reached;
 	bool gone;         /* no code: unreachable, or nobody reads it */
 	bool no_fetch;     /* atomic: the old value is not read */
 	bool dead_store;   /* to stack bytes that nothing reads */
+	bool put;          /* an update that may write where the value is */
 	bool target;       /* something may jump here */
 };
 
@@ -79,6 +82,8 @@ struct known {
 	bool result;            /* r0 is read at exit */
 	bool fp_escapes;        /* a stack address is in memory or unknown */
 	bool fp_computed;       /* ... with an offset that is not known */
+	bool elems_kept;        /* addresses of elements' values, too, or in
+				   frames of callers */
 	struct insn_fact *fact; /* indexed by insn - from */
 	uint16_t entry_live;
 	bool ctx_escapes, calls;

@@ -17,6 +17,7 @@
  * is done again without them.
  */
 #include "rewriter/code/known.h"
+#include "runtime-stub/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,7 @@ static struct val join(struct val a, struct val b)
 		v = any;
 	v.may_ctx = v.kind != V_CTX && (val_ctx(&a) || val_ctx(&b));
 	v.may_fp = v.kind != V_FP && (val_fp(&a) || val_fp(&b));
+	v.may_elem = a.may_elem || b.may_elem;
 	return v;
 }
 
@@ -79,7 +81,8 @@ static struct val shifted(struct val v, int64_t by)
 	if (v.kind == V_CONST ||
 	    (val_address(&v) && v.n > -REACH && v.n < REACH))
 		return v;
-	return (struct val){ .may_ctx = val_ctx(&v), .may_fp = val_fp(&v) };
+	return (struct val){ .may_ctx = val_ctx(&v), .may_fp = val_fp(&v),
+			     .may_elem = v.may_elem };
 }
 
 static const uint32_t *word_find(const struct state *s, int32_t off)
@@ -162,7 +165,8 @@ static bool state_join(struct state *s, const struct state *t)
 	for (int r = 0; r < 11; r++)
 		if (s->r[r].kind != old.r[r].kind ||
 		    s->r[r].may_ctx != old.r[r].may_ctx ||
-		    s->r[r].may_fp != old.r[r].may_fp)
+		    s->r[r].may_fp != old.r[r].may_fp ||
+		    s->r[r].may_elem != old.r[r].may_elem)
 			return true;
 	for (int i = 0; i < WORDS; i++)
 		if (s->word[i].off != old.word[i].off)
@@ -216,6 +220,8 @@ static void step_alu(struct walk *w, const struct bpf_insn *i, struct state *s,
 	if (BPF_OP(i->code) == BPF_END || BPF_OP(i->code) == BPF_NEG)
 		fact->src = any;
 	fact->result = alu(i, fact->dst, fact->src);
+	fact->result.may_elem = fact->src.may_elem ||
+				(reads_dst && fact->dst.may_elem);
 	if (fact->result.kind == V_ANY && !copies &&
 	    (val_fp(&fact->src) || (reads_dst && val_fp(&fact->dst))))
 		w->f->fp_escapes = w->f->fp_computed = true;
@@ -272,6 +278,7 @@ static void step_store(struct walk *w, const struct bpf_insn *i,
 		w->f->fp_escapes = true;
 	if (val_fp(v))
 		w->f->fp_escapes = true;
+	w->f->elems_kept |= v->may_elem;
 }
 
 static void step_atomic(struct walk *w, const struct bpf_insn *i,
@@ -328,6 +335,22 @@ static void step_lookup(struct walk *w, struct state *s, struct insn_fact *fact)
 	}
 }
 
+/* May an update write where the old value is (hash_put())?  In the kernel there
+ * is a new element for the new value, and a program that looked the old one up
+ * goes on to see that: as long as it does not, nobody can tell.  So not where a
+ * value's address is in a register that is read later, which find_put() in
+ * facts.c looks at, or may be in memory, or in the hands of callers. */
+static void step_put(struct walk *w, const struct state *s,
+		     struct insn_fact *fact)
+{
+	const struct bpf_map_def *m = &w->f->set->map[fact->map];
+
+	for (int r = 0; r < 10; r++)
+		fact->elem_regs |= (uint16_t)(s->r[r].may_elem << r);
+	fact->put = m->type == BPF_MAP_TYPE_HASH &&
+		    hash_beside(m->type, m->value_size);
+}
+
 /* With flags that an array's update always or never obeys. */
 static void step_update(struct walk *w, const struct state *s,
 			struct insn_fact *fact)
@@ -337,6 +360,7 @@ static void step_update(struct walk *w, const struct state *s,
 
 	if (!fact->map_known)
 		return;
+	step_put(w, s, fact);
 	m = &w->f->set->map[fact->map];
 	if (m->type != BPF_MAP_TYPE_ARRAY || m->value_size > UPDATE_INLINE ||
 	    m->flags & BPF_F_RDONLY_PROG || flags->kind != V_CONST ||
@@ -345,6 +369,13 @@ static void step_update(struct walk *w, const struct state *s,
 	fact->key = s->r[2];
 	fact->value = s->r[3];
 	fact->call = CALL_UPDATE;
+}
+
+static bool looks_in_array(const struct walk *w, const struct insn_fact *fact)
+{
+	uint32_t type = fact->map_known ? w->f->set->map[fact->map].type : 0;
+
+	return type == BPF_MAP_TYPE_ARRAY || type == BPF_MAP_TYPE_PERCPU_ARRAY;
 }
 
 static void step_helper(struct walk *w, const struct bpf_insn *i,
@@ -367,11 +398,17 @@ static void step_helper(struct walk *w, const struct bpf_insn *i,
 		writes |= val_fp(&s->r[r]) &&
 			  (!h || !arg_only_read(h->arg[r - 1]));
 	/* What is kept is an address in memory that is not followed; so is what a
-	 * callback is given, which may go below it as well. */
-	for (int r = 1; r <= 5 && h; r++)
-		w->f->fp_escapes |= (h->arg[r - 1] == ARG_MEM_KEPT ||
-				     h->arg[r - 1] == ARG_FRAME_OR_NULL) &&
-				    val_fp(&s->r[r]);
+	 * callback is given, which may go below it as well, and put one there. */
+	for (int r = 1; r <= 5 && h; r++) {
+		bool keeps = h->arg[r - 1] == ARG_MEM_KEPT;
+		bool lends = h->arg[r - 1] == ARG_FRAME_OR_NULL;
+
+		w->f->fp_escapes |= (keeps || lends) && val_fp(&s->r[r]);
+		w->f->elems_kept |= (keeps && s->r[r].may_elem) ||
+				    (lends && val_fp(&s->r[r]));
+	}
+	fact->result.may_elem =
+		!h || (i->imm == HELPER_LOOKUP && !looks_in_array(w, fact));
 	if (writes) {
 		memset(s->word, 0, sizeof(s->word));
 		memset(s->slot, 0, sizeof(s->slot));
@@ -383,10 +420,14 @@ static void step_call(struct walk *w, const struct bpf_insn *i, struct state *s,
 {
 	fact->result = any;
 	fact->call = CALL_REAL;
-	if (i->src_reg)
-		for (int r = 1; r <= 5; r++)
+	if (i->src_reg) {
+		for (int r = 1; r <= 5; r++) {
 			w->f->fp_escapes |= val_fp(&s->r[r]);
-	else
+			/* Where it may put one. */
+			w->f->elems_kept |= val_fp(&s->r[r]);
+		}
+		fact->result.may_elem = true;
+	} else
 		step_helper(w, i, s, fact);
 	s->r[0] = fact->result;
 	for (int r = 1; r <= 5; r++)
@@ -475,7 +516,7 @@ static void step(struct walk *w, uint32_t at, struct state *s)
 	fact->dst = s->r[i->dst_reg];
 	fact->src = x && i->src_reg < 11 ? s->r[i->src_reg] : constant(i->imm);
 	fact->result = any;
-	fact->ctx_regs = 0;
+	fact->ctx_regs = fact->elem_regs = 0;
 	for (int r = 0; r < 10; r++)
 		fact->ctx_regs |= (uint16_t)(val_ctx(&s->r[r]) << r);
 	switch (BPF_CLASS(i->code)) {
@@ -583,6 +624,7 @@ void known_values(struct arena *a, struct known *f)
 
 	f->fact = arena_alloc(a, n * sizeof(*f->fact));
 	f->fp_escapes = f->fp_computed = false;
+	f->elems_kept = f->from != 0;
 	walk_all(&w);
 	if (f->fp_escapes) {
 		w.words = false;

@@ -50,7 +50,7 @@ static enum seen bucket_once(const struct walk *w, uint32_t id, uint8_t *to)
 {
 	const struct region_map *m = w->map;
 	const uint8_t *data = w->r->base + m->data;
-	const uint64_t *link = (const void *)(data + hash_pool(id));
+	const uint64_t *link = (const void *)(data + hash_bucket(id));
 	uint64_t word = shared_word(link), index = (uint32_t)word - 1;
 	uint64_t state, key, size;
 	const struct stack_elem *p;

@@ -24,10 +24,11 @@ enum {
 	STEPS = 1 << 24,
 };
 
-/* Offset of a value in an element. */
-static uint64_t value_at(const struct region_map *m)
+/* An element's bytes, but what is behind its value. */
+static uint64_t elem_size(const struct region_map *m)
 {
-	return sizeof(struct hash_elem) + align_up(m->key_size, 8);
+	return sizeof(struct hash_elem) + align_up(m->key_size, 8) +
+	       (map_is_percpu(m->type) ? 0 : align_up(m->value_size, 8));
 }
 
 /* Elements in the pool. */
@@ -39,21 +40,19 @@ static uint64_t pool_size(const struct region_map *m)
 bool table_fits(const struct region_header *h, const struct region_map *m)
 {
 	uint64_t pool = hash_pool(m->buckets);
-	uint64_t value = map_is_percpu(m->type) ? 0 : m->value_size;
 
 	(void)h;
-	return m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
+	return m->key_at == hash_key_at(m->type, m->value_size) &&
+	       m->buckets && (m->buckets & (m->buckets - 1)) == 0 &&
 	       pool_size(m) < LINK_END && m->stride % 8 == 0 &&
-	       m->stride >= value_at(m) + value && pool <= m->size &&
+	       m->stride >= elem_size(m) && pool <= m->size &&
 	       pool_size(m) * m->stride <= m->size - pool;
 }
 
 bool lru_fits(const struct region_header *h, const struct region_map *m)
 {
-	uint64_t value = map_is_percpu(m->type) ? 0 : m->value_size;
-
 	/* The last word says that it was looked up. */
-	return table_fits(h, m) && m->stride >= value_at(m) + value + 8;
+	return table_fits(h, m) && m->stride >= elem_size(m) + 8;
 }
 
 uint64_t table_count(const struct reader *r, const struct region_map *m)
@@ -82,7 +81,7 @@ static const uint8_t *value_of(const struct walk *w, const struct hash_elem *p,
 	if (map_is_percpu(m->type))
 		return walk_percpu(w, index);
 	to = arena_alloc(w->a, m->value_size);
-	shared_copy(to, (const uint8_t *)p + value_at(m), m->value_size);
+	shared_copy(to, (const uint8_t *)p + hash_value_at(m), m->value_size);
 	return to;
 }
 
@@ -108,7 +107,7 @@ static enum walked bucket_once(struct walk *w, uint32_t bucket)
 {
 	const uint8_t *data = w->r->base + w->map->data;
 	const uint8_t *pool = data + hash_pool(w->map->buckets);
-	const uint64_t *link = (const uint64_t *)(data + hash_pool(bucket));
+	const uint64_t *link = (const uint64_t *)(data + hash_bucket(bucket));
 	uint64_t anchor = shared_word(link), word = anchor, n = 0;
 
 	while (!link_ends(word)) {
@@ -121,7 +120,8 @@ static enum walked bucket_once(struct walk *w, uint32_t bucket)
 		p = (const struct hash_elem *)(pool + index * w->map->stride);
 		state = shared_word(&p->state);
 		word = shared_word(&p->next);
-		shared_copy(w->key, p->key, w->map->key_size);
+		shared_copy(w->key, (const uint8_t *)p + w->map->key_at,
+			    w->map->key_size);
 		if (shared_word(link) != anchor)
 			return AGAIN;
 		if (word & LINK_MARK)

@@ -264,4 +264,87 @@ QUEUE(queue_one, QUEUE, struct bytes, 1)
 QUEUE(stack, STACK, struct item, 8)
 QUEUE(stack_bytes, STACK, struct bytes, 5)
 
+/* --- HASH: who has looked a value up sees that one after an update, and writes
+ * to it; in whichever way the address was kept. */
+MAP(kept, HASH, __u32, __u64, 8, 0);
+MAP(kept_small, HASH, __u64, __u16, 8, 0);
+MAP(kept_seen, ARRAY, __u32, __u64, 8, 0);
+
+static __always_inline void seen(__u32 at, __u64 v)
+{
+	__u64 *n = bpf_map_lookup_elem(&kept_seen, &at);
+
+	if (n)
+		*n = *n * 31 + v;
+}
+
+SEC("uprobe/maps:step")
+int kept_in_register(struct pt_regs *ctx)
+{
+	__u32 i = PT_REGS_PARM1(ctx), key = i % 5;
+	__u64 new = i * 10 + 7, *p = bpf_map_lookup_elem(&kept, &key), *q;
+
+	bpf_map_update_elem(&kept, &key, &new, ANY);
+	if (!p)
+		return 0;
+	seen(0, *p);
+	*p = 99;
+	q = bpf_map_lookup_elem(&kept, &key);
+	seen(1, q ? *q : 5);
+	return 0;
+}
+
+static __attribute__((noinline)) long put_small(__u64 key, __u16 value)
+{
+	return bpf_map_update_elem(&kept_small, &key, &value, ANY);
+}
+
+SEC("uprobe/maps:step")
+int kept_by_caller(struct pt_regs *ctx)
+{
+	__u64 i = PT_REGS_PARM1(ctx), key = i % 5;
+	__u16 *p = bpf_map_lookup_elem(&kept_small, &key), *q;
+
+	put_small(key, (__u16)(i * 3 + 1));
+	if (!p)
+		return 0;
+	seen(2, *p);
+	q = bpf_map_lookup_elem(&kept_small, &key);
+	seen(3, q ? *q : 5);
+	return 0;
+}
+
+/* More than there are registers. */
+SEC("uprobe/maps:step")
+int kept_on_stack(struct pt_regs *ctx)
+{
+	__u32 key[6];
+	__u64 *p[6], new = PT_REGS_PARM1(ctx) + 1000;
+
+#pragma unroll
+	for (__u32 k = 0; k < 6; k++) {
+		key[k] = k;
+		p[k] = bpf_map_lookup_elem(&kept, &key[k]);
+		if (!p[k])
+			return 0;
+	}
+	bpf_map_update_elem(&kept, &key[3], &new, EXIST);
+	seen(4, *p[0] + *p[1] * 3 + *p[2] * 5 + *p[3] * 7 + *p[4] * 9 + *p[5]);
+	return 0;
+}
+
+/* Nobody has one. */
+SEC("uprobe/maps:step")
+int kept_by_nobody(struct pt_regs *ctx)
+{
+	__u32 i = PT_REGS_PARM1(ctx), key = i % 7;
+	__u64 new = i, *p = bpf_map_lookup_elem(&kept, &key);
+
+	new += p ? *p : 3;
+	seen(5, bpf_map_update_elem(&kept, &key, &new, ANY));
+	p = bpf_map_lookup_elem(&kept, &key);
+	seen(6, p ? *p : 5);
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -133,10 +133,35 @@ void world_reset(void)
 	calls = 0;
 }
 
+/* A hash's keys and values, list by list: the engines may have them in other
+ * elements. */
+static void keep_hash(uint8_t *to, const struct region_map *m)
+{
+	const uint8_t *data = weld_region + m->data, *e;
+	const uint64_t *bucket = (const uint64_t *)(data + hash_bucket(0));
+	uint64_t at = 0, word;
+
+	memset(to + m->data, 0, m->size);
+	for (uint32_t b = 0; b < m->buckets; b++)
+		for (word = bucket[b]; !link_ends(word);
+		     word = ((const struct hash_elem *)e)->next) {
+			e = data + hash_pool(m->buckets) +
+			    ((uint32_t)word - 1) * (uint64_t)m->stride;
+			memcpy(to + m->data + at, e + m->key_at, m->key_size);
+			at += m->key_size;
+			memcpy(to + m->data + at, e + hash_value_at(m),
+			       m->value_size);
+			at += m->value_size;
+		}
+}
+
 void world_keep(uint8_t *to)
 {
 	memcpy(to, weld_region, region.size);
 	memset(to + region.counts, 0, PROBES * sizeof(struct region_count));
+	for (int m = 0; m < WORLD_MAPS; m++)
+		if (region.map[m].type == BPF_MAP_TYPE_HASH)
+			keep_hash(to, &region.map[m]);
 }
 
 struct bpf_set *world_set(void)
@@ -174,9 +199,7 @@ bool world_elements(const struct region_map *m, uint64_t *start,
 	case BPF_MAP_TYPE_HASH:
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LPM_TRIE:
-		*start += hash_pool(m->buckets) +
-			  offsetof(struct hash_elem, key) +
-			  hash_round8(m->key_size);
+		*start += hash_pool(m->buckets) + hash_value_at(m);
 		return true;
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
 	case BPF_MAP_TYPE_PERCPU_HASH:

@@ -96,7 +96,9 @@ static void image_make(void)
 			.value_size = shapes[i].value,
 			.max_entries = ENTRIES,
 			.stride = ring ? 1024
-				       : hash_stride(8, shapes[i].value) + 8,
+				       : hash_stride(shapes[i].type, 8,
+						     shapes[i].value, 8),
+			.key_at = hash_key_at(shapes[i].type, shapes[i].value),
 			.data = DATA + i * EACH,
 			.size = EACH,
 			.buckets = ring ? ring_slots(1024) : BUCKETS,

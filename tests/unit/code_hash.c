@@ -157,7 +157,8 @@ static void map_make(uint32_t key_size, uint32_t buckets)
 		.key_size = key_size,
 		.value_size = VALUE,
 		.max_entries = KEYS,
-		.stride = hash_stride(key_size, VALUE),
+		.key_at = hash_key_at(BPF_MAP_TYPE_HASH, VALUE),
+		.stride = hash_stride(BPF_MAP_TYPE_HASH, key_size, VALUE, 0),
 		.data = DATA,
 		.buckets = buckets,
 	};
@@ -166,7 +167,7 @@ static void map_make(uint32_t key_size, uint32_t buckets)
 }
 
 /* Keys that differ in one word only, the other ones being alike. */
-static void key_of(uint32_t i, uint64_t key[2])
+static void nth_key(uint32_t i, uint64_t key[2])
 {
 	key[0] = i & 1 ? 7 : i + 1;
 	key[1] = i & 1 ? i : 9;
@@ -182,8 +183,7 @@ static bool is_first(const void *key, const void *value)
 	const uint8_t *elem = weld_region + DATA + hash_pool(map.buckets) +
 			      ((uint32_t)w - 1) * map.stride;
 
-	return !link_ends(w) && value == elem + sizeof(struct hash_elem) +
-						 hash_round8(map.key_size);
+	return !link_ends(w) && value == elem + hash_value_at(&map);
 }
 
 static void lookups_agree(void)
@@ -193,7 +193,7 @@ static void lookups_agree(void)
 	for (uint32_t i = 0; i < KEYS; i++) {
 		void *want;
 
-		key_of(i, key);
+		nth_key(i, key);
 		want = hash_lookup(&map, key);
 		for (int p = 0; p < PROGRAMS; p++) {
 			uint64_t null = programs[p].null;
@@ -220,7 +220,7 @@ static void inline_agrees_with_stub(void **state)
 			map_make(key_sizes[k], buckets[b]);
 			programs_make();
 			for (int step = 0; step < 200; step++) {
-				key_of((uint32_t)rand() % KEYS, key);
+				nth_key((uint32_t)rand() % KEYS, key);
 				if (rand() % 3)
 					hash_update(&map, key, value, 0);
 				else
@@ -240,7 +240,7 @@ static void marked_elements_are_not_found(void **state)
 	(void)state;
 	map_make(8, 1);
 	programs_make();
-	key_of(3, key);
+	nth_key(3, key);
 	hash_update(&map, key, value, 0);
 	word = *(uint64_t *)(weld_region + DATA + sizeof(struct hash_head));
 	e = (void *)(weld_region + DATA + hash_pool(1) +
@@ -262,7 +262,7 @@ static void wild_links_lead_nowhere(void **state)
 	(void)state;
 	map_make(8, 1);
 	programs_make();
-	key_of(3, key);
+	nth_key(3, key);
 	for (uint64_t low = KEYS + HASH_SPARE + 1; low; low <<= 1) {
 		*bucket = low;
 		assert_int_equal(run[0](key), 0);

@@ -55,7 +55,9 @@ static void make(uint32_t key_size, uint32_t value_size, uint32_t max)
 		.key_size = key_size,
 		.value_size = value_size,
 		.max_entries = max,
-		.stride = hash_stride(key_size, value_size),
+		.key_at = hash_key_at(BPF_MAP_TYPE_HASH, value_size),
+		.stride = hash_stride(BPF_MAP_TYPE_HASH, key_size,
+				      value_size, 0),
 		.buckets = 1,
 	};
 	while (map.buckets < max)
@@ -73,6 +75,7 @@ static uint64_t whole(uint64_t *lost)
 	uint8_t *pool = weld_region + hash_pool(map.buckets);
 	uint64_t n = 0, linked = 0, freed = 0, w;
 	struct hash_elem *e;
+	uint8_t *key;
 
 	for (uint32_t b = 0; b < map.buckets; b++) {
 		for (w = bucket[b]; !link_ends(w); w = e->next) {
@@ -84,14 +87,14 @@ static uint64_t whole(uint64_t *lost)
 			assert_int_equal(e->state & 1, 1);
 			if (e->next & LINK_MARK)
 				continue;
-			assert_int_equal(hash_key(e->key, map.key_size) &
+			key = (uint8_t *)e + map.key_at;
+			assert_int_equal(hash_key(key, map.key_size) &
 						 (map.buckets - 1),
 					 b);
 			if (!lost)
-				assert_ptr_equal(hash_lookup(&map, e->key),
-						 e->key +
-							 hash_round8(
-								 map.key_size));
+				assert_ptr_equal(hash_lookup(&map, key),
+						 (uint8_t *)e +
+							 hash_value_at(&map));
 			n++;
 		}
 		assert_true((uint32_t)w == (LINK_END | b) || !bucket[b]);

@@ -28,6 +28,15 @@
 #include "runtime-stub/stub.h"
 #include "tests/unit/schedule.h"
 
+static bool value_swap(uint64_t *state, uint64_t is, uint64_t was, uint64_t v)
+{
+	schedule_step();
+	if (state[0] != is || state[1] != was)
+		return false;
+	state[1] = v;
+	return true;
+}
+
 // clang-format off
 #define __atomic_load_n(p, order)      (schedule_step(), *(p))
 #define __atomic_store_n(p, v, order)  (schedule_step(), (void)(*(p) = (v)))
@@ -36,6 +45,7 @@
 #define __atomic_compare_exchange_n(p, was, v, weak, yes, no) \
 	(schedule_step(), *(p) == *(was) ? (*(p) = (v), true)                  \
 					 : (*(was) = *(p), false))
+#define value_swap value_swap
 #define mem_copy(to, from, n)          (schedule_step(), (mem_copy)(to, from, n))
 #define load64(p)                      (schedule_step(), (load64)(p))
 // clang-format on
@@ -72,7 +82,7 @@ static uint32_t max_entries = 2;
 /* Keys 1 and 2 share a bucket, key 3 has one for itself. */
 static uint64_t real_key[KEYS + 1];
 
-enum verb { END, INSERT, UPDATE, EXIST, DELETE, LOOKUP, WALK };
+enum verb { END, INSERT, UPDATE, EXIST, PUT, DELETE, LOOKUP, WALK };
 struct op {
 	enum verb verb;
 	uint64_t key;
@@ -111,12 +121,13 @@ static int64_t walk_all(void)
 	return sum;
 }
 
-static int64_t perform(struct op op)
+/* A value: the key's number, and which operation wrote it. */
+static int64_t perform(struct op op, uint64_t serial)
 {
 	static const uint64_t flags[] = { [INSERT] = BPF_NOEXIST,
 					  [UPDATE] = BPF_ANY,
 					  [EXIST] = BPF_EXIST };
-	uint64_t key = real_key[op.key], value = op.key;
+	uint64_t key = real_key[op.key], value = op.key | serial << 8;
 
 	switch (op.verb) {
 	case DELETE:
@@ -125,6 +136,8 @@ static int64_t perform(struct op op)
 		return hash_lookup(&map, &key) ? 0 : -ENOENT;
 	case WALK:
 		return walk_all();
+	case PUT:
+		return hash_put(&map, &key, &value, BPF_ANY);
 	default:
 		return hash_update(&map, &key, &value, flags[op.verb]);
 	}
@@ -135,7 +148,7 @@ static void run_op(struct op op)
 	struct done *d = &m.done[m.ndone++];
 
 	*d = (struct done){ .op = op, .begin = s.steps };
-	d->result = perform(op);
+	d->result = perform(op, m.ndone);
 	d->end = ++s.steps;
 }
 
@@ -182,7 +195,8 @@ static void start(const struct op *history, uint32_t gone)
 		.key_size = 8,
 		.value_size = 8,
 		.max_entries = max_entries,
-		.stride = hash_stride(8, 8),
+		.key_at = hash_key_at(BPF_MAP_TYPE_HASH, 8),
+		.stride = hash_stride(BPF_MAP_TYPE_HASH, 8, 8, 0),
 		.buckets = BUCKETS,
 	};
 	memset(weld_region, 0, hash_pool(BUCKETS) + elems_of() * map.stride);
@@ -220,29 +234,42 @@ static uint32_t in_hands(const struct done *d)
 	return n;
 }
 
+/* Keys and values: a byte a key, 0 or THERE and who wrote it. */
+enum { THERE = 0x80 };
+
+static bool is_in(uint32_t have, uint64_t key)
+{
+	return have >> 8 * key & THERE;
+}
+
+static uint32_t how_many(uint32_t have)
+{
+	return (uint32_t)__builtin_popcount(have & THERE * 0x01010101u);
+}
+
 /* What is there all the while is shown, once; what is not, is not.  A key that
  * somebody writes meanwhile may be shown or not. */
 static bool walk_follows(const struct done *d, uint32_t have)
 {
-	for (uint64_t key = 1; key <= KEYS; key++) {
+	for (uint32_t key = 1; key <= KEYS; key++) {
 		const struct done *o = m.done, *end = o + m.ndone;
 
 		while (o < end && (!writes(o) || o->op.key != key ||
 				   (o->end && o->end <= d->begin) ||
 				   o->begin >= d->end))
 			o++;
-		if (o == end && (d->result >> 8 * key & 0xff) !=
-					(have >> key & 1))
+		if (o == end &&
+		    (d->result >> 8 * key & 0xff) != is_in(have, key))
 			return false;
 	}
 	return true;
 }
 
-/* An operation on the set of keys `have`: may it give d's result? */
+/* An operation on the keys `have`: may it give d's result? */
 static bool follows(const struct done *d, uint32_t *have)
 {
-	uint32_t bit = 1u << d->op.key;
-	bool there = *have & bit;
+	uint32_t at = 8 * (uint32_t)d->op.key;
+	bool there = is_in(*have, d->op.key);
 	int64_t want = 0;
 
 	switch (d->op.verb) {
@@ -253,7 +280,7 @@ static bool follows(const struct done *d, uint32_t *have)
 		break;
 	case DELETE:
 		want = there ? 0 : -ENOENT;
-		*have &= ~bit;
+		*have &= ~(0xffu << at);
 		break;
 	default:
 		if (there && d->op.verb == INSERT)
@@ -261,12 +288,12 @@ static bool follows(const struct done *d, uint32_t *have)
 		else if (!there && d->op.verb == EXIST)
 			want = -ENOENT;
 		else if (!there && d->result == -E2BIG)
-			return m.gone || (uint32_t)__builtin_popcount(*have) +
-						 in_hands(d) >=
-				       max_entries;
+			return m.gone ||
+			       how_many(*have) + in_hands(d) >= max_entries;
 		else
-			*have |= bit;
-		if ((uint32_t)__builtin_popcount(*have) > max_entries)
+			*have = (*have & ~(0xffu << at)) |
+				(uint32_t)(THERE | (d - m.done + 1)) << at;
+		if (how_many(*have) > max_entries)
 			return false;
 	}
 	return !d->end || d->result == want;
@@ -298,8 +325,9 @@ static bool explained(uint32_t left, uint32_t have, uint32_t final)
 static const char *elem_fault(const struct hash_elem *e, uint32_t bucket,
 			      uint32_t *keys)
 {
-	uint64_t key = *(const uint64_t *)e->key;
-	uint64_t value = *(const uint64_t *)(e->key + 8), id = 1;
+	const uint8_t *p = (const uint8_t *)e;
+	uint64_t key = *(const uint64_t *)(p + map.key_at);
+	uint64_t value = *(const uint64_t *)(p + hash_value_at(&map)), id = 1;
 
 	if (!(e->state & 1))
 		return "a free element is linked";
@@ -307,15 +335,13 @@ static const char *elem_fault(const struct hash_elem *e, uint32_t bucket,
 		id++;
 	if (id > KEYS || (id == 3) != bucket)
 		return "a key is in another's list";
-	/* Without spare elements an update writes where the old value was,
-	 * which may be another key's by then (overwrite() in hash.c). */
-	if (value != id && !m.gone)
+	if ((value & 0xff) != id)
 		return "a value is another key's";
 	if (e->next & LINK_MARK)
 		return NULL;
-	if (*keys >> id & 1)
+	if (is_in(*keys, id))
 		return "a key is there twice";
-	*keys |= 1u << id;
+	*keys |= (uint32_t)(THERE | value >> 8) << 8 * id;
 	return NULL;
 }
 
@@ -348,7 +374,7 @@ static const char *table_fault(uint32_t *keys, uint32_t *waste)
 			return "a free element is there twice";
 		seen[(uint32_t)w] = true;
 	}
-	live = (uint32_t)__builtin_popcount(*keys);
+	live = how_many(*keys);
 	if (h->count - live > (schedule_deaths() ? 1 : 0))
 		return "the count is wrong";
 	return live > max_entries ? "more keys than max_entries" : NULL;
@@ -374,7 +400,8 @@ static uint32_t lost(uint32_t gone)
 static void tell(const char *what)
 {
 	static const char *const verb[] = { "",	      "insert", "update",
-					    "exist", "delete", "lookup", "walk" };
+					    "exist", "put", "delete", "lookup",
+					    "walk" };
 
 	schedule_tell();
 	for (uint32_t i = 0; i < m.ndone; i++)
@@ -442,6 +469,7 @@ static const struct op scripts[][OPS + 1] = {
 	{ { INSERT, 1 } },
 	{ { DELETE, 1 } },
 	{ { UPDATE, 1 } },
+	{ { PUT, 1 } },
 	{ { LOOKUP, 1 } },
 	{ { EXIST, 1 }, { LOOKUP, 1 } },
 	{ { INSERT, 2 }, { DELETE, 1 } },
@@ -450,6 +478,8 @@ static const struct op scripts[][OPS + 1] = {
 	{ { DELETE, 2 }, { UPDATE, 1 } },
 	{ { UPDATE, 1 }, { DELETE, 1 } },
 	{ { INSERT, 3 } },
+	{ { PUT, 1 }, { DELETE, 1 } },
+	{ { DELETE, 2 }, { PUT, 1 } },
 	{ { DELETE, 1 }, { INSERT, 3 } },
 	{ { INSERT, 1 }, { INSERT, 2 }, { DELETE, 1 } },
 	{ { WALK, 0 } },
@@ -504,9 +534,9 @@ static void three_threads_agree(void **state)
 	s.nthread = 3;
 	max_entries = 2;
 	for (uint32_t h = 0; h < HISTORIES; h++)
-		for (uint32_t a = 0; a < 5; a++)
+		for (uint32_t a = 0; a < 6; a++)
 			for (uint32_t b = a; b < SCRIPTS; b++)
-				for (uint32_t c = 0; c < 4; c++) {
+				for (uint32_t c = 0; c < 5; c++) {
 					take_script(0, a);
 					take_script(1, b);
 					take_script(2, c);

@@ -18,7 +18,7 @@
 enum {
 	GATES = 256,
 	MAPS = 320,
-	COUNTS = 576,
+	COUNTS = 640,
 	ARRAY = 1024,
 	HASH = 2048,
 	SIZE = 32768,
@@ -43,13 +43,13 @@ static struct region_map *maps(void)
 
 static uint64_t *bucket(uint32_t b)
 {
-	return (uint64_t *)(image + HASH + hash_pool(b));
+	return (uint64_t *)(image + HASH + hash_bucket(b));
 }
 
 static struct hash_elem *elem(uint32_t i)
 {
 	return (struct hash_elem *)(image + HASH + hash_pool(BUCKETS) +
-				    i * hash_stride(KEY, VALUE));
+				    i * hash_stride(BPF_MAP_TYPE_HASH, KEY, VALUE, 0));
 }
 
 /* Put element i in front of its bucket. */
@@ -58,8 +58,8 @@ static void insert(uint32_t i, uint32_t key, uint8_t value)
 	uint32_t b = hash_key(&key, KEY) & (BUCKETS - 1);
 	struct hash_elem *e = elem(i);
 
-	memcpy(e->key, &key, KEY);
-	memset(e->key + 8, value, VALUE);
+	memcpy((uint8_t *)e + maps()[1].key_at, &key, KEY);
+	memset((uint8_t *)e + hash_value_at(&maps()[1]), value, VALUE);
 	e->state = 1;
 	e->next = *bucket(b) ? *bucket(b) : LINK_END | b;
 	*bucket(b) = link_to(*bucket(b), i + 1);
@@ -100,7 +100,8 @@ static int setup(void **state)
 		.key_size = KEY,
 		.value_size = VALUE,
 		.max_entries = ENTRIES,
-		.stride = hash_stride(KEY, VALUE),
+		.key_at = hash_key_at(BPF_MAP_TYPE_HASH, VALUE),
+		.stride = hash_stride(BPF_MAP_TYPE_HASH, KEY, VALUE, 0),
 		.data = HASH,
 		.size = SIZE - HASH,
 		.buckets = BUCKETS,
@@ -275,7 +276,7 @@ static void damaged_anywhere(void **state)
 {
 	static const uint8_t values[] = { 0, 1, 0x7f, 0x80, 0xff };
 	size_t end =
-		HASH + hash_pool(BUCKETS) + ENTRIES * hash_stride(KEY, VALUE);
+		HASH + hash_pool(BUCKETS) + ENTRIES * hash_stride(BPF_MAP_TYPE_HASH, KEY, VALUE, 0);
 	struct reader r;
 	struct err e;
 	int fd;
@@ -326,16 +327,17 @@ static void *churn(void *base)
 {
 	uint8_t *data = (uint8_t *)base + HASH;
 	struct hash_elem *e = (struct hash_elem *)(data + hash_pool(BUCKETS) +
-						   3 * hash_stride(KEY, VALUE));
+						   3 * hash_stride(BPF_MAP_TYPE_HASH, KEY, VALUE, 0));
 
 	for (uint32_t i = 0; !stop; i++) {
 		uint32_t key = 1003 + i % 64 * ENTRIES;
 		uint32_t b = hash_key(&key, KEY) & (BUCKETS - 1);
-		uint64_t *word = (uint64_t *)(data + hash_pool(b)), was = *word;
+		uint64_t *word = (uint64_t *)(data + hash_bucket(b)), was = *word;
 
 		/* Only this thread writes: no CAS needed, but the order. */
-		memcpy(e->key, &key, KEY);
-		memset(e->key + 8, (uint8_t)key, VALUE);
+		memcpy((uint8_t *)e + maps()[1].key_at, &key, KEY);
+		memset((uint8_t *)e + hash_value_at(&maps()[1]), (uint8_t)key,
+		       VALUE);
 		__atomic_store_n(&e->state, e->state + 1, __ATOMIC_RELEASE);
 		__atomic_store_n(&e->next,
 				 link_to(e->next, was && !link_ends(was)
@@ -368,7 +370,7 @@ static void under_load(void **state)
 	setup(NULL);
 	/* Three elements stay; the fourth comes and goes. */
 	memset(bucket(0), 0, 8 * BUCKETS);
-	memset(elem(0), 0, ENTRIES * hash_stride(KEY, VALUE));
+	memset(elem(0), 0, ENTRIES * hash_stride(BPF_MAP_TYPE_HASH, KEY, VALUE, 0));
 	for (uint32_t i = 0; i < 3; i++)
 		insert(i, 1000 + i, (uint8_t)(1000 + i));
 	store();

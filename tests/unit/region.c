@@ -59,7 +59,7 @@ static void parts_are_apart(void **state)
 	assert_int_equal(r.map[1].stride, 16 + 16 + 24);
 	assert_int_equal(r.map[1].buckets, 1024);
 	assert_int_equal(r.map[1].size,
-			 64 + 8 * 1024 + (1000 + HASH_SPARE) * 56);
+			 64 + 8 * 1024 + 8 + (1000 + HASH_SPARE) * 56);
 	arena_free(&a);
 }
 

@@ -92,7 +92,7 @@ static struct region_map map = {
 
 static void empty(void)
 {
-	map.stride = hash_stride(8, map.value_size);
+	map.stride = hash_stride(map.type, 8, map.value_size, 0);
 	memset(weld_region, 0, REGION);
 }
 
