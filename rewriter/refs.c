@@ -24,7 +24,7 @@ static void hash_fill(const struct bpf_map_def *d, const struct region_map *m,
 	uint64_t *bucket = (uint64_t *)(head + 1);
 	uint8_t *pool = p + hash_pool(m->buckets);
 
-	head->taken = head->count = d->nslot;
+	head->taken = d->nslot;
 	for (uint32_t i = 0; i < d->nslot; i++) {
 		struct hash_elem *e =
 			(struct hash_elem *)(pool + (uint64_t)i * m->stride);

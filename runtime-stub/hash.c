@@ -4,7 +4,7 @@
  * Processes may be killed between any two instructions here, so there is no
  * lock, and every step leaves a table that is whole:
  *
- *   insert   take an element from the pool, write it, make its state odd,
+ *   insert   take an element that is free, write it, make its state odd,
  *            link it in front of its bucket with one CAS
  *   replace  the same, but linked with the CAS that marks the old element:
  *
@@ -20,16 +20,14 @@
  * put in front since the list was searched: the word's tag counts.  A marked
  * next never changes again, so nothing can be linked behind a deleted element.
  * Whoever meets a marked element while writing unlinks it and, having done so,
- * owns it: it goes back to the pool.  Lookups write nothing.
+ * owns it: it is free then.  Lookups write nothing.
  *
- * hash_head.count is taken before a new key is linked and given back after one
- * was marked: -E2BIG exactly when max_entries keys are there.  A process killed
- * in between leaves it off by one, and two elements unused, at most;
- * HASH_SPARE elements make up for that and for those in writers' hands.  With
- * none left an update writes over the old value: readers may see half of a long
- * one, and when just then the key is deleted and another one put in its place,
- * that one gets a word of the value.  So it is in programs that write to what
- * bpf_map_lookup_elem() gave them, under the kernel as well.
+ * hold.c has the elements that are not in the map: a key that is new takes one of
+ * max_entries, -E2BIG says that there is none, and what the dead had comes back.
+ * An update that finds no spare element writes over the old value: readers may
+ * see half of a long one, and when just then the key is deleted and another one
+ * put in its place, that one gets a word of the value.  So it is in programs that
+ * write to what bpf_map_lookup_elem() gave them, under the kernel as well.
  *
  * PERCPU_HASH: elements have no value; it is at the element's number among each
  * CPU's values, and an update writes it there.  A new element's are zeroed first.
@@ -44,6 +42,7 @@
 #include <linux/errno.h>
 
 #include "runtime-stub/cpu.h"
+#include "runtime-stub/hold.h"
 #include "runtime-stub/look.h"
 
 struct place {
@@ -121,44 +120,34 @@ void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
 	return low ? cpu_value(m, low - 1, run) : NULL;
 }
 
-static struct pool pool_of(struct table *t)
-{
-	return (struct pool){ &t->head->free, &t->head->taken, t->pool,
-			      t->stride, t->elems };
-}
-
-static void give_back(struct table *t, struct hash_elem *e)
-{
-	struct pool p = pool_of(t);
-
-	store(&e->state, e->state + 1);
-	pool_give(&p, low_of(t, e));
-}
-
-static struct hash_elem *take(struct table *t)
-{
-	struct pool p = pool_of(t);
-	uint32_t low = pool_take(&p);
-
-	return low ? (struct hash_elem *)pool_at(&p, low) : NULL;
-}
-
-/* Take a marked element out; then it is ours. */
-static bool take_out(struct table *t, struct place *p)
+/* Take a marked element out; then it is ours, to be freed. */
+static bool take_out(struct table *t, struct hash_holder *h, struct place *p)
 {
 	uint64_t word = link_to(p->word, (uint32_t)p->next);
+	uint32_t low = low_of(t, p->elem);
+	bool spare = p->next & LINK_REPLACED;
 
-	if (!swap(p->link, p->word, word))
-		return false;
-	give_back(t, p->elem);
-	p->word = word;
-	return true;
+	mention(&h->out, low);
+	if (swap(p->link, p->word, word)) {
+		p->word = word;
+		store(&p->elem->state, state_next(load(&p->elem->state),
+						  spare ? STATE_SPARE : 0));
+		if (spare && h->spare == HOLD_NONE)
+			mention(&h->spare, low);
+		else
+			hold_give(t, low);
+		mention(&h->out, 0);
+		return true;
+	}
+	mention(&h->out, 0);
+	return false;
 }
 
 enum found { GONE_ASTRAY = -1, NOT_FOUND, FOUND };
 
 /* Find the key; what is marked on the way is taken out. */
-static enum found find(struct table *t, struct place *p, const void *key)
+static enum found find(struct table *t, struct hash_holder *h, struct place *p,
+		       const void *key)
 {
 	struct hash_elem *e;
 
@@ -173,7 +162,7 @@ static enum found find(struct table *t, struct place *p, const void *key)
 		if (load(p->link) != p->word)
 			return GONE_ASTRAY;
 		if (p->next & LINK_MARK) {
-			if (!take_out(t, p))
+			if (!take_out(t, h, p))
 				return GONE_ASTRAY;
 			continue;
 		}
@@ -188,42 +177,31 @@ static enum found find(struct table *t, struct place *p, const void *key)
 
 /* Mark the element found and let it lead to `low`; then take it out, or let
  * a second search do so. */
-static bool remove_found(struct table *t, struct place *p, uint32_t low,
-			 const void *key)
+static bool mark(struct table *t, struct hash_holder *h, struct place *p,
+		 uint64_t next, const void *key)
 {
-	uint64_t next = link_to(p->next, low) | LINK_MARK;
-
 	if (!swap(&p->elem->next, p->next, next))
 		return false;
 	p->next = next;
-	if (!take_out(t, p))
-		find(t, p, key);
+	if (next & LINK_REPLACED)
+		mention(&h->spare, HOLD_NONE); /* it is in the map */
+	if (!take_out(t, h, p))
+		find(t, h, p, key);
 	return true;
 }
 
-/* Room for one more key?  Takes it. */
-static bool reserve(struct hash_head *h, uint64_t max)
+static bool remove_found(struct table *t, struct hash_holder *h,
+			 struct place *p, const void *key)
 {
-	uint64_t n = load(&h->count);
-
-	do {
-		if ((int64_t)n >= (int64_t)max)
-			return false;
-	} while (!__atomic_compare_exchange_n(&h->count, &n, n + 1, false,
-					      __ATOMIC_RELAXED,
-					      __ATOMIC_RELAXED));
-	return true;
-}
-
-static void release(struct hash_head *h)
-{
-	__atomic_fetch_sub(&h->count, 1, __ATOMIC_RELAXED);
+	return mark(t, h, p, link_to(p->next, (uint32_t)p->next) | LINK_MARK,
+		    key);
 }
 
 /* Give up an element that was not used lately.  It may have been freed, and its
  * key be another one's, while we look: then it is found elsewhere, or not.  The
  * steps are those of the update that wants room. */
-static bool evict(const struct region_map *m, uint32_t *steps)
+static bool evict(const struct region_map *m, struct hash_holder *h,
+		  uint32_t *steps)
 {
 	struct table t = table_of(m, NULL, 0);
 	uint32_t low;
@@ -248,26 +226,26 @@ static bool evict(const struct region_map *m, uint32_t *steps)
 		key = key_of(&t, e);
 		t = table_of(m, key, m->key_size);
 		t.steps = *steps;
-		if (find(&t, &p, key) == FOUND && p.elem == e &&
-		    p.state == state &&
-		    remove_found(&t, &p, (uint32_t)p.next, key)) {
-			release(t.head);
+		if (find(&t, h, &p, key) == FOUND && p.elem == e &&
+		    p.state == state && remove_found(&t, h, &p, key))
 			return true;
-		}
 		spend(&t);
 		*steps = t.steps;
 	}
 	return false;
 }
 
-/* Room for one more key?  Takes it. */
-static bool reserve_or_evict(struct table *t, const struct region_map *m)
+/* An element for one more key; 0: the map is full. */
+static uint32_t take(struct table *t, struct hash_holder *h)
 {
-	do
-		if (reserve(t->head, m->max_entries))
-			return true;
-	while (is_lru(m) && evict(m, &t->steps));
-	return false;
+	uint32_t low;
+
+	for (;; spend(t)) {
+		low = hold_take(t, h);
+		if (low || !t->steps || !is_lru(t->m) ||
+		    !evict(t->m, h, &t->steps))
+			return low;
+	}
 }
 
 static void prepare_percpu(const struct region_map *m, uint32_t low,
@@ -281,22 +259,24 @@ static void prepare_percpu(const struct region_map *m, uint32_t low,
 	cpu_put(m, low - 1, value, run);
 }
 
-static struct hash_elem *prepare(struct table *t, const struct region_map *m,
-				 const void *key, const void *value,
-				 struct run *run)
+/* Write an element of ours. */
+static struct hash_elem *prepare(struct table *t, uint32_t low, const void *key,
+				 const void *value, struct run *run)
 {
-	struct hash_elem *e = take(t);
+	struct hash_elem *e = hold_elem(t, low);
+	uint64_t state = load(&e->state);
 
-	if (!e)
-		return NULL;
+	if (state & STATE_IN) /* it was to be in the map, before */
+		store(&e->state, state = state_next(state, state & STATE_SPARE));
 	mem_copy(key_of(t, e), key, t->key_size);
-	if (map_is_percpu(m->type))
-		prepare_percpu(m, low_of(t, e), value, run);
+	if (map_is_percpu(t->m->type))
+		prepare_percpu(t->m, low, value, run);
 	else
-		mem_copy(value_of(t, e), value, m->value_size);
-	if (is_lru(m))
-		store(used(m, low_of(t, e)), 0);
-	store(&e->state, e->state + 1);
+		mem_copy(value_of(t, e), value, t->m->value_size);
+	if (is_lru(t->m))
+		store(used(t->m, low), 0);
+	store(&e->next, link_to(load(&e->next), t->end));
+	store(&e->state, state | STATE_IN);
 	return e;
 }
 
@@ -371,11 +351,15 @@ static bool insert(struct table *t, struct hash_elem *e, uint64_t first)
 	return swap(t->bucket, first, link_to(first, low_of(t, e)));
 }
 
-static bool replace(struct table *t, struct hash_elem *e, struct place *p,
+/* `spare`: e is none of those for keys, and the old one will be none. */
+static bool replace(struct table *t, struct hash_holder *h,
+		    struct hash_elem *e, bool spare, struct place *p,
 		    const void *key)
 {
+	uint64_t next = link_to(p->next, low_of(t, e)) | LINK_MARK;
+
 	store(&e->next, link_to(e->next, (uint32_t)p->next));
-	return remove_found(t, p, low_of(t, e), key);
+	return mark(t, h, p, spare ? next | LINK_REPLACED : next, key);
 }
 
 /* What the flags say of a key that is there, or is not. */
@@ -386,63 +370,100 @@ static long forbidden(uint64_t flags, enum found f)
 	return flags == BPF_EXIST ? -ENOENT : 0;
 }
 
+struct change {
+	const void *key, *value;
+	uint64_t flags;
+	struct run *run;
+	struct hash_elem *ours; /* taken for a new key, and prepared */
+};
+enum { AGAIN = 1 };
+
+static long change_found(struct table *t, struct hash_holder *h,
+			 struct place *p, struct change *c)
+{
+	const struct region_map *m = t->m;
+	struct hash_elem *e = c->ours;
+	uint32_t spare;
+
+	if (map_is_percpu(m->type)) {
+		cpu_put(m, (uint32_t)p->word - 1, c->value, c->run);
+		return 0;
+	}
+	if (e) {
+		if (!replace(t, h, e, false, p, c->key))
+			return AGAIN;
+		c->ours = NULL;
+		mention(&h->held, 0);
+		return 0;
+	}
+	spare = hold_spare(t, h);
+	if (!spare)
+		return overwrite(t, p, c->value, m->value_size, m->type)
+			       ? 0
+			       : AGAIN;
+	e = prepare(t, spare, c->key, c->value, c->run);
+	return replace(t, h, e, true, p, c->key) ? 0 : AGAIN;
+}
+
+static long change_new(struct table *t, struct hash_holder *h, struct place *p,
+		       struct change *c)
+{
+	uint32_t low;
+
+	if (!c->ours) {
+		low = take(t, h);
+		if (!low)
+			return -E2BIG;
+		c->ours = prepare(t, low, c->key, c->value, c->run);
+	}
+	if (!insert(t, c->ours, p->first))
+		return AGAIN;
+	c->ours = NULL;
+	mention(&h->held, 0);
+	return 0;
+}
+
+static long change(struct table *t, struct hash_holder *h, struct change *c)
+{
+	long ret = -EBUSY;
+	struct place p;
+	enum found f;
+
+	for (; t->steps; spend(t)) {
+		f = find(t, h, &p, c->key);
+		if (f == GONE_ASTRAY)
+			continue;
+		ret = forbidden(c->flags, f);
+		if (ret)
+			return ret;
+		ret = f == FOUND ? change_found(t, h, &p, c)
+				 : change_new(t, h, &p, c);
+		if (ret != AGAIN)
+			return ret;
+		ret = -EBUSY;
+	}
+	return ret;
+}
+
 static long update(const struct region_map *m, const void *key,
 		   const void *value, uint64_t flags, struct run *run)
 {
-	bool percpu = map_is_percpu(m->type);
 	struct table t = table_of(m, key, m->key_size);
-	struct hash_elem *e = NULL;
-	bool reserved = false;
-	struct place p;
-	enum found f;
-	long ret = -EBUSY;
+	struct change c = { key, value, flags, run, NULL };
+	struct hash_holder *h;
+	long ret;
 
 	if (flags > BPF_EXIST)
 		return -EINVAL;
-	for (; t.steps; spend(&t)) {
-		f = find(&t, &p, key);
-		if (f == GONE_ASTRAY)
-			continue;
-		ret = forbidden(flags, f);
-		if (ret)
-			break;
-		ret = f == FOUND ? -EBUSY : -E2BIG;
-		if (f == NOT_FOUND && !reserved) {
-			reserved = reserve_or_evict(&t, m);
-			if (!reserved)
-				break;
-		}
-		if (f == FOUND && percpu) {
-			cpu_put(m, (uint32_t)p.word - 1, value, run);
-			ret = 0;
-			break;
-		}
-		if (!e)
-			e = prepare(&t, m, key, value, run);
-		if (!e && f == NOT_FOUND) {
-			if (is_lru(m) && evict(m, &t.steps))
-				continue;
-			break;
-		}
-		if (!e && !overwrite(&t, &p, value, m->value_size, m->type))
-			continue;
-		if (!e) {
-			ret = 0;
-			break;
-		}
-		if (f == NOT_FOUND && insert(&t, e, p.first))
-			return 0;
-		if (f == FOUND && replace(&t, e, &p, key)) {
-			e = NULL;
-			ret = 0;
-			break;
-		}
-		ret = -EBUSY;
+	h = hold_claim(&t);
+	if (!h)
+		return -EBUSY;
+	ret = change(&t, h, &c);
+	if (c.ours) {
+		hold_give(&t, low_of(&t, c.ours));
+		mention(&h->held, 0);
 	}
-	if (e)
-		give_back(&t, e);
-	if (reserved)
-		release(t.head);
+	hold_release(h);
 	return ret;
 }
 
@@ -524,26 +545,37 @@ long percpu_hash_update(const struct region_map *m, const void *key,
 	return update(m, key, value, flags, run);
 }
 
-static __attribute__((noinline)) long delete_it(const struct region_map *m,
-						const void *key)
+static long delete_held(struct table *t, struct hash_holder *h, const void *key)
 {
-	struct table t = table_of(m, key, m->key_size);
 	struct place p;
 
-	for (; t.steps; spend(&t)) {
-		switch (find(&t, &p, key)) {
+	for (; t->steps; spend(t)) {
+		switch (find(t, h, &p, key)) {
 		case NOT_FOUND:
 			return -ENOENT;
 		case FOUND:
-			if (!remove_found(&t, &p, (uint32_t)p.next, key))
-				continue;
-			release(t.head);
-			return 0;
+			if (remove_found(t, h, &p, key))
+				return 0;
+			continue;
 		case GONE_ASTRAY:
 			continue;
 		}
 	}
 	return -EBUSY;
+}
+
+static __attribute__((noinline)) long delete_it(const struct region_map *m,
+						const void *key)
+{
+	struct table t = table_of(m, key, m->key_size);
+	struct hash_holder *h = hold_claim(&t);
+	long ret;
+
+	if (!h)
+		return -EBUSY;
+	ret = delete_held(&t, h, key);
+	hold_release(h);
+	return ret;
 }
 
 /* What is not there costs no more than a lookup. */
@@ -560,23 +592,4 @@ long hash_delete(const struct region_map *m, const void *key)
 		low = walk_of(table_of(m, key, size), key, &seen);
 	}
 	return low ? delete_it(m, key) : -ENOENT;
-}
-
-/* --- The pool, for maps that lie as ours do (stackmap.c). */
-
-struct hash_elem *hash_elem_take(const struct region_map *m)
-{
-	struct table t = table_of(m, NULL, 0);
-	struct hash_elem *e = take(&t);
-
-	if (e)
-		store(&e->state, e->state + 1);
-	return e;
-}
-
-void hash_elem_give(const struct region_map *m, struct hash_elem *e)
-{
-	struct table t = table_of(m, NULL, 0);
-
-	give_back(&t, e);
 }

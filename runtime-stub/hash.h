@@ -13,7 +13,8 @@
 
 #define LINK_END UINT32_C(0x80000000)
 #define LINK_MARK (UINT64_C(1) << 32)
-#define LINK_TAG (UINT64_C(1) << 33)
+#define LINK_REPLACED (UINT64_C(1) << 33)
+#define LINK_TAG (UINT64_C(1) << 34)
 
 /* Does the list end at this word? */
 static inline bool link_ends(uint64_t word)

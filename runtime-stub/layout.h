@@ -180,7 +180,9 @@ struct region_loads {
  *     bits 0..30   element index + 1; in an end word the bucket's number
  *     bit 31       end: the list ends here (LINK_END)
  *     bit 32       mark: the element that holds this `next` is deleted
- *     bits 33..63  tag, counts up with every change of the word (ABA)
+ *     bit 33       and another one is in its place (LINK_REPLACED): it is a
+ *                  spare one now
+ *     bits 34..63  tag, counts up with every change of the word (ABA)
  * A whole low half of 0 also ends: an empty bucket, or the end of the list of
  * freed elements, which a free element's `next` belongs to.  Zero bytes are a
  * valid empty table.
@@ -196,17 +198,32 @@ struct region_loads {
  * elements.  A key or value that was read belongs together if the state is the
  * same afterwards.  At the end, too, the word must be unchanged.
  * runtime-stub/hash.h has the hash function and the words' parts. */
+#ifndef HASH_SPARE /* hash_model.c has fewer */
 enum { HASH_SPARE = 32 };
+#endif
+struct hash_holder {
+	uint64_t owner; /* 0, or who changes the map: its pid, and above it 32
+			   bits of its pid namespace */
+	/* Numbers + 1 of elements in its hands, or 0: */
+	uint32_t spare; /* its own, also between owners; 0: number max_entries
+			   + the holder's number; LINK_END: none */
+	uint32_t held;  /* that is taken, or is about to be */
+	uint32_t out;   /* that is taken out of its list and then freed */
+	uint32_t unused;
+	uint64_t reserved[5];
+};
 struct hash_head {
-	uint64_t free;     /* link word: top of the stack of freed elements */
-	uint64_t taken;    /* elements ever taken from the pool's fresh end */
-	uint64_t count;    /* elements in the map now */
-	uint64_t hand;     /* LRU_*: where to look for one to give up */
-	uint64_t reserved[4];
+	uint64_t free;  /* link words: top of the stacks of free elements, of */
+	uint64_t spare; /* those for keys and of spare ones without a holder */
+	uint64_t taken; /* elements ever taken from the first max_entries */
+	uint64_t hand;  /* LRU_*: where to look for one to give up */
+	uint64_t recoverer; /* 0, or who looks after holders of the dead */
+	uint64_t reserved[3];
+	struct hash_holder holder[HASH_SPARE];
 };
 struct hash_elem {
 	uint64_t next;
-	uint64_t state;    /* even: not in the map; odd: in it; counts up */
+	uint64_t state;    /* odd: in the map; bits 1, 2: hold.h; counts up */
 	uint8_t data[];    /* key and value, or value and key, 8-aligned */
 };
 

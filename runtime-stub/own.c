@@ -66,6 +66,23 @@ uint64_t own_self(void)
 	return us;
 }
 
+uint64_t own_writer(void)
+{
+	uint64_t us = __atomic_load_n(&weld_own[OWN_WRITER], __ATOMIC_RELAXED);
+	bool kept = true;
+
+	if (us)
+		return us;
+	us = 1;
+	if (!region_is_private()) {
+		us = own_self();
+		kept = __atomic_load_n(&weld_own[OWN_SELF], __ATOMIC_RELAXED);
+	}
+	if (kept)
+		__atomic_store_n(&weld_own[OWN_WRITER], us, __ATOMIC_RELAXED);
+	return us;
+}
+
 bool own_is_dead(uint64_t owner, uint64_t us)
 {
 	return owner >> 32 && owner >> 32 == us >> 32 &&
@@ -98,9 +115,9 @@ void own_take(const void *stack)
 {
 	struct region_header *h = (struct region_header *)weld_region;
 	uint64_t owner = __atomic_load_n(&h->owner, __ATOMIC_ACQUIRE);
-	uint64_t us = self();
+	uint64_t us = own_self();
 
-	if (us && is_gone(owner, us) &&
+	if (us >> 32 && is_gone(owner, us) &&
 	    sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
 		 MADV_WIPEONFORK) == 0 &&
 	    __atomic_compare_exchange_n(&h->owner, &owner, us, false,

@@ -8,17 +8,10 @@
  *
  *     bucket[id] --> next, state, hash, n, n addresses or build ids
  *
- * So a chain is walked into an element that is nobody's, and then either linked
- * by one CAS, with which another one goes, or given back.  Readers copy an
- * element and believe it if its state and its bucket have not changed
- * meanwhile.
- *
- * The walk is most of the work, so who is killed has an element in hand more
- * often than in hash.c.  Until it is to be linked, an element says where its hash
- * and length will be whose it is: a pid, below its namespace, which is more than any
- * length.  Who finds the pool empty takes those of the dead.  Elsewhere who is
- * killed leaves an element unused, at most two, and hash_head.count one too
- * high, as in hash.c.
+ * So a chain is walked into a holder's spare element (hold.c), and if it is new,
+ * copied to one of the max_entries, which one CAS links, with which another one
+ * goes.  Readers copy an element and believe it if its state and its bucket have
+ * not changed meanwhile.
  *
  *   flags that do not exist                -EINVAL
  *   no address, or fewer than skip         -EFAULT
@@ -34,7 +27,7 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
-#include "runtime-stub/hash.h"
+#include "runtime-stub/hold.h"
 #include "runtime-stub/jhash.h"
 #include "runtime-stub/stub.h"
 #include "runtime-stub/walk.h"
@@ -44,87 +37,24 @@ enum {
 };
 
 struct search {
-	const struct region_map *map;
-	struct hash_head *head;
-	uint8_t *pool;
+	struct table t;
+	struct hash_holder *holder;
 	uint64_t *bucket;        /* the chain's */
-	struct stack_elem *ours; /* NULL: it is in the map */
+	struct stack_elem *ours; /* where it is */
 	uint32_t id, hash, n;
 	uint32_t each; /* bytes of one address */
-	bool ids, reserved;
+	bool ids;
+	uint32_t room; /* number + 1 of an element for it, or 0 */
 	uint64_t flags;
 	struct run *run;
 };
 
-static uint64_t load(const uint64_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-static void give(const struct region_map *m, struct stack_elem *e)
-{
-	hash_elem_give(m, (struct hash_elem *)e);
-}
-
 /* What a bucket's word leads to, or NULL. */
 static struct stack_elem *entry_at(const struct search *s, uint64_t word)
 {
-	uint32_t i = (uint32_t)word - 1;
-
-	if (link_ends(word) || i >= s->map->max_entries + HASH_SPARE)
+	if (link_ends(word) || (uint32_t)word > s->t.elems)
 		return NULL;
-	return (void *)(s->pool + (uint64_t)i * s->map->stride);
-}
-
-static uint32_t low_of(const struct search *s, const struct stack_elem *e)
-{
-	return (uint32_t)(((const uint8_t *)e - s->pool) / s->map->stride) + 1;
-}
-
-/* Where an element says whose it is: `hash` and `n` together. */
-typedef uint64_t __attribute__((may_alias)) owner_word;
-_Static_assert(offsetof(struct stack_elem, hash) % sizeof(owner_word) == 0,
-	       "an owner is one word");
-
-static owner_word *owner_of(struct stack_elem *e)
-{
-	return (owner_word *)&e->hash;
-}
-
-static struct stack_elem *take_dead(const struct search *s, uint64_t us)
-{
-	for (uint32_t i = 0; i < s->map->max_entries + HASH_SPARE; i++) {
-		struct stack_elem *e = (void *)(s->pool +
-						(uint64_t)i * s->map->stride);
-		owner_word was =
-			__atomic_load_n(owner_of(e), __ATOMIC_ACQUIRE);
-
-		if (own_is_dead(was, us) &&
-		    __atomic_compare_exchange_n(owner_of(e), &was, us, false,
-						__ATOMIC_ACQ_REL,
-						__ATOMIC_RELAXED))
-			return e;
-	}
-	return NULL;
-}
-
-/* An element that is ours, or NULL. */
-static struct stack_elem *take(const struct search *s)
-{
-	struct hash_elem *e = hash_elem_take(s->map);
-	struct stack_elem *ours = (struct stack_elem *)e;
-	uint64_t us = own_self();
-
-	if (!ours)
-		return take_dead(s, us);
-	__atomic_store_n(owner_of(ours), us, __ATOMIC_RELEASE);
-	return ours;
-}
-
-static void give_ours(const struct search *s)
-{
-	__atomic_store_n(owner_of(s->ours), 0, __ATOMIC_RELEASE);
-	give(s->map, s->ours);
+	return (void *)hold_elem(&s->t, (uint32_t)word);
 }
 
 /* Walk into our element.  0, or an error. */
@@ -134,7 +64,7 @@ static long chain_take(struct search *s, const struct hit *hit)
 	struct chain c = { .skip = s->flags & BPF_F_SKIP_FIELD_MASK,
 			   .step = s->each / 8 };
 
-	c.most = chain_most(s->map->value_size / s->each, c.skip);
+	c.most = chain_most(s->t.m->value_size / s->each, c.skip);
 	c.to = (any64 *)(e->chain +
 			 (s->ids ? offsetof(struct bpf_stack_build_id, ip)
 				 : 0));
@@ -142,42 +72,46 @@ static long chain_take(struct search *s, const struct hit *hit)
 		chain_walk(&c, hit, s->run);
 	if (c.found <= c.skip)
 		return -EFAULT;
-	s->n = c.found - c.skip;
-	s->hash = jhash_words(c.to, c.step, s->n);
-	s->id = s->hash & (s->map->buckets - 1);
-	s->bucket = (uint64_t *)(s->head + 1) + s->id;
+	e->n = s->n = c.found - c.skip;
+	e->hash = s->hash = jhash_words(c.to, c.step, s->n);
+	s->id = s->hash & (s->t.m->buckets - 1);
+	s->bucket = (uint64_t *)(s->t.head + 1) + s->id;
 	return 0;
 }
 
 /* Take room for one more.  False: the map is full. */
 static bool reserve(struct search *s)
 {
-	uint64_t n = load(&s->head->count);
-
-	while (!s->reserved && (int64_t)n < (int64_t)s->map->max_entries)
-		s->reserved = __atomic_compare_exchange_n(
-			&s->head->count, &n, n + 1, false, __ATOMIC_RELAXED,
-			__ATOMIC_RELAXED);
-	return s->reserved;
+	if (!s->room)
+		s->room = hold_take(&s->t, s->holder);
+	return s->room;
 }
 
-/* Put ours in the bucket, and out of it what was there. */
-static bool publish(struct search *s, uint64_t word, struct stack_elem *old)
+static void drop(struct search *s, uint32_t low, uint32_t *where)
 {
-	uint64_t *next = &s->ours->next;
+	if (low)
+		hold_give(&s->t, low);
+	mention(where, 0);
+}
 
-	__atomic_store_n(owner_of(s->ours), (uint64_t)s->n << 32 | s->hash,
-			 __ATOMIC_RELEASE);
-	__atomic_store_n(next, link_to(*next, LINK_END | s->id),
-			 __ATOMIC_RELEASE);
-	if (!__atomic_compare_exchange_n(
-		    s->bucket, &word, link_to(word, low_of(s, s->ours)), false,
-		    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+/* Put a copy in the bucket, and out of it what was there. */
+static bool publish(struct search *s, uint64_t word, uint32_t old)
+{
+	struct stack_elem *e = (void *)hold_elem(&s->t, s->room);
+
+	e->hash = s->hash;
+	e->n = s->n;
+	mem_copy(e->chain, s->ours->chain, (uint64_t)s->n * s->each);
+	store(&e->next, link_to(e->next, LINK_END | s->id));
+	store(&e->state, e->state | STATE_IN);
+	mention(&s->holder->out, old);
+	if (!swap(s->bucket, word, link_to(word, s->room))) {
+		mention(&s->holder->out, 0);
 		return false;
-	s->ours = NULL;
-	s->reserved = old != NULL; /* one more is not needed then */
-	if (old)
-		give(s->map, old);
+	}
+	s->room = 0;
+	mention(&s->holder->held, 0);
+	drop(s, old, &s->holder->out);
 	return true;
 }
 
@@ -206,7 +140,7 @@ static long settle(struct search *s)
 		return -EEXIST;
 	if (!reserve(s))
 		return -ENOMEM;
-	return publish(s, word, e) ? (long)s->id : -EBUSY;
+	return publish(s, word, e ? (uint32_t)word : 0) ? (long)s->id : -EBUSY;
 }
 
 static long stack_id(struct search *s, const struct hit *hit)
@@ -232,15 +166,13 @@ static long stack_id(struct search *s, const struct hit *hit)
 DEFINE_HELPER(get_stackid)
 {
 	const struct region_map *m = (const void *)r2;
-	uint8_t *data = weld_region + m->data;
 	struct search s = {
-		.map = m,
-		.head = (struct hash_head *)data,
-		.pool = data + hash_pool(m->buckets),
+		.t = table_in(m, 0),
 		.ids = m->flags & BPF_F_STACK_BUILD_ID,
 		.flags = r3,
 		.run = run,
 	};
+	uint32_t spare;
 	long id;
 
 	if (m->type != BPF_MAP_TYPE_STACK_TRACE ||
@@ -248,13 +180,13 @@ DEFINE_HELPER(get_stackid)
 			     BPF_F_FAST_STACK_CMP | BPF_F_REUSE_STACKID))
 		return -EINVAL;
 	s.each = s.ids ? sizeof(struct bpf_stack_build_id) : 8;
-	s.ours = take(&s);
-	if (!s.ours)
-		return -ENOMEM;
-	id = stack_id(&s, (const struct hit *)r1);
-	if (s.ours)
-		give_ours(&s);
-	if (s.reserved)
-		__atomic_fetch_sub(&s.head->count, 1, __ATOMIC_RELAXED);
+	s.holder = hold_claim(&s.t);
+	spare = s.holder ? hold_spare(&s.t, s.holder) : 0;
+	s.ours = spare ? (void *)hold_elem(&s.t, spare) : NULL;
+	id = s.ours ? stack_id(&s, (const struct hit *)r1) : -ENOMEM;
+	if (s.room)
+		drop(&s, s.room, &s.holder->held);
+	if (s.holder)
+		hold_release(s.holder);
 	return (uint64_t)id;
 }

@@ -11,6 +11,7 @@
  *   trap.c      sites that are an int3: SIGTRAP's handler
  *   process.c   environment and auxiliary vector, however the stub came to run
  *   map.c       bpf_map_*, by the rows of maps.def: array.c, hash.c, ...
+ *   hold.c      elements that are in no hash, and what the dead held
  *   cpu.c       values for each CPU
  *   ring.c      bpf_ringbuf_*; user_ring.c: bpf_user_ringbuf_drain
  *   fault.c     memory that may not be there; fault.S: touching it
@@ -77,10 +78,6 @@ void *lru_hash_lookup(const struct region_map *m, const void *key);
 void *lru_percpu_hash_lookup(const struct region_map *m, const void *key,
 			     struct run *run);
 long hash_delete(const struct region_map *m, const void *key);
-/* An element in nobody's hands, its state odd; NULL: there is none. */
-struct hash_elem *hash_elem_take(const struct region_map *m);
-void hash_elem_give(const struct region_map *m, struct hash_elem *e);
-
 void *lpm_lookup(const struct region_map *m, const void *key);
 long lpm_update(const struct region_map *m, const void *key, const void *value,
 		uint64_t flags);
@@ -180,13 +177,16 @@ bool region_is_off(void); /* for good: BPFWELD_REGION=off */
  * the other one. */
 enum region_way { BY_FILE = 1, BY_FILLING = 2 };
 bool region_claim(enum region_way way);
+bool region_is_private(void); /* no other process has it */
 /* Words of weld_own behind the first, wiped in a forked child. */
-enum { OWN_PID = 1, OWN_SELF };
+enum { OWN_PID = 1, OWN_SELF, OWN_WRITER };
 /* own.c: become the region's owner, if there is none; `stack` is an address
  * near the top of the main thread's stack. */
 void own_take(const void *stack);
 /* Us: the pid, and above it the pid namespace; never 0.  Kept. */
 uint64_t own_self(void);
+/* Who changes maps: the same, or 1 in a private region, without any call. */
+uint64_t own_writer(void);
 /* Does this other one live no more?  False where nobody can tell. */
 bool own_is_dead(uint64_t owner, uint64_t us);
 /* Our pid, kept where the kernel wipes it in a forked child. */

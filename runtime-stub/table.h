@@ -21,6 +21,7 @@ static inline uint32_t table_steps(const struct region_map *m)
 }
 
 struct table {
+	const struct region_map *m;
 	struct hash_head *head;
 	uint64_t *bucket; /* the one where the key belongs */
 	uint8_t *pool;
@@ -35,6 +36,7 @@ static inline struct table table_in(const struct region_map *m, uint32_t b)
 	uint8_t *data = weld_region + m->data;
 
 	return (struct table){
+		.m = m,
 		.head = (struct hash_head *)data,
 		.bucket = (uint64_t *)(data + sizeof(struct hash_head)) + b,
 		.pool = data + hash_pool(m->buckets),

@@ -11,6 +11,8 @@
 /* Not to be taken for the stub's own, which tests are linked with. */
 #define cpu_value hosted_cpu_value
 #define cpu_put hosted_cpu_put
+#define own_writer hosted_own_writer
+#define own_is_dead hosted_own_is_dead
 
 #include "runtime-stub/abi.h"
 

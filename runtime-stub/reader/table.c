@@ -55,13 +55,31 @@ bool lru_fits(const struct region_header *h, const struct region_map *m)
 	return table_fits(h, m) && m->stride >= elem_size(m) + 8;
 }
 
+/* What stands still meanwhile is counted right. */
+static uint64_t bucket_count(const struct reader *r, const struct region_map *m,
+			     uint32_t bucket)
+{
+	const uint8_t *data = r->base + m->data;
+	const uint8_t *pool = data + hash_pool(m->buckets);
+	const uint64_t *link = (const uint64_t *)(data + hash_bucket(bucket));
+	uint64_t word = shared_word(link), steps = pool_size(m), n = 0;
+
+	while (!link_ends(word) && (uint32_t)word <= pool_size(m) && steps--) {
+		link = (const uint64_t *)(pool +
+					  ((uint32_t)word - 1) * (uint64_t)m->stride);
+		word = shared_word(link);
+		n += !(word & LINK_MARK);
+	}
+	return n;
+}
+
 uint64_t table_count(const struct reader *r, const struct region_map *m)
 {
-	const struct hash_head *h = (const void *)(r->base + m->data);
-	uint64_t n = shared_word(&h->count);
+	uint64_t n = 0;
 
-	/* A process that was killed may leave it off by one: below 0, too. */
-	return (int64_t)n < 0 ? 0 : n;
+	for (uint32_t b = 0; b < m->buckets; b++)
+		n += bucket_count(r, m, b);
+	return n;
 }
 
 enum walked {

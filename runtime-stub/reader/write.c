@@ -11,6 +11,9 @@
  * only cannot, and a map with values for each CPU gets all of them at once.
  */
 #include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/elems.h"
@@ -36,6 +39,22 @@ bool cpu_put(const struct region_map *m, uint64_t index, const void *value,
 		mem_copy(to + i * weld_info.cpu_stride,
 			 from + i * align_up(m->value_size, 8), m->value_size);
 	return true;
+}
+
+/* own.c's two. */
+uint64_t own_writer(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st))
+		st.st_ino = 0;
+	return (uint64_t)st.st_ino << 32 | (uint32_t)getpid();
+}
+
+bool own_is_dead(uint64_t owner, uint64_t us)
+{
+	return owner >> 32 && owner >> 32 == us >> 32 &&
+	       kill((pid_t)owner, 0) < 0 && errno == ESRCH;
 }
 
 bool reader_is_frozen(const struct region_map *m)

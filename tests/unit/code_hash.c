@@ -11,6 +11,7 @@
 
 #include "rewriter/code/compile.h"
 #include "runtime-stub/hash.c"
+#include "runtime-stub/hold.c"
 
 #include <cmocka.h>
 
@@ -28,6 +29,17 @@ bool cpu_put(const struct region_map *m, uint64_t index, const void *value,
 {
 	(void)m, (void)index, (void)value, (void)run;
 	return false;
+}
+
+/* (There is one process.) */
+uint64_t own_writer(void)
+{
+	return 1;
+}
+
+bool own_is_dead(uint64_t owner, uint64_t us)
+{
+	return owner != us;
 }
 
 uint8_t weld_region[REGION] __attribute__((aligned(4096)));

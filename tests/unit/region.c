@@ -59,7 +59,8 @@ static void parts_are_apart(void **state)
 	assert_int_equal(r.map[1].stride, 16 + 16 + 24);
 	assert_int_equal(r.map[1].buckets, 1024);
 	assert_int_equal(r.map[1].size,
-			 64 + 8 * 1024 + 8 + (1000 + HASH_SPARE) * 56);
+			 sizeof(struct hash_head) + 8 * 1024 + 8 +
+				 (1000 + HASH_SPARE) * 56);
 	arena_free(&a);
 }
 
