@@ -239,11 +239,18 @@ struct hash_elem {
  *   now     a: begin (low half) and end, positions of 32 bits that go on for ever
  *           b: the last element's number + 1 (low half; 0: empty), and a version
  *   slot    of position p: p % buckets; as now.b was when its element was last
- *   element: a link word (see HASH) while it is free, then the value
+ *   element: uint64_t state, then the value
+ *   state   0: free
+ *           QUEUE_READY, below it 31 bits of a position, above the half of now.b
+ *           that is the version: it may be put there into the map if that is
+ *           now's version, or is there, or was once and is free
+ *           else in the hand of who writes it: a pid, and above it 32 bits of
+ *           its pid namespace
  *
  * To read them: now, the slots, the values; they were in the map together if now
  * is the same afterwards (b never has the same value twice). */
 enum { QUEUE_SPARE = 32 };
+#define QUEUE_READY UINT32_C(0x80000000)
 
 /* --- BLOOM_FILTER: words of bits, as many as `size` has, a power of two.  Bit b
  * of a value is bit % 64 of word bit / 64, bit its jhash() with seed b, modulo
@@ -295,7 +302,8 @@ struct ring_pair {
 };
 struct queue_head {
 	struct ring_pair now;
-	uint64_t free, taken; /* as in struct hash_head */
+	uint64_t free; /* which may be free: the number + 1 of what was popped */
+	uint64_t hand; /* and of what was found last by going round */
 	uint64_t reserved[4];
 };
 /* --- USER_RINGBUF: samples one behind the other, written from outside, for

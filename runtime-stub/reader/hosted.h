@@ -12,6 +12,7 @@
 #define cpu_value hosted_cpu_value
 #define cpu_put hosted_cpu_put
 #define own_writer hosted_own_writer
+#define own_self hosted_own_self
 #define own_is_dead hosted_own_is_dead
 
 #include "runtime-stub/abi.h"
