@@ -121,6 +121,35 @@ static void killed(uint32_t type)
 		assert_true(take(&q, &q.head->now));
 }
 
+/* All elements are in this hand: can anything be pushed? */
+static bool takes_from(uint64_t owner)
+{
+	struct queue q = queue_of(&map);
+
+	q.head->now = (struct ring_pair){ 0 };
+	for (uint32_t low = 1; low <= q.elems; low++)
+		*elem_at(&q, low) = owner;
+	return !push(1, BPF_ANY);
+}
+
+static void owners(void **state)
+{
+	uint64_t space = own_self() & ~(uint64_t)UINT32_MAX, dead;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	dead = (uint64_t)pid;
+	assert_true(space);
+	assert_true(takes_from(space | dead));
+	assert_false(takes_from(own_self()));
+	assert_false(takes_from(space | (uint64_t)getppid()));
+	assert_false(takes_from((space ^ UINT64_C(1) << 32) | dead));
+	assert_false(takes_from(dead)); /* of no known namespace */
+}
+
 static void queue(void **state)
 {
 	(void)state;
@@ -136,6 +165,7 @@ static void stack(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(owners),
 		cmocka_unit_test(queue),
 		cmocka_unit_test(stack),
 	};
