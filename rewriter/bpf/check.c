@@ -377,7 +377,8 @@ static int check_nesting(struct check *c)
 				continue;
 			if (h >= FRAMES_MAX)
 				return wrong(c, i,
-					     "the call stack is too deep");
+					     "the call stack is too deep: more than 8 "
+					     "frames, or a recursion");
 			height[k] = h;
 			more = true;
 		}

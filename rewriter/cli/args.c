@@ -146,7 +146,10 @@ static int option_take(struct args *a, int c, struct err *e)
 	case OPT_VERIFY:
 		a->ask_kernel = true;
 		return strcmp(optarg, "kernel")
-			       ? misuse(e, "--verify=%s: kernel", optarg)
+			       ? misuse(e,
+				"--verify=%s: --verify=kernel is the one "
+				"there is",
+				optarg)
 			       : 0;
 	case 'j':
 		a->json = true;

@@ -8,7 +8,6 @@
  * they stay when the stack of the one that made it has gone.
  * (kernel/bpf/verifier.c, check_max_stack_depth().)
  */
-#include <assert.h>
 
 #include "rewriter/verify/verifier.h"
 
@@ -115,7 +114,10 @@ static int enter(struct depth *d, uint32_t k, uint32_t frames, uint32_t below)
 	uint32_t to = k + 1 < p->nsub ? p->sub[k + 1] : p->ninsn;
 	uint32_t all = below + shared(d, k), sub;
 
-	assert(frames < FRAMES); /* check.c */
+	if (frames == FRAMES)
+		return refuse_at(v, -1, "inline some",
+				 "the call stack of %u frames is too deep !",
+				 frames + 1);
 	if (frames && d->tails[k] && below >= TAIL_STACK)
 		return refuse_at(v, -1, "use less stack in what calls it",
 				 "tail_calls are not allowed when call stack "

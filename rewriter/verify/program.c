@@ -97,7 +97,7 @@ static int guard_loops(struct verify *v, struct arena *a, struct bpf_prog *p)
 	if (at != NO_INSN) {
 		v->i = at;
 		if (!can_end(v, at))
-			return refuse_at(v, -1, NULL,
+			return refuse_at(v, -1, "leave it on some path",
 					 "infinite loop detected at insn %u",
 					 at);
 		return guard_insert(a, p, at, guard_loop(), v->e);

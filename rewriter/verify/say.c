@@ -40,6 +40,20 @@ static const char *helper_at(const struct verify *v, uint32_t insn)
 					 : NULL;
 }
 
+bool was_released(const struct verify *v, const struct reg *r)
+{
+	const struct bpf_insn *i;
+
+	if (r->kind != NUMBER || r->from == NO_INSN)
+		return false;
+	i = &v->p->insn[r->from];
+	return is_call(i) && !i->src_reg &&
+	       (i->imm == BPF_FUNC_ringbuf_submit ||
+		i->imm == BPF_FUNC_ringbuf_discard ||
+		i->imm == BPF_FUNC_ringbuf_submit_dynptr ||
+		i->imm == BPF_FUNC_ringbuf_discard_dynptr);
+}
+
 /* "R0 came from bpf_map_lookup_elem at x.bpf.c:12" */
 static const char *origin(struct verify *v, unsigned no, const struct reg *r)
 {
@@ -49,6 +63,9 @@ static const char *origin(struct verify *v, unsigned no, const struct reg *r)
 		return "";
 	helper = helper_at(v, r->from);
 	where = place_at(v->a, v->p, r->from);
+	if (was_released(v, r))
+		return arena_printf(v->a, ": what R%u was went by %s at %s", no,
+				    helper, where);
 	if (helper)
 		return arena_printf(v->a, ": R%u came from %s at %s", no,
 				    helper, where);

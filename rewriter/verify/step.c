@@ -329,6 +329,22 @@ void number_known(struct verify *v, struct reg *r, const struct range *n)
 		state_each(v->s, learn, &k);
 }
 
+/* A run that ended here would leave what was reserved. */
+static int held(struct verify *v)
+{
+	const struct bpf_insn *i = insn(v);
+
+	if (i->src_reg == GUARD_RANGE)
+		return refuse_at(v, i->dst_reg,
+				 "check it before it is used, or submit first",
+				 "R%u is not bounded, and while a ring record "
+				 "is held no guard can be put there",
+				 i->dst_reg);
+	return refuse_at(v, -1, "bound the loop, or submit first",
+			 "it cannot be proved that this loop ends, and while a "
+			 "ring record is held no guard can be put there");
+}
+
 /* Behind it the register is in bounds, or the run is over. */
 static int step_guard(struct verify *v, uint32_t *next)
 {
@@ -337,10 +353,7 @@ static int step_guard(struct verify *v, uint32_t *next)
 	struct range max = range_const((uint32_t)i->imm), n;
 
 	if (i->src_reg != GUARD_RUN && reference_held(v))
-		return refuse_at(v, -1, NULL,
-				 "it cannot be proved that this is in bounds, "
-				 "or ends, and a run that ended here would "
-				 "leave what was reserved");
+		return held(v);
 	if (i->src_reg != GUARD_RANGE)
 		return 0;
 	if (r->kind != NUMBER)

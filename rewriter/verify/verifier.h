@@ -72,6 +72,8 @@ static inline struct reg *reg(struct verify *v, unsigned r)
 int refuse_at(struct verify *v, int r, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 const char *kind_name(const struct reg *r); /* the kernel's: "map_value" */
+/* Is it what is left of something that was given back? */
+bool was_released(const struct verify *v, const struct reg *r);
 void log_insn(struct verify *v);
 
 /* A guard that would help; always -1.  v->e tells what is wrong without it. */
