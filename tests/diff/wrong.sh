@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The judge can say no: a bpfweld whose stub has the names of two helpers
+# The judge can say no: a bpfweld whose stub has the names of some helpers
 # exchanged (tests/CMakeLists.txt makes it; no code of the product differs) is
 # told apart from the kernel, with map, key and field.
 . "$(dirname "$0")/common-diff.sh"
@@ -18,7 +18,7 @@ finds() {
 }
 finds 'seen\[\{"text":"or"\}\]: only in the kernel.s run: \{"count":1,"bytes":2\}$' \
 	$t/words $O/words.bpf.o -- $t/words be or be
-finds "hash\\[1\\]: only in the kernel's run: 14\$" \
+finds 'hash_results\[0\]: only in the kernel.s run: \{"any":0,' \
 	$t/helpers $O/helpers.bpf.o "${helpers[@]}" -- $t/helpers
 grep -qx '[0-9]* values equal, 8 masked, [1-9][0-9]* different.*' \
 	$t/verdict || die "$(tail -1 $t/verdict)"
