@@ -142,15 +142,14 @@ static void extent(struct settle *c, struct span *in, struct progress *pr,
 		distrust_once(c, in, pr, lo, hi);
 }
 
-/* Decode on to hi as well where other instructions have been decoded. */
-static void until_in_step(struct settle *c, struct span *in, uint64_t lo,
-			  uint64_t hi)
+/* Decode on to hi, whatever has been decoded: what is in step here may have ended
+ * where another function did. */
+static void straight_on(struct settle *c, struct span *in, uint64_t lo,
+			uint64_t hi)
 {
 	struct insn x;
 
-	for (; lo < hi && !(in->mark[lo - in->lo] & MARK_START) &&
-	       decode(in, lo, in->hi, &x);
-	     lo += x.len)
+	for (; lo < hi && decode(in, lo, in->hi, &x); lo += x.len)
 		note(c, in, &x);
 }
 
@@ -162,27 +161,25 @@ static void gap_push(struct settle *c, uint64_t lo, uint64_t hi)
 	c->gap[c->ngap++] = (struct range){ lo, hi };
 }
 
-/* A function that starts inside another: in step with it there is only what
- * reaches beyond to be decoded, else nothing is known for sure but that it may
- * run from its start on. */
+/* A function that starts inside another: it may run from its start on; in step
+ * with the other, nothing else is to be feared of it. */
 static void nested(struct settle *c, struct span *in, struct progress *pr,
 		   uint64_t lo, uint64_t end)
 {
 	bool in_step = in->mark[lo - in->lo] & MARK_START;
 
+	straight_on(c, in, lo, end);
 	if (in_step && end <= pr->done)
 		return;
-	if (in_step && pr->at >= pr->done) {
+	if (in_step && pr->at >= pr->done)
 		extent(c, in, pr, lo, end);
-	} else {
+	else
 		distrust_once(c, in, pr, lo, end);
-		until_in_step(c, in, lo, end);
-	}
 	if (end > pr->done)
 		pr->done = end;
 }
 
-/* Functions in rising order, each byte decoded once. */
+/* Functions in rising order; what is in one only is decoded once. */
 static void span_extents(struct settle *c, struct span *in)
 {
 	struct progress pr = { in->lo, in->lo, in->lo };
