@@ -47,7 +47,8 @@ for i, s in enumerate(sent):
         # Each of two threads was killed between the record and its count.
         assert s["put"] <= n <= s["put"] + 2, (i, n, s)
 refused = sum(s["refused"] for s in sent)
-assert refused <= lost <= refused + 2 * died, (refused, lost)
+# Counted as lost, not yet as refused: in each thread, and in a handler in it.
+assert refused <= lost <= refused + 4 * died, (refused, lost, died)
 print(sum(got.values()), "records,", lost, "lost,", died, "killed")
 X2
 
