@@ -42,7 +42,7 @@ for i, s in enumerate(sent):
         assert (sums.get(i, 0) - s["sum"]) % 2 ** 64 == 0, (i, sums[i], s)
         all = n + s["refused"] + s["discarded"]
         assert all == int(calls[str(i)]), (i, n, s, calls)
-    elif n or s["put"]:
+    elif n or s["put"] or s["refused"]:
         died += 1
         # Each of two threads was killed between the record and its count.
         assert s["put"] <= n <= s["put"] + 2, (i, n, s)
