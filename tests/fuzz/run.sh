@@ -198,6 +198,7 @@ fuzz() {
 	exec nice -n 19 "$BUILD/tests/fuzz-$1" "$CORPUS/$1" \
 		-artifact_prefix="$FINDINGS/$1-" -max_len="$(most "$1")" \
 		-max_total_time=$((MINUTES * 60)) -timeout=60 \
+		-report_slow_units=60 \
 		-rss_limit_mb=1500 -malloc_limit_mb=1000 -print_final_stats=1 \
 		> "$BUILD/fuzz-$1.log" 2>&1
 }
