@@ -147,8 +147,8 @@ static int option_take(struct args *a, int c, struct err *e)
 		a->ask_kernel = true;
 		return strcmp(optarg, "kernel")
 			       ? misuse(e,
-				"--verify=%s: --verify=kernel is the one "
-				"there is",
+				"--verify wants 'kernel' for its value, not "
+				"'%s': --verify=kernel",
 				optarg)
 			       : 0;
 	case 'j':

@@ -126,6 +126,11 @@ grep '^bpfweld: --verify=kernel skipped: ' out >/dev/null || die "$(cat out)"
 exits 77 $nobody ./bpfweld check "${args[@]}" --verify=kernel -j > out
 python3 -c 'import json; assert "root" in json.load(open("out"))["skipped"]'
 exits 2 $W check "${args[@]}" --verify=you 2> out
+says "bpfweld: --verify wants 'kernel' for its value, not 'you': \
+--verify=kernel"
+exits 2 $W check --verify "${args[@]}" 2> out
+says "bpfweld: --verify wants 'kernel' for its value, not 'work': \
+--verify=kernel"
 exits 2 $W check work --explain work --verify=kernel 2> out
 exits 2 $W diff "${args[@]}" --verify=kernel -- ./work 2> out
 exits 2 $W weld --usdt-nop5 work -o out2 --verify=kernel 2> out
