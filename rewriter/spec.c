@@ -64,6 +64,34 @@ static const struct {
 };
 // clang-format on
 
+/* One more of those that a message lists. */
+static const char *listed(struct arena *a, const char *list, const char *name)
+{
+	return arena_printf(a, "%s%s%s", list, *list ? ", " : "", name);
+}
+
+/* Types that SEC() may begin with; each has a form .s, for sleepable programs,
+ * which is the row behind it. */
+static const char *section_list(struct arena *a)
+{
+	const char *list = "";
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i += 2)
+		if (!sections[i].later)
+			list = listed(a, list, sections[i].type);
+	return list;
+}
+
+static const char *kind_list(struct arena *a)
+{
+	const char *list = "";
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!kinds[i].later)
+			list = listed(a, list, kinds[i].name);
+	return list;
+}
+
 /* Programs whose ctx is a struct pt_regs: -p may put them on a uprobe, as
  * bpf_program__attach_uprobe() may. */
 static const char *const pt_regs_types[] = { "uprobe", "uretprobe", "kprobe",
@@ -198,12 +226,14 @@ int spec_parse_sec(struct arena *a, const char *sec, struct spec *out,
 			break;
 	if (i == n)
 		return refuse(e, NULL, NOWHERE,
-			      "SEC(\"%s\") has no meaning in user space", sec);
+			      "SEC(\"%s\") has no meaning in user space; these "
+			      "have: %s",
+			      sec, section_list(a));
 	if (sections[i].later)
 		return refuse(e, NULL, NOWHERE,
-			      "SEC(\"%s\") is not supported yet: only uprobe "
-			      "and uretprobe",
-			      sec);
+			      "SEC(\"%s\") is not supported yet; these are: "
+			      "%s",
+			      sec, section_list(a));
 	out->kind = sections[i].kind;
 	return slash ? sec_target(a, sec, slash + 1, sections[i].pattern, out,
 				  e)
@@ -225,8 +255,8 @@ static int cookie(char *text, struct spec *out, struct err *e)
 }
 
 /* The kind of probe that a -p option begins with. */
-static int kind_of(const char *text, const char *word, enum spec_kind *out,
-		   struct err *e)
+static int kind_of(struct arena *a, const char *text, const char *word,
+		   enum spec_kind *out, struct err *e)
 {
 	size_t i, n = sizeof(kinds) / sizeof(*kinds);
 
@@ -235,13 +265,14 @@ static int kind_of(const char *text, const char *word, enum spec_kind *out,
 		    !strcmp(word, kinds[i].brief))
 			break;
 	if (i == n)
-		return misuse(e, "'%s': unknown kind of probe '%s'", text,
-			      word);
+		return misuse(e,
+			      "'%s': unknown kind of probe '%s'; there are: "
+			      "%s",
+			      text, word, kind_list(a));
 	if (kinds[i].later)
 		return refuse(e, NULL, NOWHERE,
-			      "'%s' is not supported yet: only uprobe and "
-			      "uretprobe",
-			      text);
+			      "'%s' is not supported yet; there are: %s", text,
+			      kind_list(a));
 	*out = kinds[i].kind;
 	return 0;
 }
@@ -284,7 +315,7 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 			      "usdt:PROVIDER:NAME",
 			      text);
 	*colon = 0;
-	if (kind_of(text, s, &out->kind, e))
+	if (kind_of(a, text, s, &out->kind, e))
 		return -1;
 	s = colon + 1;
 	if (out->kind == SPEC_USDT)

@@ -18,7 +18,7 @@ static const char usage[] =
 	"  -o, --output OUT        the welded file (TARGET stays untouched)\n"
 	"  -p, --probe PROG=SPEC   put program PROG at SPEC instead of its SEC():\n"
 	"                          uprobe:FUNC[+OFF], uprobe:0xADDR, uprobe:GLOB,\n"
-	"                          uretprobe:FUNC (its returns), uprobe.session:FUNC,\n"
+	"                          uretprobe:FUNC (its returns),\n"
 	"                          usdt:PROVIDER:NAME (globs, too), none;\n"
 	"                          \",cookie=N\" may follow\n"
 	"      --set VAR=VALUE     value of a global variable of the objects\n"

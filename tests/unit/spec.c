@@ -62,8 +62,9 @@ static const struct {
 	{ "usdt.multi/app:p:n",      "no meaning",               ERR_UNSUPPORTED },
 	{ "tp/syscalls/sys_enter_x", "not supported yet",        ERR_UNSUPPORTED },
 	{ "tracepoint/a/b",          "not supported yet",        ERR_UNSUPPORTED },
-	{ "raw_tp/sys_enter",        "not supported yet",        ERR_UNSUPPORTED },
-	{ "kprobe/do_x",             "SEC(\"kprobe/do_x\") has no meaning in user space", ERR_UNSUPPORTED },
+	{ "raw_tp/sys_enter",        "not supported yet; these are: uprobe, ", ERR_UNSUPPORTED },
+	{ "kprobe/do_x",             "SEC(\"kprobe/do_x\") has no meaning in user space; these have: uprobe, uprobe.multi, "
+				     "uretprobe, uretprobe.multi, uprobe.session, usdt", ERR_UNSUPPORTED },
 	{ "xdp",                     "no meaning",               ERR_UNSUPPORTED },
 	{ "uprobes/app:f",           "no meaning",               ERR_UNSUPPORTED },
 };
@@ -100,7 +101,8 @@ static const struct {
 	{ "main",              "is not a probe",        ERR_USAGE },
 	{ ":main",             "is not a probe",        ERR_USAGE },
 	{ "uprobe:",           "names no function",     ERR_USAGE },
-	{ "kprobe:f",          "unknown kind of probe", ERR_USAGE },
+	{ "kprobe:f",          "unknown kind of probe 'kprobe'; there are: uprobe, uretprobe, usdt", ERR_USAGE },
+	{ "tracepoint:a:b",    "is not supported yet; there are: uprobe, uretprobe, usdt", ERR_UNSUPPORTED },
 	{ "uprobe:f,cookie=x", "is not a cookie",       ERR_USAGE },
 	{ "uretprobe:f+4",     "takes no offset",       ERR_USAGE },
 	{ "usdt:n",            "is not usdt:PROVIDER:NAME", ERR_USAGE },
