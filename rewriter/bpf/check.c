@@ -488,7 +488,9 @@ static int check_ctx(struct check *c, uint32_t i, int64_t off, bool store)
 
 static int check_frame(struct check *c, uint32_t i, int64_t off)
 {
-	int size = width(&c->p->insn[i]);
+	const struct bpf_insn *insn = &c->p->insn[i];
+	bool load = BPF_CLASS(insn->code) == BPF_LDX;
+	int size = width(insn);
 
 	if (off >= -STACK_MAX && off <= -size) {
 		if (-off > c->stack)
@@ -496,8 +498,10 @@ static int check_frame(struct check *c, uint32_t i, int64_t off)
 		return 0;
 	}
 	return fail(c->e, c->file, NOWHERE,
-		    "%s: invalid stack access off=%lld size=%d", at(c, i),
-		    (long long)off, size);
+		    "%s: invalid %s stack R%u off=%lld size=%d: the stack is "
+		    "from -512 to 0",
+		    at(c, i), load ? "read from" : "write to",
+		    load ? insn->src_reg : insn->dst_reg, (long long)off, size);
 }
 
 static bool of_stack(const struct value *v)

@@ -462,13 +462,15 @@ static int size(struct call *c, unsigned no, bool zero)
 	c->size = r->n.umax;
 	if (can_guard(c, &r->n, zero, room)) {
 		if (!unbounded(c, no, &r->n, zero))
-			memory(c, no - 1, c->size, c->access);
+			memory(c, no - 1, c->size, c->access | ACCESS_AT_MOST);
 		return want_range(c->v, c->v->i, (uint8_t)no, (uint64_t)room);
 	}
 	if (unbounded(c, no, &r->n, zero))
 		return -1;
 	if (!c->size && is_null(to))
 		return 0;
+	if (!range_is_const(&r->n))
+		c->access |= ACCESS_AT_MOST;
 	return memory(c, no - 1, c->size, c->access);
 }
 

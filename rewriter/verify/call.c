@@ -152,6 +152,11 @@ static const struct proto *proto_of(uint32_t id)
 	return &protos[id];
 }
 
+const char *proto_name(uint32_t id)
+{
+	return proto_of(id)->name;
+}
+
 /* --- what is special --------------------------------------------------- */
 
 static int leave(struct verify *v, uint32_t *next);

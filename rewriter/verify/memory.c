@@ -44,6 +44,22 @@ static int wrong_kind(struct verify *v, const struct reg *r, unsigned no)
 			 kind_name(r));
 }
 
+/* What is done there, where the message does not tell: by a helper. */
+static const char *done(struct verify *v, uint64_t size, int access)
+{
+	static const char *const verbs[] = {
+		[ACCESS_READ] = "reads",
+		[ACCESS_WRITE] = "writes",
+		[ACCESS_READ | ACCESS_WRITE] = "reads and writes",
+	};
+
+	return arena_printf(v->a, "%s %s %s%llu byte%s",
+			    access & ACCESS_HELPER ? helper_at(v, v->i) : "it",
+			    verbs[access & (ACCESS_READ | ACCESS_WRITE)],
+			    access & ACCESS_AT_MOST ? "up to " : "",
+			    (unsigned long long)size, size == 1 ? "" : "s");
+}
+
 static int map_allows(struct verify *v, const struct reg *r, int64_t off,
 		      uint64_t size, int access)
 {
@@ -57,7 +73,8 @@ static int map_allows(struct verify *v, const struct reg *r, int64_t off,
 		what = "read from";
 	if (!what)
 		return 0;
-	return refuse_at(v, -1, NULL,
+	return refuse_at(v, -1,
+			 access & ACCESS_HELPER ? done(v, size, access) : NULL,
 			 "%s map forbidden, value_size=%u off=%lld size=%llu",
 			 what, m->value_size, (long long)(r->n.smin + off),
 			 (unsigned long long)size);
@@ -77,27 +94,64 @@ static int64_t highest(const struct reg *r, int64_t off)
 	return (r->n.smax < FAR ? r->n.smax : FAR) + off;
 }
 
-static int outside(struct verify *v, const struct reg *r, unsigned no,
-		   int64_t off, uint64_t size)
+/* What there is, for who goes beyond it. */
+static const char *room_name(struct verify *v, const struct reg *r)
 {
+	if (r->kind == FRAME)
+		return "the stack is from -512 to 0";
+	if (r->kind == VALUE && r->map->name)
+		return arena_printf(v->a, "'%s' has %u", r->map->name,
+				    r->map->value_size);
+	return arena_printf(v->a, "there are %u",
+			    r->kind == VALUE ? r->map->value_size : r->size);
+}
+
+/* What to do about it: check what varies, or see that it cannot do. */
+static const char *beyond(struct verify *v, const struct reg *r, int64_t off,
+			  uint64_t size, int access)
+{
+	bool upto = access & ACCESS_AT_MOST;
+
+	if (range_is_const(&r->n))
+		return arena_printf(v->a, "%s at %lld, %s%s",
+				    done(v, size, access),
+				    (long long)lowest(r, off), room_name(v, r),
+				    upto ? ": check the size first" : "");
+	if (!(access & ACCESS_HELPER))
+		return "check the index first";
+	return arena_printf(v->a, "%s there: check the %s first",
+			    done(v, size, access), upto ? "size" : "index");
+}
+
+/* The kernel does not know what helpers do. */
+static const char *stack_way(int access)
+{
+	if (access & ACCESS_HELPER)
+		return "indirect access to";
+	return access & ACCESS_READ ? "read from" : "write to";
+}
+
+static int outside(struct verify *v, const struct reg *r, unsigned no,
+		   int64_t off, uint64_t size, int access)
+{
+	const char *hint = beyond(v, r, off, size, access);
 	long long at = lowest(r, off);
 
 	switch (r->kind) {
 	case FRAME:
-		return refuse_at(v, (int)no, NULL,
-				 "invalid %s stack R%u off=%lld size=%llu",
-				 range_is_const(&r->n) ? "access to"
-						       : "variable-offset "
-							 "access to",
-				 no, at, (unsigned long long)size);
+		return refuse_at(v, (int)no, hint,
+				 "invalid %s%s stack R%u off=%lld size=%llu",
+				 range_is_const(&r->n) ? "" : "variable-offset ",
+				 stack_way(access), no, at,
+				 (unsigned long long)size);
 	case VALUE:
-		return refuse_at(v, (int)no, "check the index first",
+		return refuse_at(v, (int)no, hint,
 				 "invalid access to map value, value_size=%u "
 				 "off=%lld size=%llu",
 				 r->map->value_size, at,
 				 (unsigned long long)size);
 	}
-	return refuse_at(v, (int)no, "check the index first",
+	return refuse_at(v, (int)no, hint,
 			 "invalid access to memory, mem_size=%u off=%lld "
 			 "size=%llu",
 			 r->size, at, (unsigned long long)size);
@@ -113,7 +167,7 @@ static int guard(struct verify *v, const struct reg *r, int64_t room)
 }
 
 static int bounds(struct verify *v, const struct reg *r, unsigned no,
-		  int64_t off, uint64_t size)
+		  int64_t off, uint64_t size, int access)
 {
 	int64_t low = r->kind == FRAME ? -STACK : 0, high = 0;
 	int64_t min = lowest(r, off), max = highest(r, off);
@@ -124,14 +178,14 @@ static int bounds(struct verify *v, const struct reg *r, unsigned no,
 	else if (r->kind == MEM)
 		high = r->size;
 	if (size > INT32_MAX)
-		return outside(v, r, no, off, size);
+		return outside(v, r, no, off, size, access);
 	if (min >= low && max <= high - (int64_t)size)
 		return 0;
 	room = high - (int64_t)size - off - r->rest;
 	if (max < low || min > high - (int64_t)size || room < 0 ||
 	    r->added == NO_INSN || range_is_const(&r->n))
-		return outside(v, r, no, off, size);
-	outside(v, r, no, off, size);
+		return outside(v, r, no, off, size, access);
+	outside(v, r, no, off, size, access);
 	return guard(v, r, room);
 }
 
@@ -188,7 +242,7 @@ int memory_check(struct verify *v, const struct reg *r, unsigned no,
 		return check_ctx(v, r, no, off, size, access);
 	if (r->kind != FRAME && r->kind != VALUE && r->kind != MEM)
 		return wrong_kind(v, r, no);
-	if (bounds(v, r, no, off, size))
+	if (bounds(v, r, no, off, size, access))
 		return -1;
 	if (r->kind == VALUE)
 		return map_allows(v, r, off, size, access);

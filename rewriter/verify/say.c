@@ -32,12 +32,11 @@ const char *kind_name(const struct reg *r)
 
 /* --- refusals ---------------------------------------------------------- */
 
-static const char *helper_at(const struct verify *v, uint32_t insn)
+const char *helper_at(const struct verify *v, uint32_t insn)
 {
 	const struct bpf_insn *i = &v->p->insn[insn];
 
-	return is_call(i) && !i->src_reg ? kernel_helper((uint32_t)i->imm)
-					 : NULL;
+	return is_call(i) && !i->src_reg ? proto_name((uint32_t)i->imm) : NULL;
 }
 
 bool was_released(const struct verify *v, const struct reg *r)

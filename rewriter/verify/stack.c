@@ -170,10 +170,17 @@ int stack_clobber(struct verify *v, struct frame *f, int64_t min, int64_t max,
 int stack_given(struct verify *v, struct frame *f, int64_t min, int64_t max,
 		uint64_t size, bool write)
 {
+	const char *helper = helper_at(v, v->i);
+
 	for (int64_t off = min; off < max + (int64_t)size; off++)
 		if (is_object(slot_at(f, off)))
 			return refuse_at(
-				v, -1, NULL,
+				v, -1,
+				helper ? arena_printf(v->a, "%s %s there",
+						      helper,
+						      write ? "writes"
+							    : "reads")
+				       : NULL,
 				"potential write to dynptr or iterator "
 				"at off=%lld disallowed",
 				(long long)off);

@@ -72,6 +72,8 @@ static inline struct reg *reg(struct verify *v, unsigned r)
 int refuse_at(struct verify *v, int r, const char *hint, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 const char *kind_name(const struct reg *r); /* the kernel's: "map_value" */
+/* What the instruction calls, "bpf_map_lookup_elem"; NULL: no helper. */
+const char *helper_at(const struct verify *v, uint32_t insn);
 /* Is it what is left of something that was given back? */
 bool was_released(const struct verify *v, const struct reg *r);
 void log_insn(struct verify *v);
@@ -115,8 +117,13 @@ void null_known(struct state *s, uint32_t id, bool null);
 /* memory.c: may `r` (register number `no`, for messages) be read or written at
  * [off, off + size)?  access: what a load or store of the program does, or a
  * helper: any number of bytes, and stack bytes that are only written need not be
- * set. */
-enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_HELPER = 4 };
+ * set.  AT_MOST: so many, or fewer. */
+enum access {
+	ACCESS_READ = 1,
+	ACCESS_WRITE = 2,
+	ACCESS_HELPER = 4,
+	ACCESS_AT_MOST = 8,
+};
 int memory_check(struct verify *v, const struct reg *r, unsigned no,
 		 int64_t off, uint64_t size, int access);
 int step_load(struct verify *v);
@@ -131,14 +138,17 @@ int stack_write(struct verify *v, struct frame *f, int64_t off, unsigned size,
 /* Anywhere in [min, max + size): an offset that is not known. */
 int stack_clobber(struct verify *v, struct frame *f, int64_t min, int64_t max,
 		  uint64_t size);
-/* A helper reads them: refuses bytes that are dynptrs or iterators. */
+/* A helper is given them, or the program does not know which: refuses bytes that
+ * are dynptrs or iterators. */
 int stack_given(struct verify *v, struct frame *f, int64_t min, int64_t max,
 		uint64_t size, bool write);
 
 /* depth.c: stack and frames of all chains of calls. */
 int depth_check(struct verify *v);
 
-/* call.c: a call at v->i; *next as in step(). */
+/* call.c: "bpf_map_lookup_elem"; of one that programs may call. */
+const char *proto_name(uint32_t id);
+/* A call at v->i; *next as in step(). */
 int step_call(struct verify *v, uint32_t *next);
 int step_exit(struct verify *v, uint32_t *next);
 

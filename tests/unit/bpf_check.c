@@ -78,9 +78,9 @@ static const struct {
 	{ "invalid bpf_context access off=4 size=8",
 	  { LDX(0, 1, 4), END }, 2 },
 	{ "write to ctx", { MOVX(2, 1), STX(2, 3, 0), END }, 3 },
-	{ "invalid stack access off=-520", { STX(10, 1, -520), END }, 2 },
-	{ "invalid stack access off=0", { STX(10, 1, 0), END }, 2 },
-	{ "invalid stack access off=-4", { STX(10, 1, -4), END }, 2 },
+	{ "invalid write to stack R10 off=-520 size=8: the stack is from -512 to 0", { STX(10, 1, -520), END }, 2 },
+	{ "invalid write to stack R10 off=0 size=8", { STX(10, 1, 0), END }, 2 },
+	{ "invalid write to stack R10 off=-4 size=8", { STX(10, 1, -4), END }, 2 },
 };
 
 /* Stack depth: what a checked program uses below r10. */

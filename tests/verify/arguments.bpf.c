@@ -225,7 +225,7 @@ RULE key_unchecked(void *ctx)
 	return !bpf_map_lookup_elem(&hash, at(&hash, 1));
 }
 
-// refused: stack R2 off=-4 size=8
+// refused: bpf_map_lookup_elem reads 8 bytes at -4, the stack is from -512 to 0
 RULE key_too_short(void *ctx)
 {
 	int k = 0;
@@ -234,7 +234,7 @@ RULE key_too_short(void *ctx)
 	return !bpf_map_lookup_elem(&hash, &k);
 }
 
-// refused: value_size=16 off=12 size=8
+// refused: bpf_map_lookup_elem reads 8 bytes at 12, 'hash' has 16
 RULE key_at_the_end_of_a_value(void *ctx)
 {
 	struct pair *p = at(&hash, 1);
@@ -251,7 +251,7 @@ RULE value_of_another_map(void *ctx)
 	return p ? bpf_map_update_elem(&array, &k, p, 0) : 0;
 }
 
-// refused: stack R3 off=-8 size=16
+// refused: bpf_map_update_elem reads 16 bytes at -8, the stack is from -512 to 0
 RULE value_too_short(void *ctx)
 {
 	__u64 v = 0;
@@ -392,6 +392,20 @@ RULE size_signed_with_record(struct pt_regs *ctx)
 	return 0;
 }
 
+// refused: bpf_probe_read_user writes up to 15 bytes at 0, there are 8: check the size first
+RULE size_masked_with_record(struct pt_regs *ctx)
+{
+	__u64 n = UNKNOWN(ctx);
+	__u64 *r = bpf_ringbuf_reserve(&ring, sizeof(*r), 0);
+
+	if (!r)
+		return 0;
+	asm volatile("%0 &= 15" : "+r"(n));
+	bpf_probe_read_user(r, n, NULL);
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
 // refused: R2 unbounded memory access, use 'var &= const'
 RULE size_unknown_with_record(struct pt_regs *ctx)
 {
@@ -405,7 +419,7 @@ RULE size_unknown_with_record(struct pt_regs *ctx)
 	return 0;
 }
 
-// refused: invalid access to map value, value_size=
+// refused: bpf_probe_read_user writes 4096 bytes at 0, 'argument.bss' has 16
 RULE size_too_large(struct pt_regs *ctx)
 {
 	return bpf_probe_read_user(text, 4096, NULL);

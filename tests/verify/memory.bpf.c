@@ -55,7 +55,7 @@ RULE compared_through_a_copy(struct pt_regs *ctx)
 	return p->a;
 }
 
-// refused: invalid access to map value, value_size=16 off=16 size=8
+// refused: it reads 8 bytes at 16, 'hash' has 16
 RULE behind_a_value(struct pt_regs *ctx)
 {
 	__u64 key = UNKNOWN(ctx);
@@ -64,7 +64,7 @@ RULE behind_a_value(struct pt_regs *ctx)
 	return p ? (&p->b)[1] : 0;
 }
 
-// refused: invalid access to map value, value_size=16 off=-8 size=8
+// refused: it reads 8 bytes at -8, 'hash' has 16
 RULE before_a_value(struct pt_regs *ctx)
 {
 	__u64 key = UNKNOWN(ctx);
@@ -232,20 +232,20 @@ NAKED spilled_below_bounds(void)
 		     "1: r0 = 0; exit" ::[table] "i"(table));
 }
 
-// refused: invalid stack access off=-520 size=8
+// refused: invalid write to stack R10 off=-520 size=8: the stack is from -512 to 0
 NAKED stack_too_low(void)
 {
 	asm volatile("r0 = 0; *(u64 *)(r10 - 520) = r0; exit");
 }
 
-// refused: invalid stack access off=0 size=8
+// refused: invalid write to stack R10 off=0 size=8
 NAKED stack_too_high(void)
 {
 	asm volatile("r0 = 0; *(u64 *)(r10 + 0) = r0; exit");
 }
 
 /* No number is the negative of this one. */
-// refused: invalid stack access off=-9223372036854775808
+// refused: invalid read from stack R1 off=-9223372036854775808
 NAKED stack_as_low_as_can_be(void)
 {
 	asm volatile("r2 = 0x8000000000000000 ll; r1 = r10; r1 += r2;"

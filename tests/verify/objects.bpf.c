@@ -166,7 +166,7 @@ RULE dynptr_read_as_memory(struct pt_regs *ctx)
 	return *(volatile __u64 *)&p;
 }
 
-// refused: at off=
+// refused: disallowed: bpf_dynptr_read writes there
 RULE dynptr_written_by_helper(struct pt_regs *ctx)
 {
 	struct bpf_dynptr p;
