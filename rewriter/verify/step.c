@@ -53,7 +53,7 @@ static int no_arithmetic(struct verify *v, unsigned r)
 				 "R%u pointer arithmetic on %s prohibited, "
 				 "null-check it first",
 				 r, kind_name(p));
-	return refuse_at(v, (int)r, NULL,
+	return refuse_at(v, (int)r, "it can only be passed on as it is",
 			 "R%u pointer arithmetic on %s prohibited", r,
 			 kind_name(p));
 }
@@ -80,7 +80,10 @@ static int unbounded(struct verify *v, unsigned pointer, int number,
 		     const struct reg *p)
 {
 	if (number < 0 || p->kind == CTX)
-		return refuse_at(v, (int)pointer, NULL,
+		return refuse_at(v, (int)pointer,
+				 p->kind == CTX
+					 ? "use constant offsets from it"
+					 : "it leads far outside",
 				 "math between %s pointer and %s is not "
 				 "allowed",
 				 kind_name(p), number < 0 ? "that constant"
@@ -122,7 +125,7 @@ static int move_pointer(struct verify *v, unsigned dst, unsigned pointer,
 	}
 	r.n = range_alu(add ? BPF_ADD : BPF_SUB, true, 0, &r.n, n);
 	if (r.n.smin <= -SANE || r.n.smin >= SANE)
-		return refuse_at(v, (int)pointer, NULL,
+		return refuse_at(v, (int)pointer, "it leads far outside",
 				 "value %lld makes %s pointer be out of bounds",
 				 (long long)r.n.smin, kind_name(&r));
 	*reg(v, dst) = r;
@@ -133,7 +136,9 @@ static int pointer_operator(struct verify *v, unsigned r, uint8_t op)
 {
 	bool bits = op == BPF_AND || op == BPF_OR || op == BPF_XOR;
 
-	return refuse_at(v, (int)r, NULL,
+	return refuse_at(v, (int)r,
+			 "only += and -= of a number keep a pointer: do this "
+			 "to an index, and add that",
 			 bits ? "R%u bitwise operator %s on pointer prohibited"
 			      : "R%u pointer arithmetic with %s operator "
 				"prohibited",
@@ -156,7 +161,9 @@ static int pointer_alu(struct verify *v, const struct reg *src, bool wide)
 
 	if (of_dst && is_pointer(src)) {
 		if (op != BPF_SUB)
-			return refuse_at(v, dst, NULL,
+			return refuse_at(v, dst,
+					 "of two, there is only the "
+					 "difference: keep one as an index",
 					 "R%u pointer %s pointer prohibited",
 					 dst, op_name[op >> 4]);
 		unknown(v, dst, wide);
@@ -167,7 +174,7 @@ static int pointer_alu(struct verify *v, const struct reg *src, bool wide)
 		return 0;
 	}
 	if (!wide)
-		return refuse_at(v, (int)p, NULL,
+		return refuse_at(v, (int)p, "calculate in 64 bits",
 				 "R%u 32-bit pointer arithmetic prohibited", p);
 	if (op == BPF_ADD && of_dst)
 		return move_pointer(v, dst, dst, by_reg ? i->src_reg : -1,
@@ -177,11 +184,13 @@ static int pointer_alu(struct verify *v, const struct reg *src, bool wide)
 	if (op != BPF_SUB)
 		return pointer_operator(v, p, op);
 	if (!of_dst)
-		return refuse_at(v, dst, NULL,
+		return refuse_at(v, dst,
+				 "subtract the number from the pointer, or "
+				 "one pointer from another",
 				 "R%u tried to subtract pointer from scalar",
 				 dst);
 	if (reg(v, dst)->kind == FRAME)
-		return refuse_at(v, dst, NULL,
+		return refuse_at(v, dst, "add the negative number",
 				 "R%u subtraction from stack pointer "
 				 "prohibited",
 				 dst);

@@ -293,19 +293,31 @@ NAKED stack_index_spoils_spills(void)
 
 /* --- arithmetic on addresses -------------------------------------------- */
 
-// refused: R1 pointer arithmetic with *= operator prohibited
+// refused: R1 pointer arithmetic with *= operator prohibited: only += and -=
 NAKED multiplied(void)
 {
 	asm volatile("r1 = r10; r1 *= 2; r0 = 0; exit");
 }
 
-// refused: R1 bitwise operator &= on pointer prohibited
+// refused: R1 bitwise operator &= on pointer prohibited: only += and -=
 NAKED anded(void)
 {
 	asm volatile("r1 = r10; r1 &= -8; r0 = 0; exit");
 }
 
-// refused: R1 pointer += pointer prohibited
+// refused: R2 bitwise operator |= on pointer prohibited: R2 came from bpf_map_lookup_elem
+RULE ored_into_a_number(struct pt_regs *ctx)
+{
+	__u64 key = UNKNOWN(ctx);
+	register void *p asm("r2") = bpf_map_lookup_elem(&hash, &key);
+
+	if (!p)
+		return 0;
+	asm volatile("r3 = 1; r3 |= %0" ::"r"(p) : "r3");
+	return 0;
+}
+
+// refused: R1 pointer += pointer prohibited: of two, there is only
 NAKED added(void)
 {
 	asm volatile("r1 += r10; r0 = 0; exit");
@@ -317,7 +329,32 @@ NAKED subtracted(void)
 	asm volatile("r2 = r10; r2 -= r10; r0 = r2; exit");
 }
 
-// refused: R1 32-bit pointer arithmetic prohibited
+// refused: R1 tried to subtract pointer from scalar
+NAKED subtracted_from_a_number(void)
+{
+	asm volatile("r1 = 8; r1 -= r10; r0 = 0; exit");
+}
+
+// refused: R1 subtraction from stack pointer prohibited: add the negative
+NAKED subtracted_from_the_stack(void)
+{
+	asm volatile("r1 = r10; r1 -= 8; r0 = 0; exit");
+}
+
+// refused: it can only be passed on as it is
+NAKED map_moved(void)
+{
+	asm volatile("r1 = %[hash] ll; r1 += 8; r0 = 0; exit" ::[hash] "i"(
+		&hash));
+}
+
+// refused: is not allowed: it leads far outside
+NAKED moved_far(void)
+{
+	asm volatile("r1 = r10; r1 += 0x40000000; r0 = 0; exit");
+}
+
+// refused: R1 32-bit pointer arithmetic prohibited: calculate in 64 bits
 NAKED added_in_half(void)
 {
 	asm volatile("r1 = r10; w1 += 8; r0 = 0; exit");
