@@ -39,6 +39,25 @@ void verify_maps(struct bpf_set *set, const struct facts *facts)
 	}
 }
 
+/* Maps that it refers to can be had: their types, sizes and flags. */
+static int maps_check(const struct bpf_set *set, const struct bpf_prog *p,
+		      struct err *e)
+{
+	struct region_map unused = { 0 };
+	struct err why;
+
+	for (uint32_t m = 0; m < set->nmap; m++) {
+		if (!refers_to(p, m) || !map_shape(&set->map[m], &unused, &why))
+			continue;
+		fail(e, set->object[p->object].path, NOWHERE,
+		     "program '%s': map '%s': %s", p->name, set->map[m].name,
+		     why.what);
+		e->kind = why.kind;
+		return -1;
+	}
+	return 0;
+}
+
 /* The log is of the path that led to a refusal; of nothing, if there is none. */
 static int verify_logged(struct arena *a, const struct bpf_set *set,
 			 struct bpf_prog *p, FILE *log, struct judged *j)
@@ -66,6 +85,7 @@ static int verify_one(struct arena *a, struct bpf_set *set, uint32_t p,
 	struct bpf_prog *prog = &set->prog[p];
 
 	if (bpf_check(prog, set->object[prog->object].path, &j->why) ||
+	    maps_check(set, prog, &j->why) ||
 	    verify_logged(a, set, prog, log, j) ||
 	    code_facts(a, set, prog, &facts[p], &j->why))
 		return -1;

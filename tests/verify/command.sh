@@ -116,6 +116,32 @@ assert only["bpfweld"] == "refused" and only["kernel"] == "accepted"
 assert "control groups" in only["bpfweld_reason"]
 X
 
+# What is refused for a map is not accepted before.
+cat > sock.bpf.c <<'X'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__type(key, int);
+	__type(value, int);
+	__uint(max_entries, 4);
+} socks SEC(".maps");
+SEC("uprobe//proc/self/exe:work")
+int forgets(void *ctx)
+{
+	int k = 0;
+
+	return bpf_map_delete_elem(&socks, &k);
+}
+char _license[] SEC("license") = "GPL";
+X
+bpf sock.bpf.c
+exits 3 $W check work sock.bpf.o --verify=kernel > out 2> why
+of_map="program 'forgets': map 'socks': maps of type sockmap are not supported"
+grep -F "forgets: bpfweld: refused: $of_map; kernel: refused: " out > said ||
+	die "not refused: $(cat out why)"
+says "bpfweld: sock.bpf.o: $of_map" why
+
 # Not here, and not with everything.
 nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 cp $W bpfweld
