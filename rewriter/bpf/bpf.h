@@ -103,11 +103,12 @@ struct bpf_object_file {
 	struct btf *btf;    /* owned by the set */
 };
 
-/* A SEC("?...") program that could not be loaded: an error only for who asks
- * for it by name.  Or the one because of which nothing was loaded: the last. */
+/* A program that could not be loaded.  One of SEC("?...") is an error only for
+ * who asks for it by name; because of any that is `wanted`, nothing was. */
 struct bpf_unusable {
 	const char *name, *section;
 	uint32_t object;
+	bool wanted;
 	struct err why;
 };
 
@@ -139,7 +140,8 @@ struct bpf_input {
 int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
 		   const char *const *set, uint32_t nset, struct bpf_set *out,
 		   struct err *e);
-/* Both leave nothing to unload when they fail. */
+/* Both leave nothing to unload when they fail; the error is that of the first
+ * program that is wanted, and all of them are in `unusable`. */
 void bpf_unload(struct bpf_set *s); /* what libbpf lent; the arena stays */
 
 /* Structural checks of one program; the error names program, instruction and

@@ -137,6 +137,7 @@ static void leave_out(struct arena *a, struct bpf_set *set,
 		.name = p->name,
 		.section = p->section,
 		.object = p->object,
+		.wanted = !p->optional,
 		.why = *e,
 	};
 }
@@ -147,6 +148,14 @@ static bool is_left_out(const struct bpf_set *set, const char *name)
 		if (!strcmp(set->without[i], name))
 			return true;
 	return false;
+}
+
+/* Others may be wrong, too: the first one's error is that of all. */
+static void note(bool *bad, const struct err *why, struct err *e)
+{
+	if (!*bad)
+		*e = *why;
+	*bad = true;
 }
 
 /* What cannot run here need not keep the others from it. */
@@ -205,6 +214,8 @@ static int load_programs(struct arena *a, struct object *o, struct bpf_set *set,
 			 struct err *e)
 {
 	uint32_t i, before = set->nprog + set->nunusable;
+	struct err why;
+	bool bad = false;
 
 	if (core_apply(a, o, e))
 		return -1;
@@ -212,9 +223,11 @@ static int load_programs(struct arena *a, struct object *o, struct bpf_set *set,
 		const struct obj_func *f = &o->func[i];
 
 		if (f->sec != o->text && f->global &&
-		    load_program(a, o, set, f, e))
-			return -1;
+		    load_program(a, o, set, f, &why))
+			note(&bad, &why, e);
 	}
+	if (bad)
+		return -1;
 	if (set->nprog + set->nunusable == before)
 		return fail(e, o->path, NOWHERE, "no program in this object");
 	return 0;
@@ -225,6 +238,8 @@ static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
 		struct err *e)
 {
 	struct object *o = arena_alloc(a, n * sizeof(*o));
+	struct err why;
+	bool bad = false;
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
@@ -234,10 +249,10 @@ static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
 		if (vars_set(a, o, out, sets[i], e))
 			return -1;
 	for (i = 0; i < n; i++)
-		if (load_programs(a, &o[i], out, e) ||
-		    slots_read(a, &o[i], out, e))
-			return -1;
-	return 0;
+		if (load_programs(a, &o[i], out, &why) ||
+		    (!bad && slots_read(a, &o[i], out, &why)))
+			note(&bad, &why, e);
+	return bad ? -1 : 0;
 }
 
 int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,

@@ -294,7 +294,7 @@ static int check(struct weld *w, const struct args *a, struct err *e)
 	bool bad = weld(w, &a->weld, e);
 
 	if (bad && e->kind != ERR_NOT_PLACED)
-		return verdicts_fail(w, a, e);
+		return verdicts_fail(w, a, true, e);
 	if (a->json) {
 		plan_json(w, a, bad ? e : NULL);
 		return bad ? ERR_NOT_PLACED : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* verdicts.c - --verify=kernel: two verdicts for each program.
+/* verdicts.c - what became of each program; with --verify=kernel, two verdicts.
  *
  * A program of the object may be several here: one for each spec of a USDT
  * probe's arguments, two for a session.  To the kernel they are one; it is
@@ -81,15 +81,20 @@ static void pairs_bound(struct weld *w, struct pairs *out)
 	}
 }
 
-/* Nothing was bound, because of a program that could not be loaded: `e` says
- * what it says, and maybe more. */
+static bool says(const struct err *e, const struct err *why)
+{
+	return strstr(e->what, why->what);
+}
+
+/* Nothing was bound, because of programs that could not be loaded, or of one that
+ * was asked for and is SEC("?..."): `e` says what it says, and maybe more. */
 static void pairs_unusable(struct weld *w, const struct err *e,
 			   struct pairs *out)
 {
 	for (uint32_t i = 0; e && i < w->set.nunusable; i++) {
 		const struct bpf_unusable *u = &w->set.unusable[i];
 
-		if (!strstr(e->what, u->why.what))
+		if (!u->wanted && !says(e, &u->why))
 			continue;
 		pair_add(&w->arena, out,
 			 (struct pair){ u->name,
@@ -97,7 +102,6 @@ static void pairs_unusable(struct weld *w, const struct err *e,
 					u->object,
 					{ .refused = true, .why = u->why },
 					{ 0 } });
-		return;
 	}
 }
 
@@ -119,8 +123,7 @@ static void ask(struct weld *w, const struct args *a, struct pair *x)
 	kernel_judge(&w->arena, &q, &x->kernel);
 }
 
-static struct pairs pairs_make(struct weld *w, const struct args *a,
-			       const struct err *e)
+static struct pairs pairs_ours(struct weld *w, const struct err *e)
 {
 	struct pairs p = { 0 };
 
@@ -128,6 +131,14 @@ static struct pairs pairs_make(struct weld *w, const struct args *a,
 		pairs_bound(w, &p);
 	else
 		pairs_unusable(w, e, &p);
+	return p;
+}
+
+static struct pairs pairs_make(struct weld *w, const struct args *a,
+			       const struct err *e)
+{
+	struct pairs p = pairs_ours(w, e);
+
 	for (size_t i = 0; i < p.n; i++)
 		ask(w, a, &p.v[i]);
 	return p;
@@ -215,19 +226,61 @@ void verdicts_json(struct json *j, struct weld *w, const struct args *a,
 	json_end(j);
 }
 
-int verdicts_fail(struct weld *w, const struct args *a, const struct err *e)
+/* --- What is refused. */
+
+/* All but the one that the error is of. */
+static void others_text(struct weld *w, const struct err *e)
+{
+	struct pairs p = pairs_ours(w, e);
+
+	for (size_t i = 0; i < p.n; i++)
+		if (p.v[i].ours.refused && !says(e, &p.v[i].ours.why))
+			err_print(stderr, &p.v[i].ours.why);
+}
+
+/* Where the error is of programs. */
+static void refused_json(struct json *j, struct weld *w, const struct err *e)
+{
+	struct pairs p = pairs_ours(w, e);
+	bool any = false;
+
+	for (size_t i = 0; i < p.n; i++) {
+		if (!p.v[i].ours.refused)
+			continue;
+		if (!any) {
+			json_key(j, "refused");
+			json_array(j);
+			any = true;
+		}
+		json_object(j);
+		json_str_at(j, "program", p.v[i].name);
+		json_str_at(j, "object", w->set.object[p.v[i].object].path);
+		json_str_at(j, "reason", p.v[i].ours.why.what);
+		json_end(j);
+	}
+	if (any)
+		json_end(j);
+}
+
+int verdicts_fail(struct weld *w, const struct args *a, bool all,
+		  const struct err *e)
 {
 	struct json j = json_to(stdout, false);
 
-	if (!a->ask_kernel)
-		return cli_fail(e, a->json);
 	if (!a->json) {
-		verdicts_text(w, a, e);
-		return cli_fail(e, false);
+		if (a->ask_kernel)
+			verdicts_text(w, a, e);
+		cli_fail(e, false);
+		if (all)
+			others_text(w, e);
+		return (int)e->kind;
 	}
 	json_object(&j);
 	cli_error_json(&j, e);
-	verdicts_json(&j, w, a, e);
+	if (all)
+		refused_json(&j, w, e);
+	if (a->ask_kernel)
+		verdicts_json(&j, w, a, e);
 	json_end(&j);
 	json_done(&j);
 	return (int)e->kind;

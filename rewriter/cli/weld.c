@@ -216,7 +216,7 @@ int cmd_weld(int argc, char **argv)
 	else if (verdicts_impossible(&a, &ret))
 		; /* that was said */
 	else if (weld(&w, &a.weld, &e))
-		ret = verdicts_fail(&w, &a, &e);
+		ret = verdicts_fail(&w, &a, false, &e);
 	else {
 		refusals_print(&w, a.verbose);
 		traps_warn(&w);
