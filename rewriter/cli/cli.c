@@ -2,6 +2,7 @@
 /* cli.c - options, errors and near misses, the same for all commands. */
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "rewriter/cli/cli.h"
@@ -209,6 +210,17 @@ int cli_skip(const char *what, const char *why, bool json)
 	return EXIT_SKIPPED;
 }
 
+static char done[200]; /* what is not taken back */
+
+void cli_done(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(done, sizeof(done), fmt, ap);
+	va_end(ap);
+}
+
 int cli_flush(int code)
 {
 	struct err e;
@@ -216,8 +228,9 @@ int cli_flush(int code)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return code;
-	fail(&e, "standard output", NOWHERE, "%s",
-	     errno ? strerror(errno) : "cannot be written");
+	fail(&e, "standard output", NOWHERE, "%s%s%s",
+	     errno ? strerror(errno) : "cannot be written",
+	     *done ? "; but " : "", done);
 	return cli_fail(&e, false);
 }
 

@@ -65,8 +65,11 @@ void cli_error_json(struct json *j, const struct err *e);
 /* `what` needs the kernel, which cannot be used because of `why`; returns the
  * exit code. */
 int cli_skip(const char *what, const char *why, bool json);
+/* What has been done, "OUT is written": it stays so when it cannot be reported.
+ * OUT is whole then, and may stand in TARGET's place. */
+void cli_done(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* main() calls it last: standard output that could not be written (a full
- * disk) is an error too.  Returns the exit code. */
+ * disk) is an error too, which says what is done.  Returns the exit code. */
 int cli_flush(int code);
 
 void cli_hex_id(const uint8_t id[16], char out[33]);

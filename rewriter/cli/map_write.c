@@ -226,6 +226,7 @@ static int open_one(struct request *r, uint32_t *map, struct err *e)
 
 static int done(const struct request *r)
 {
+	cli_done("the map is changed");
 	if (r->cli.json)
 		puts("null"); /* as bpftool does */
 	return 0;

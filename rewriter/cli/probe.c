@@ -137,6 +137,7 @@ static int set(struct probes *p, bool enable, struct err *e)
 	for (uint32_t i = 0; i < p->maps.m.nprobe; i++)
 		if (p->chosen[i])
 			reader_enable(&p->maps.region, i, enable);
+	cli_done("the probes are set");
 	if (p->cli.json)
 		puts("null");
 	return 0;

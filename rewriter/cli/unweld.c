@@ -62,6 +62,7 @@ static void report(const struct cli *cli, uint64_t size)
 {
 	struct json j = json_to(stdout, false);
 
+	cli_done("%s is written", cli->output);
 	if (!cli->json)
 		return;
 	json_object(&j);

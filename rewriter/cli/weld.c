@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* weld.c - bpfweld weld TARGET OBJ... -o OUT */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdio_ext.h>
-#include <string.h>
 
 #include "rewriter/cli/args.h"
 #include "rewriter/cli/cli.h"
@@ -186,22 +183,6 @@ static void summary_text(struct weld *w, const struct args *a)
 	pins_text(w);
 }
 
-/* What was written stays when its summary cannot be: it is whole, and may stand
- * in TARGET's place. */
-static int summary_flush(const struct args *a)
-{
-	struct err e;
-
-	errno = 0;
-	if (a->weld.dry_run || (fflush(stdout) == 0 && !ferror(stdout)))
-		return 0;
-	fail(&e, "standard output", NOWHERE, "%s; but %s is written",
-	     errno ? strerror(errno) : "cannot be written", a->weld.out);
-	__fpurge(stdout); /* this is said once */
-	clearerr(stdout);
-	return cli_fail(&e, false);
-}
-
 int cmd_weld(int argc, char **argv)
 {
 	struct args a;
@@ -218,6 +199,8 @@ int cmd_weld(int argc, char **argv)
 	else if (weld(&w, &a.weld, &e))
 		ret = verdicts_fail(&w, &a, false, &e);
 	else {
+		if (!a.weld.dry_run)
+			cli_done("%s is written", a.weld.out);
 		refusals_print(&w, a.verbose);
 		traps_warn(&w);
 		if (a.json)
@@ -226,7 +209,6 @@ int cmd_weld(int argc, char **argv)
 			nop5_text(&w, &a);
 		else
 			summary_text(&w, &a);
-		ret = summary_flush(&a);
 	}
 	weld_free(&w);
 	args_free(&a);

@@ -342,10 +342,23 @@ bad 1 "was changed after welding" unweld hurt -o out
 if [ -w /dev/full ]; then
 	exits 1 sh -c "$W list count > /dev/full 2> $t/stderr"
 	grep -q "standard output: No space left" $t/stderr
-	# What was written stays, and that is said.
-	exits 1 sh -c "$W weld count $O/count.bpf.o -o whole > /dev/full 2> $t/stderr"
-	grep -qx "bpfweld: standard output: No space left on device; but whole is written" \
-		$t/stderr || die "$(cat $t/stderr)"
-	[ "$(wc -l < $t/stderr)" = 1 ] && $W info whole > /dev/null ||
-		die "weld to a full disk: $(cat $t/stderr)"
+	# What was done stays, and that is said.
+	unsaid() { # DONE ARGUMENTS...
+		local done=$1; shift
+		exits 1 sh -c "$W $* > /dev/full 2> $t/stderr"
+		diff - $t/stderr <<-X || die "not in one line: $*"
+		bpfweld: standard output: No space left on device; but $done
+		X
+	}
+	for j in '' -j; do
+		unsaid "whole is written" weld count $O/count.bpf.o -o whole $j
+		$W info whole > /dev/null || die "not whole"
+		rm whole
+	done
+	unsaid "back is written" unweld welded -o back -j
+	cmp back count
+	./welded > /dev/null
+	unsaid "the probes are set" probe disable welded -j
+	unsaid "the map is changed" map clear welded -j
+	$W unweld welded -o back > /dev/full # it has nothing to say
 fi
