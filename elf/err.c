@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "elf/err.h"
+#include "elf/text.h"
 
 static int fill(struct err *e, enum err_kind kind, const char *file,
 		uint64_t at, const char *fmt, va_list ap)
@@ -47,10 +48,11 @@ int misuse(struct err *e, const char *fmt, ...)
 
 void err_print(FILE *to, const struct err *e)
 {
-	fputs("bpfweld: ", to);
-	if (e->file)
-		fprintf(to, "%s:", *e->file ? e->file : "''");
+	const char *file = e->file && !*e->file ? "''" : e->file;
+	char at[24] = "";
+
 	if (e->at != NOWHERE)
-		fprintf(to, "0x%" PRIx64 ":", e->at);
-	fprintf(to, "%s%s\n", e->file || e->at != NOWHERE ? " " : "", e->what);
+		snprintf(at, sizeof(at), "0x%" PRIx64 ":", e->at);
+	say_to(to, "bpfweld: %s%s%s%s%s\n", file ? file : "", file ? ":" : "",
+	       at, file || *at ? " " : "", e->what);
 }

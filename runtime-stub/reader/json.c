@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "elf/text.h"
 #include "runtime-stub/reader/json.h"
 
 enum {
@@ -85,45 +86,7 @@ void json_done(struct json *j)
 	j->filled = 0;
 }
 
-/* Length of the well-formed UTF-8 sequence that `s` begins with, or 0
- * (RFC 3629: no surrogates, no overlong forms, nothing over U+10FFFF). */
-static size_t utf8(struct bytes s)
-{
-	static const struct {
-		uint8_t first, last; /* of the lead byte */
-		uint8_t lo, hi;      /* range of the second byte */
-		uint8_t len;
-	} form[] = {
-		// clang-format off
-		{ 0x00, 0x7f, 0x00, 0x00, 1 },
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-		// clang-format on
-	};
-
-	for (size_t i = 0; i < sizeof(form) / sizeof(form[0]); i++) {
-		size_t len = form[i].len;
-
-		if (s.p[0] < form[i].first || s.p[0] > form[i].last)
-			continue;
-		if (s.n < len ||
-		    (len > 1 && (s.p[1] < form[i].lo || s.p[1] > form[i].hi)))
-			return 0;
-		for (size_t k = 2; k < len; k++)
-			if ((s.p[k] & 0xc0) != 0x80)
-				return 0;
-		return len;
-	}
-	return 0;
-}
-
-static void escaped(FILE *to, uint8_t c)
+static void escaped(FILE *to, uint32_t c)
 {
 	static const char plain[] = "\"\"\\\\\bb\ff\nn\rr\tt";
 
@@ -139,16 +102,17 @@ static void quoted(FILE *to, struct bytes s)
 {
 	fputc('"', to);
 	while (s.n) {
-		size_t len = utf8(s);
+		uint32_t c = s.p[0];
+		size_t len = text_utf8(s, &c);
 
 		/* A stray byte is shown as the character of that number. */
-		if (len == 0 || s.p[0] < 0x20 || s.p[0] == 0x7f ||
-		    s.p[0] == '"' || s.p[0] == '\\') {
-			escaped(to, s.p[0]);
-			len = 1;
-		} else {
+		if (!len)
+			c = s.p[0];
+		if (!len || text_is_control(c) || c == '"' || c == '\\')
+			escaped(to, c);
+		else
 			fwrite(s.p, 1, len, to);
-		}
+		len = len ? len : 1;
 		s.p += len;
 		s.n -= len;
 	}
