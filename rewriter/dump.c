@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "elf/text.h"
 #include "rewriter/dump.h"
 
 static void dump_sites(const struct weld *w)
@@ -10,8 +11,8 @@ static void dump_sites(const struct weld *w)
 	for (size_t i = 0; i < w->sites.nfunc; i++) {
 		const struct func *f = &w->sites.func[i];
 
-		printf("0x%" PRIx64 " %" PRIu64 " %s%s\n", f->addr, f->size,
-		       f->name, f->fragment ? " (fragment)" : "");
+		say("0x%" PRIx64 " %" PRIu64 " %s%s\n", f->addr, f->size,
+		    f->name, f->fragment ? " (fragment)" : "");
 	}
 }
 
@@ -20,19 +21,18 @@ static void dump_bpf(const struct weld *w)
 	for (uint32_t i = 0; i < w->set.nmap; i++) {
 		const struct bpf_map_def *m = &w->set.map[i];
 
-		printf("map %u %s type %u key %u value %u max %u\n", i,
-		       m->name, m->type, m->key_size, m->value_size,
-		       m->max_entries);
+		say("map %u %s type %u key %u value %u max %u\n", i, m->name,
+		    m->type, m->key_size, m->value_size, m->max_entries);
 	}
 	for (uint32_t i = 0; i < w->set.nprog; i++) {
 		const struct bpf_prog *p = &w->set.prog[i];
 
-		printf("program %u %s SEC(\"%s\") %u insns, %u bytes of stack\n",
-		       i, p->name, p->section, p->ninsn, p->stack);
+		say("program %u %s SEC(\"%s\") %u insns, %u bytes of stack\n",
+		    i, p->name, p->section, p->ninsn, p->stack);
 		for (uint32_t k = 0; k < p->ninsn; k++)
-			printf("%5u: %02x %x %x %6d %d\n", k, p->insn[k].code,
-			       p->insn[k].dst_reg, p->insn[k].src_reg,
-			       p->insn[k].off, p->insn[k].imm);
+			say("%5u: %02x %x %x %6d %d\n", k, p->insn[k].code,
+			    p->insn[k].dst_reg, p->insn[k].src_reg,
+			    p->insn[k].off, p->insn[k].imm);
 	}
 }
 
@@ -41,9 +41,9 @@ static void dump_links(const struct weld *w)
 	for (size_t i = 0; i < w->links.nlink; i++) {
 		const struct link *l = &w->links.link[i];
 
-		printf("0x%" PRIx64 " %s+0x%" PRIx64 " %s cookie %" PRIu64 "\n",
-		       l->addr, l->func->name, l->offset,
-		       w->set.prog[l->prog].name, l->cookie);
+		say("0x%" PRIx64 " %s+0x%" PRIx64 " %s cookie %" PRIu64 "\n",
+		    l->addr, l->func->name, l->offset,
+		    w->set.prog[l->prog].name, l->cookie);
 	}
 }
 
@@ -55,10 +55,10 @@ static void dump_point(const struct patch *p, const struct point *x)
 		[POINT_NOP5] = "nop5",
 	};
 
-	printf("  0x%" PRIx64 " %s, links %u to %u, live 0x%x%s\n",
-	       p->insn[x->before].at, kinds[x->kind], x->link,
-	       x->link + x->nlink - 1, x->live.regs,
-	       x->live.flags ? " flags" : "");
+	say("  0x%" PRIx64 " %s, links %u to %u, live 0x%x%s\n",
+	    p->insn[x->before].at, kinds[x->kind], x->link,
+	    x->link + x->nlink - 1, x->live.regs,
+	    x->live.flags ? " flags" : "");
 }
 
 static void dump_plan(const struct weld *w)
@@ -66,17 +66,15 @@ static void dump_plan(const struct weld *w)
 	for (size_t i = 0; i < w->plan.npatch; i++) {
 		const struct patch *p = &w->plan.patch[i];
 
-		printf("0x%" PRIx64 " %u bytes, %u insns, %s, %s\n", p->at,
-		       p->len, p->ninsn, tactic_name(p->tactic),
-		       p->func->name);
+		say("0x%" PRIx64 " %u bytes, %u insns, %s, %s\n", p->at, p->len,
+		    p->ninsn, tactic_name(p->tactic), p->func->name);
 		for (size_t k = 0; k < p->npoint; k++)
 			dump_point(p, &p->point[k]);
 	}
 	for (size_t i = 0; i < w->plan.nrefusal; i++) {
 		const struct refusal *r = &w->plan.refusal[i];
 
-		printf("0x%" PRIx64 " %s\n", w->links.link[r->link].addr,
-		       r->why);
+		say("0x%" PRIx64 " %s\n", w->links.link[r->link].addr, r->why);
 	}
 }
 
@@ -84,13 +82,13 @@ static void dump_region(const struct weld *w)
 {
 	const struct region *r = &w->region;
 
-	printf("size %" PRIu64 " gates 0x%" PRIx64 " maps 0x%" PRIx64
-	       " counts 0x%" PRIx64 " trace 0x%" PRIx64 "\n",
-	       r->size, r->gates, r->maps, r->counts, r->trace);
+	say("size %" PRIu64 " gates 0x%" PRIx64 " maps 0x%" PRIx64
+	    " counts 0x%" PRIx64 " trace 0x%" PRIx64 "\n",
+	    r->size, r->gates, r->maps, r->counts, r->trace);
 	for (uint32_t i = 0; i < r->nmap; i++)
-		printf("map %s at 0x%" PRIx64 ", %" PRIu64 " bytes%s\n",
-		       r->map[i].name, r->map[i].data, r->map[i].size,
-		       r->map[i].pinned ? ", pinned" : "");
+		say("map %s at 0x%" PRIx64 ", %" PRIu64 " bytes%s\n",
+		    r->map[i].name, r->map[i].data, r->map[i].size,
+		    r->map[i].pinned ? ", pinned" : "");
 }
 
 /* As objdump would show them. */
@@ -101,14 +99,14 @@ static void dump_insns(const struct weld *w, const char *name, uint64_t at,
 	struct insn insn;
 	char text[128];
 
-	printf("%s:\n", name);
+	say("%s:\n", name);
 	for (; at < end; at += insn.len) {
 		const uint8_t *b = w->rx.p + (at - w->rx.vaddr);
 
 		if (!insn_decode(b, end - at, at, &insn))
 			break;
 		insn_print(b, end - at, at, text, sizeof(text));
-		printf("  0x%" PRIx64 ": %s\n", at, text);
+		say("  0x%" PRIx64 ": %s\n", at, text);
 	}
 }
 

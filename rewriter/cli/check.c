@@ -34,7 +34,7 @@ void regs_print(FILE *to, uint32_t regs)
 
 	for (unsigned i = 0; i < sizeof(reg_names) / sizeof(*reg_names); i++)
 		if (regs >> i & 1) {
-			fprintf(to, "%s%s", sep, reg_names[i]);
+			say_to(to, "%s%s", sep, reg_names[i]);
 			sep = " ";
 		}
 	if (!*sep)
@@ -59,11 +59,9 @@ static void place_text(const struct weld *w, const struct place *at)
 	const struct patch *p = &w->plan.patch[at->patch];
 	const struct point *x = &p->point[at->point];
 
-	printf("%s, %u bytes%s", tactic_name(p->tactic), p->len,
-	       point_note(x));
+	say("%s, %u bytes%s", tactic_name(p->tactic), p->len, point_note(x));
 	if (p->tramp) {
-		printf(", %" PRIu64 " bytes of trampoline, saves ",
-		       p->tramp_size);
+		say(", %" PRIu64 " bytes of trampoline, saves ", p->tramp_size);
 		regs_print(stdout, p->saved);
 	}
 	putchar('\n');
@@ -74,31 +72,31 @@ static void link_text(const struct weld *w, uint32_t i)
 	const struct link *l = &w->links.link[i];
 	size_t first, n = plan_places(&w->plan, i, &first);
 
-	printf("0x%-10" PRIx64 " %s+0x%" PRIx64 "%s  ", l->addr, l->func->name,
-	       l->offset, l->when == WHEN_RETURNED ? " returns" : "");
+	say("0x%-10" PRIx64 " %s+0x%" PRIx64 "%s  ", l->addr, l->func->name,
+	    l->offset, l->when == WHEN_RETURNED ? " returns" : "");
 	if (l->note)
-		printf("usdt:%s:%s  ", l->note->provider, l->note->name);
-	printf("%s: ", w->set.prog[l->prog].name);
+		say("usdt:%s:%s  ", l->note->provider, l->note->name);
+	say("%s: ", w->set.prog[l->prog].name);
 	if (w->plan.why[i])
-		printf("not placed: %s\n", w->plan.why[i]);
+		say("not placed: %s\n", w->plan.why[i]);
 	else if (!n)
 		puts("never returns");
 	else if (l->when == WHEN_REACHED)
 		place_text(w, &w->plan.place[first]);
 	else
-		printf("%zu place%s\n", n, n == 1 ? "" : "s");
+		say("%zu place%s\n", n, n == 1 ? "" : "s");
 	if (w->plan.instead[i] && !w->plan.why[i])
-		printf("  by the return address, because %s\n",
-		       w->plan.instead[i]->text);
+		say("  by the return address, because %s\n",
+		    w->plan.instead[i]->text);
 	if (w->plan.untold[i])
-		printf("  %zu jumps out of it are not watched\n",
-		       w->plan.untold[i]);
+		say("  %zu jumps out of it are not watched\n",
+		    w->plan.untold[i]);
 	for (size_t k = first; l->when == WHEN_RETURNED && k < first + n; k++) {
 		const struct place *at = &w->plan.place[k];
 		const struct patch *p = &w->plan.patch[at->patch];
 
-		printf("  0x%-10" PRIx64 " ",
-		       p->insn[p->point[at->point].before].at);
+		say("  0x%-10" PRIx64 " ",
+		    p->insn[p->point[at->point].before].at);
 		place_text(w, at);
 	}
 }
@@ -202,14 +200,14 @@ static void guards_text(struct weld *w, enum engine engine)
 	size_t n = guards_list(&w->arena, w, &v);
 
 	if (n)
-		printf("%zu guard%s, as it could not be proved that no run "
-		       "needs %s:\n", n, n == 1 ? "" : "s",
-		       n == 1 ? "it" : "them");
-	for (size_t i = 0; i < n; i++)
-		printf("  %s: %s\n    %s; %.1f ns\n",
-		       w->set.prog[v[i].prog].name, v[i].where,
-		       guard_text(&w->arena, &v[i]),
-		       guard_cost(&v[i], engine));
+		say("%zu guard%s, as it could not be proved that no run "
+		    "needs %s:\n",
+		    n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
+	for (size_t i = 0; i < n; i++) {
+		say("  %s: %s\n", w->set.prog[v[i].prog].name, v[i].where);
+		say("    %s; %.1f ns\n", guard_text(&w->arena, &v[i]),
+		    guard_cost(&v[i], engine));
+	}
 }
 
 static void guard_json(struct json *j, const struct weld *w,
@@ -279,11 +277,11 @@ static void coverage_print(const struct weld *w)
 
 	for (size_t i = 0; i < w->plan.npatch; i++)
 		by[w->plan.patch[i].tactic] += w->plan.patch[i].npoint;
-	printf("%u of %zu probes placed (%.2f%%)", w->nprobe, all,
-	       all ? 100.0 * w->nprobe / (double)all : 0.0);
+	say("%u of %zu probes placed (%.2f%%)", w->nprobe, all,
+	    all ? 100.0 * w->nprobe / (double)all : 0.0);
 	for (uint8_t t = TACTIC_NOP_RUN; t < TACTIC_COUNT; t++)
 		if (by[t])
-			printf(", %zu %s", by[t], tactic_name(t));
+			say(", %zu %s", by[t], tactic_name(t));
 	putchar('\n');
 }
 

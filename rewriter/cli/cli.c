@@ -163,7 +163,7 @@ int cli_dispatch(const struct command *table, const char *what, int argc,
 void cli_table(FILE *to, const struct command *table)
 {
 	for (; table->name; table++)
-		fprintf(to, "    %-8s %s\n", table->name, table->help);
+		say_to(to, "    %-8s %s\n", table->name, table->help);
 }
 
 /* --- Output. */
@@ -200,7 +200,7 @@ int cli_skip(const char *what, const char *why, bool json)
 	struct json j = json_to(stdout, false);
 
 	if (!json) {
-		fprintf(stderr, "bpfweld: %s skipped: %s\n", what, why);
+		say_to(stderr, "bpfweld: %s skipped: %s\n", what, why);
 		return EXIT_SKIPPED;
 	}
 	json_object(&j);

@@ -14,6 +14,7 @@
 
 #include "elf/arena.h"
 #include "elf/err.h"
+#include "elf/text.h"
 #include "runtime-stub/reader/json.h"
 #include "runtime-stub/reader/manifest.h"
 

@@ -31,8 +31,8 @@ static const char usage[] =
 static void left_out(size_t n, const char *why)
 {
 	if (n)
-		fprintf(stderr, "bpfweld: %zu probe%s left out: %s\n", n,
-			n == 1 ? " is" : "s are", why);
+		say_to(stderr, "bpfweld: %zu probe%s left out: %s\n", n,
+		       n == 1 ? " is" : "s are", why);
 }
 
 /* What --type says, for all objects; some must have it. */

@@ -40,25 +40,24 @@ static const char *reach_note(const struct reach *r)
 
 static void label(const char *name)
 {
-	printf("  %-*s", LABEL, name);
+	say("  %-*s", LABEL, name);
 }
 
 /* --- text -------------------------------------------------------------- */
 
 static void function_text(const struct explained *x)
 {
-	printf("0x%" PRIx64 " %s+0x%" PRIx64 "\n", x->site, x->f->name,
-	       x->site - x->f->addr);
+	say("0x%" PRIx64 " %s+0x%" PRIx64 "\n", x->site, x->f->name,
+	    x->site - x->f->addr);
 	label("function");
-	printf("0x%" PRIx64 " to 0x%" PRIx64 "%s, known from %s%s%s\n",
-	       x->f->addr, func_last(x),
-	       x->f->size ? "" : " at most (its size is not known)",
-	       known_from(x->s->img, x->f),
-	       x->f->fragment ? ", a fragment of another function" : "",
-	       x->f->copied ? ", run from a copy" : "");
+	say("0x%" PRIx64 " to 0x%" PRIx64 "%s, known from %s%s%s\n", x->f->addr,
+	    func_last(x), x->f->size ? "" : " at most (its size is not known)",
+	    known_from(x->s->img, x->f),
+	    x->f->fragment ? ", a fragment of another function" : "",
+	    x->f->copied ? ", run from a copy" : "");
 	label("frame");
 	if (x->framed)
-		printf("CFA = %s%+" PRId64 "\n", cfa_reg(x), x->cfa_offset);
+		say("CFA = %s%+" PRId64 "\n", cfa_reg(x), x->cfa_offset);
 	else
 		puts(image_fde(x->s->img, x->site)
 			     ? "computed, or not understood"
@@ -70,10 +69,9 @@ static void function_text(const struct explained *x)
 
 static void reach_text(const struct reach *r)
 {
-	printf("      0x%-10" PRIx64 "   <- %s", r->at,
-	       target_why_name(r->why));
+	say("      0x%-10" PRIx64 "   <- %s", r->at, target_why_name(r->why));
 	if (r->from)
-		printf(": %s", r->from);
+		say(": %s", r->from);
 	puts(reach_note(r));
 }
 
@@ -82,11 +80,11 @@ static void insn_text(const struct explained *x, const struct shown *i)
 	const uint8_t *b = image_at(x->s->img, i->in.at, i->in.len);
 	int width = 0;
 
-	printf("    %c 0x%-10" PRIx64 " ", i->in.at == x->site ? '>' : ' ',
-	       i->in.at);
+	say("    %c 0x%-10" PRIx64 " ", i->in.at == x->site ? '>' : ' ',
+	    i->in.at);
 	for (unsigned k = 0; k < i->in.len; k++)
 		width += printf("%02x ", b[k]);
-	printf("%*s%s\n", width < 30 ? 30 - width : 1, "", i->text);
+	say("%*s%s\n", width < 30 ? 30 - width : 1, "", i->text);
 }
 
 /* Instructions, and below each what may reach a byte of it. */
@@ -113,9 +111,8 @@ static void attempts_text(const struct outcome *o)
 	for (size_t i = 0; i < o->plan.nattempt; i++) {
 		const struct attempt *t = &o->plan.attempt[i];
 
-		printf("      0x%-10" PRIx64 " %-12s %s\n", t->at,
-		       tactic_name(t->tactic),
-		       t->why ? t->why->text : "taken");
+		say("      0x%-10" PRIx64 " %-12s %s\n", t->at,
+		    tactic_name(t->tactic), t->why ? t->why->text : "taken");
 	}
 }
 
@@ -130,7 +127,7 @@ static void bytes_text(const struct explained *x, const struct patch *p)
 		if (open >= 0 && i >= open && i < open + 4)
 			fputs("?? ", stdout);
 		else
-			printf("%02x ", b[i]);
+			say("%02x ", b[i]);
 	}
 	if (open >= 0)
 		fputs("(?? depends on the trampoline's address)", stdout);
@@ -138,8 +135,8 @@ static void bytes_text(const struct explained *x, const struct patch *p)
 	if (!p->hop)
 		return;
 	label("hop");
-	printf("5 bytes at 0x%" PRIx64 " (%s)\n", p->hop,
-	       reach_name(x->a, x->s, p->hop));
+	say("5 bytes at 0x%" PRIx64 " (%s)\n", p->hop,
+	    reach_name(x->a, x->s, p->hop));
 }
 
 /* The trampoline, where there were objects to make it of. */
@@ -151,9 +148,10 @@ static void tramp_text(const struct explained *x, const struct patch *p)
 		if (q->at != p->at || !q->tramp)
 			continue;
 		label("trampoline");
-		printf("%" PRIu64 " bytes at 0x%" PRIx64 ", %zu point%s, "
-		       "saves ", q->tramp_size, q->tramp, q->npoint,
-		       q->npoint == 1 ? "" : "s");
+		say("%" PRIu64 " bytes at 0x%" PRIx64 ", %zu point%s, "
+		    "saves ",
+		    q->tramp_size, q->tramp, q->npoint,
+		    q->npoint == 1 ? "" : "s");
 		regs_print(stdout, q->saved);
 		putchar('\n');
 	}
@@ -168,10 +166,10 @@ static void edges_text(const struct outcome *o, const struct patch *p)
 		if (x->to - p->at >= p->len)
 			continue;
 		label("jump");
-		printf("0x%" PRIx64 " leads to the copy of 0x%" PRIx64,
-		       x->at, x->to);
+		say("0x%" PRIx64 " leads to the copy of 0x%" PRIx64, x->at,
+		    x->to);
 		if (x->hop)
-			printf(" by 5 bytes at 0x%" PRIx64, x->hop);
+			say(" by 5 bytes at 0x%" PRIx64, x->hop);
 		putchar('\n');
 	}
 }
@@ -182,14 +180,13 @@ static void patch_text(const struct explained *x, const struct outcome *o)
 
 	label("verdict");
 	if (!p) {
-		printf("%s [%s]\n", o->plan.why[o->link],
-		       o->plan.code[o->link]);
+		say("%s [%s]\n", o->plan.why[o->link], o->plan.code[o->link]);
 		return;
 	}
-	printf("placed: %s, %u bytes at 0x%" PRIx64 ", %u instruction%s "
-	       "moved%s\n", tactic_name(p->tactic), p->len, p->at, p->ninsn,
-	       p->ninsn == 1 ? "" : "s",
-	       p->lends ? ", a hop in its bytes" : "");
+	say("placed: %s, %u bytes at 0x%" PRIx64 ", %u instruction%s "
+	    "moved%s\n",
+	    tactic_name(p->tactic), p->len, p->at, p->ninsn,
+	    p->ninsn == 1 ? "" : "s", p->lends ? ", a hop in its bytes" : "");
 	bytes_text(x, p);
 	edges_text(o, p);
 	tramp_text(x, p);
@@ -199,15 +196,15 @@ static void body_text(const struct explained *x)
 {
 	label("body");
 	for (size_t i = 0; i < x->body.npart; i++)
-		printf("%s0x%" PRIx64 " to 0x%" PRIx64, i ? ", " : "",
-		       x->body.part[i].lo, x->body.part[i].hi);
+		say("%s0x%" PRIx64 " to 0x%" PRIx64, i ? ", " : "",
+		    x->body.part[i].lo, x->body.part[i].hi);
 	putchar('\n');
 	label("left at");
 	if (!x->body.nexit)
 		fputs("no place", stdout);
 	for (size_t i = 0; i < x->body.nexit; i++)
-		printf("%s0x%" PRIx64 " (%s)", i ? ", " : "",
-		       x->body.exit[i].at, exit_names[x->body.exit[i].kind]);
+		say("%s0x%" PRIx64 " (%s)", i ? ", " : "", x->body.exit[i].at,
+		    exit_names[x->body.exit[i].kind]);
 	putchar('\n');
 }
 
@@ -220,23 +217,23 @@ static void returns_text(const struct explained *x)
 	body_text(x);
 	label("returns");
 	if (p->why[k])
-		printf("%s [%s]\n", p->why[k], p->code[k]);
+		say("%s [%s]\n", p->why[k], p->code[k]);
 	else if (p->instead[k])
-		printf("told by the return address: %s [%s]\n",
-		       p->instead[k]->text, p->instead[k]->code);
+		say("told by the return address: %s [%s]\n",
+		    p->instead[k]->text, p->instead[k]->code);
 	else
-		printf("told by the places where it is left%s\n",
-		       n ? "" : ": there are none");
+		say("told by the places where it is left%s\n",
+		    n ? "" : ": there are none");
 	if (p->untold[k])
-		printf("      %zu jumps out of it are not watched\n",
-		       p->untold[k]);
+		say("      %zu jumps out of it are not watched\n",
+		    p->untold[k]);
 	for (size_t i = first; i < first + n; i++) {
 		const struct patch *q = &p->patch[p->place[i].patch];
 		const struct point *pt = &q->point[p->place[i].point];
 
-		printf("      0x%-10" PRIx64 " %s, %u bytes at 0x%" PRIx64
-		       "\n", q->insn[pt->before].at, tactic_name(q->tactic),
-		       q->len, q->at);
+		say("      0x%-10" PRIx64 " %s, %u bytes at 0x%" PRIx64 "\n",
+		    q->insn[pt->before].at, tactic_name(q->tactic), q->len,
+		    q->at);
 	}
 }
 

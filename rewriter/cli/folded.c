@@ -197,7 +197,7 @@ static void lines_print(struct folding *f)
 
 		for (; i < f->nline && !strcmp(f->line[i].text, text); i++)
 			count += f->line[i].count;
-		printf("%s %" PRIu64 "\n", text, count);
+		say("%s %" PRIu64 "\n", text, count);
 	}
 }
 

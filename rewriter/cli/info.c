@@ -59,23 +59,24 @@ static const char *place_of(const struct manifest_probe *p, char *to, size_t n)
 
 static void probes_text(const struct info *in)
 {
-	printf("probes:\n  %-3s %-14s %-24s %-20s %-8s %12s %8s\n", "#",
-	       "address", "place", "program", "tactic", "hits", "misses");
+	puts("probes:");
+	say("  %-3s %-14s %-24s %-20s %-8s %12s %8s\n", "#", "address", "place",
+	    "program", "tactic", "hits", "misses");
 	for (uint32_t i = 0; i < in->m.nprobe; i++) {
 		const struct manifest_probe *p = &in->m.probe[i];
 		struct reader_probe live;
 		char place[160], addr[24];
 
 		snprintf(addr, sizeof(addr), "0x%" PRIx64, p->addr);
-		printf("  %-3u %-14s %-24s %-20s %-8s", i, addr,
-		       place_of(p, place, sizeof(place)), p->prog, p->tactic);
+		say("  %-3u %-14s %-24s %-20s %-8s", i, addr,
+		    place_of(p, place, sizeof(place)), p->prog, p->tactic);
 		if (!in->region.base) {
-			printf(" %12s %8s\n", "-", "-");
+			say(" %12s %8s\n", "-", "-");
 			continue;
 		}
 		live = reader_probe(&in->region, i);
-		printf(" %12" PRIu64 " %8" PRIu64 "%s", live.hits,
-		       live.misses, live.enabled ? "" : "  disabled");
+		say(" %12" PRIu64 " %8" PRIu64 "%s", live.hits, live.misses,
+		    live.enabled ? "" : "  disabled");
 		maps_failed_text(live.failed);
 	}
 }
@@ -97,9 +98,8 @@ static void pins_text(struct info *in)
 		if (!m->pinned)
 			continue;
 		path = reader_pin_path(&in->arena, in->path, m->name);
-		printf("  pinned   %s (%" PRIu64 " bytes%s)\n", path,
-		       pin_size(m),
-		       pin_is_found(in, i, path) ? "" : ", not there yet");
+		say("  pinned   %s (%" PRIu64 " bytes%s)\n", path, pin_size(m),
+		    pin_is_found(in, i, path) ? "" : ", not there yet");
 	}
 }
 
@@ -108,21 +108,20 @@ static void info_text(struct info *in, const char *file)
 	const struct manifest *m = &in->m;
 	const char *state = region_state(in);
 
-	printf("%s: welded by %s\n", file, m->tool);
-	printf("  target   %s (%" PRIu64 " bytes)\n", m->target,
-	       m->original_size);
-	printf("  weld id  %s\n", in->id);
-	printf("  engine   %s\n", m->engine);
+	say("%s: welded by %s\n", file, m->tool);
+	say("  target   %s (%" PRIu64 " bytes)\n", m->target, m->original_size);
+	say("  weld id  %s\n", in->id);
+	say("  engine   %s\n", m->engine);
 	if (*m->fault)
-		printf("  fault    %s: %s\n", m->fault, m->fault_why);
+		say("  fault    %s: %s\n", m->fault, m->fault_why);
 	for (size_t i = 0; i < m->nobject; i++)
-		printf("  object   %s (%zu bytes)\n", m->object[i].path,
-		       m->object[i].bytes.n);
-	printf("  region   %s (%" PRIu64 " bytes%s%s)\n", in->path,
-	       m->region_size, *state ? ", " : "", state);
+		say("  object   %s (%zu bytes)\n", m->object[i].path,
+		    m->object[i].bytes.n);
+	say("  region   %s (%" PRIu64 " bytes%s%s)\n", in->path, m->region_size,
+	    *state ? ", " : "", state);
 	if (in->region.base && in->region.head.lost)
-		printf("  lost     %" PRIu64 " hits: no region yet, or no CPU\n",
-		       in->region.head.lost);
+		say("  lost     %" PRIu64 " hits: no region yet, or no CPU\n",
+		    in->region.head.lost);
 	pins_text(in);
 	if (m->nprobe)
 		probes_text(in);

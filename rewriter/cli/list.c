@@ -84,9 +84,9 @@ static bool pick(const struct image *img, const struct func *f,
 static void print_text(const struct image *img, const struct func *f,
 		       const struct name *n)
 {
-	printf("0x%012" PRIx64 " %8" PRIu64 " %-6s %s%s%s%s\n", f->addr,
-	       f->size, known_from(img, f), n->name, n->version ? "@" : "",
-	       n->version ? n->version : "", f->fragment ? " (fragment)" : "");
+	say("0x%012" PRIx64 " %8" PRIu64 " %-6s %s%s%s%s\n", f->addr, f->size,
+	    known_from(img, f), n->name, n->version ? "@" : "",
+	    n->version ? n->version : "", f->fragment ? " (fragment)" : "");
 }
 
 static void print_aliases(struct json *j, const struct image *img,
@@ -196,9 +196,9 @@ static void probes(struct list *l, const struct sdt_note *v, size_t n)
 			continue;
 		next(l);
 		if (l->text)
-			printf("0x%012" PRIx64 "        - usdt   %s%s%s%s\n",
-			       p->addr, name, *p->args ? " " : "", p->args,
-			       p->sema ? " (semaphore)" : "");
+			say("0x%012" PRIx64 "        - usdt   %s%s%s%s\n",
+			    p->addr, name, *p->args ? " " : "", p->args,
+			    p->sema ? " (semaphore)" : "");
 		else
 			probe_json(l, p);
 	}
@@ -208,12 +208,10 @@ static void syscall_show(struct list *l, const struct syscall_site *y)
 {
 	next(l);
 	if (l->text) {
-		printf("0x%012" PRIx64 " %8s syscall %s+0x%" PRIx64 "\n",
-		       y->addr,
-		       y->number < 0
-			       ? "-"
-			       : arena_printf(l->a, "%" PRId64, y->number),
-		       y->func->name, y->addr - y->func->addr);
+		say("0x%012" PRIx64 " %8s syscall %s+0x%" PRIx64 "\n", y->addr,
+		    y->number < 0 ? "-"
+				  : arena_printf(l->a, "%" PRId64, y->number),
+		    y->func->name, y->addr - y->func->addr);
 		return;
 	}
 	json_object(&l->j);

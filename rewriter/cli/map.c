@@ -131,7 +131,7 @@ static int dump_all(struct request *r, struct err *e)
 		for (uint32_t i = 0; i < n; i++) {
 			if (!is_walked(maps, i))
 				continue;
-			printf("%s:\n", unique_name(maps, i));
+			say("%s:\n", unique_name(maps, i));
 			maps_elems_text(maps, i, v[i].elem, v[i].n);
 		}
 		return 0;

@@ -101,9 +101,9 @@ static void pinned_text(const struct reader *region, uint32_t map)
 
 	fputs("  pinned", stdout);
 	if (p && p->fault)
-		printf(", not shown: %s", p->fault);
+		say(", not shown: %s", p->fault);
 	if (n)
-		printf(", not used by %u start%s", n, n == 1 ? "" : "s");
+		say(", not used by %u start%s", n, n == 1 ? "" : "s");
 }
 
 static void pinned_json(struct json *j, const struct reader *region,
@@ -122,25 +122,25 @@ static void pinned_json(struct json *j, const struct reader *region,
 void maps_failed_text(uint64_t failed)
 {
 	if (failed)
-		printf("  %" PRIu64 " failed run%s", failed,
-		       failed == 1 ? "" : "s");
+		say("  %" PRIu64 " failed run%s", failed,
+		    failed == 1 ? "" : "s");
 	putchar('\n');
 }
 
 void maps_list_text(const struct manifest *m, const struct reader *region)
 {
-	printf("  %-24s %-12s %6s %8s %10s %10s\n", "name", "type", "key",
-	       "value", "max", "count");
+	say("  %-24s %-12s %6s %8s %10s %10s\n", "name", "type", "key", "value",
+	    "max", "count");
 	for (uint32_t i = 0; i < m->nmap; i++) {
 		const struct region_map *k = &m->map[i].map;
 
-		printf("  %-24s %-12s %6u %8u %10u ", m->map[i].name,
-		       cli_map_type(k->type), k->key_size, k->value_size,
-		       k->max_entries);
+		say("  %-24s %-12s %6u %8u %10u ", m->map[i].name,
+		    cli_map_type(k->type), k->key_size, k->value_size,
+		    k->max_entries);
 		if (region)
-			printf("%10" PRIu64, reader_count(region, i));
+			say("%10" PRIu64, reader_count(region, i));
 		else
-			printf("%10s", "-");
+			say("%10s", "-");
 		if (k->pinned)
 			pinned_text(region, i);
 		putchar('\n');
@@ -495,7 +495,7 @@ void maps_elems_text(const struct maps *maps, uint32_t map,
 	if (!is_typed(maps, map)) {
 		for (size_t i = 0; i < n; i++)
 			untyped_elem(maps, map, &elem[i]);
-		printf("Found %zu element%s\n", n, n == 1 ? "" : "s");
+		say("Found %zu element%s\n", n, n == 1 ? "" : "s");
 		return;
 	}
 	json_array(&j);

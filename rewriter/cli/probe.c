@@ -100,17 +100,17 @@ static void list_json(struct probes *p)
 
 static void list_text(struct probes *p)
 {
-	printf("%4s  %-8s %12s %8s  %-20s %s\n", "#", "", "hits", "misses",
-	       "program", "where");
+	say("%4s  %-8s %12s %8s  %-20s %s\n", "#", "", "hits", "misses",
+	    "program", "where");
 	for (uint32_t i = 0; i < p->maps.m.nprobe; i++) {
 		const struct manifest_probe *k = &p->maps.m.probe[i];
 		struct reader_probe live = reader_probe(&p->maps.region, i);
 
 		if (!p->chosen[i])
 			continue;
-		printf("%4u  %-8s %12" PRIu64 " %8" PRIu64 "  %-20s %s", i,
-		       live.enabled ? "enabled" : "disabled", live.hits,
-		       live.misses, k->prog, manifest_spec(&p->maps.arena, k));
+		say("%4u  %-8s %12" PRIu64 " %8" PRIu64 "  %-20s %s", i,
+		    live.enabled ? "enabled" : "disabled", live.hits,
+		    live.misses, k->prog, manifest_spec(&p->maps.arena, k));
 		maps_failed_text(live.failed);
 	}
 }

@@ -118,11 +118,11 @@ static void untyped(struct tracing *t, uint32_t map, uint32_t len)
 		return;
 	t->told = true;
 	fflush(stdout);
-	fprintf(stderr,
-		"bpfweld: %s: no struct, or more than one, has %u bytes; "
-		"--type NAME or --type 'u32 pid; char text[80]' says what a "
-		"record is\n",
-		t->maps.m.map[map].name, len);
+	say_to(stderr,
+	       "bpfweld: %s: no struct, or more than one, has %u bytes; "
+	       "--type NAME or --type 'u32 pid; char text[80]' says what a "
+	       "record is\n",
+	       t->maps.m.map[map].name, len);
 }
 
 static void record_text(struct tracing *t, uint32_t map,
@@ -135,12 +135,12 @@ static void record_text(struct tracing *t, uint32_t map,
 
 	if (!type)
 		untyped(t, map, r->len);
-	printf("%s: ", k->name);
+	say("%s: ", k->name);
 	if (type) {
 		maps_typed_json(&j, &t->maps, k->object, type, b, true);
 	} else {
 		for (size_t i = 0; i < b.n; i++)
-			printf("%s%02x", i ? " " : "", b.p[i]);
+			say("%s%02x", i ? " " : "", b.p[i]);
 	}
 	putchar('\n');
 }
@@ -153,8 +153,8 @@ static void lost(const struct tracing *t, const char *map, uint64_t n,
 
 	if (!t->json) {
 		fflush(stdout);
-		fprintf(stderr, "bpfweld: %s: %" PRIu64 " record%s lost: %s\n",
-			map, n, n == 1 ? " was" : "s were", why);
+		say_to(stderr, "bpfweld: %s: %" PRIu64 " record%s lost: %s\n",
+		       map, n, n == 1 ? " was" : "s were", why);
 		return;
 	}
 	json_object(&j);
@@ -174,9 +174,9 @@ static void line_print(const struct tracing *t,
 	while (text.n && text.p[text.n - 1] == '\n')
 		text.n--;
 	if (!t->json) {
-		printf("printk: %u/%u [%03u] %" PRIu64 ".%06" PRIu64 ": %.*s\n",
-		       r->tgid, r->tid, r->cpu, r->ns / 1000000000,
-		       r->ns / 1000 % 1000000, (int)text.n, text.p);
+		say("printk: %u/%u [%03u] %" PRIu64 ".%06" PRIu64 ": %.*s\n",
+		    r->tgid, r->tid, r->cpu, r->ns / 1000000000,
+		    r->ns / 1000 % 1000000, (int)text.n, text.p);
 		return;
 	}
 	json_object(&j);

@@ -149,10 +149,10 @@ static struct pairs pairs_make(struct weld *w, const struct args *a,
 static void ours_text(const struct judged *j)
 {
 	if (j->refused)
-		printf("refused: %s", j->why.what);
+		say("refused: %s", j->why.what);
 	else if (j->guards)
-		printf("accepted with %u guard%s", j->guards,
-		       j->guards == 1 ? "" : "s");
+		say("accepted with %u guard%s", j->guards,
+		    j->guards == 1 ? "" : "s");
 	else
 		fputs("accepted", stdout);
 }
@@ -162,7 +162,7 @@ static void log_text(const char *log)
 	while (*log) {
 		int n = (int)strcspn(log, "\n");
 
-		printf("    %.*s\n", n, log);
+		say("    %.*s\n", n, log);
 		log += n + (log[n] == '\n');
 	}
 }
@@ -180,10 +180,10 @@ void verdicts_text(struct weld *w, const struct args *a, const struct err *e)
 	for (size_t i = 0; i < p.n; i++) {
 		const struct kernel_verdict *k = &p.v[i].kernel;
 
-		printf("%s: bpfweld: ", p.v[i].name);
+		say("%s: bpfweld: ", p.v[i].name);
 		ours_text(&p.v[i].ours);
-		printf("; kernel: %s%s%s\n", kernel_words[k->kind],
-		       k->why ? ": " : "", k->why ? k->why : "");
+		say("; kernel: %s%s%s\n", kernel_words[k->kind],
+		    k->why ? ": " : "", k->why ? k->why : "");
 		if (a->verbose)
 			log_text(k->log);
 	}

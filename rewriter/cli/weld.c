@@ -49,15 +49,17 @@ static void refusals_print(const struct weld *w, bool all)
 		const struct link *l = &w->links.link[r->link];
 
 		if (i == REFUSALS_SHOWN && !all && n > REFUSALS_SHOWN + 1) {
-			fprintf(stderr,
-				"bpfweld: %zu more probes are not placed "
-				"(-v shows them)\n", n - i);
+			say_to(stderr,
+			       "bpfweld: %zu more probes are not placed "
+			       "(-v shows them)\n",
+			       n - i);
 			return;
 		}
-		fprintf(stderr, "bpfweld: %s:0x%" PRIx64 ": %s at %s+0x%" PRIx64
-				" is not placed: %s\n",
-			w->img.path, l->addr, w->set.prog[l->prog].name,
-			l->func->name, l->offset, r->why);
+		say_to(stderr,
+		       "bpfweld: %s:0x%" PRIx64 ": %s at %s+0x%" PRIx64
+		       " is not placed: %s\n",
+		       w->img.path, l->addr, w->set.prog[l->prog].name,
+		       l->func->name, l->offset, r->why);
 	}
 }
 
@@ -87,13 +89,13 @@ static void traps_warn(struct weld *w)
 	size_t n = plan_traps(&w->plan);
 
 	if (n)
-		fprintf(stderr,
-			"bpfweld: warning: %zu site%s of %s %s (int3): a hit "
-			"kills the program where SIGTRAP is blocked or it has "
-			"set a handler of its own%s%s\n",
-			n, n == 1 ? "" : "s", w->img.path,
-			n == 1 ? "is a trap" : "are traps",
-			calls ? "; it calls " : "", calls ? calls : "");
+		say_to(stderr,
+		       "bpfweld: warning: %zu site%s of %s %s (int3): a hit "
+		       "kills the program where SIGTRAP is blocked or it has "
+		       "set a handler of its own%s%s\n",
+		       n, n == 1 ? "" : "s", w->img.path,
+		       n == 1 ? "is a trap" : "are traps",
+		       calls ? "; it calls " : "", calls ? calls : "");
 }
 
 static void pins_json(struct json *j, const struct weld *w)
@@ -108,8 +110,8 @@ static void pins_json(struct json *j, const struct weld *w)
 static void pins_text(const struct weld *w)
 {
 	for (uint32_t i = 0; i < w->region.npin; i++)
-		printf("map %s is shared with other welds (pinned)\n",
-		       w->set.map[w->region.pin[i].map].name);
+		say("map %s is shared with other welds (pinned)\n",
+		    w->set.map[w->region.pin[i].map].name);
 }
 
 static size_t guards(struct weld *w)
@@ -145,16 +147,16 @@ static void summary_json(struct weld *w, const struct args *a)
 
 static void nop5_text(const struct weld *w, const struct args *a)
 {
-	printf("%s: %u USDT site%s with a nop of five bytes",
-	       a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
-	       w->nprobe == 1 ? "" : "s");
+	say("%s: %u USDT site%s with a nop of five bytes",
+	    a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
+	    w->nprobe == 1 ? "" : "s");
 	if (w->plan.nrefusal)
-		printf(", %zu left as %s", w->plan.nrefusal,
-		       w->plan.nrefusal == 1 ? "it was" : "they were");
+		say(", %zu left as %s", w->plan.nrefusal,
+		    w->plan.nrefusal == 1 ? "it was" : "they were");
 	if (w->links.nskipped)
-		printf(", %zu in functions that may use their red zone",
-		       w->links.nskipped);
-	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
+		say(", %zu in functions that may use their red zone",
+		    w->links.nskipped);
+	say("%s\n", a->weld.dry_run ? " (nothing written)" : "");
 }
 
 static void summary_text(struct weld *w, const struct args *a)
@@ -164,22 +166,22 @@ static void summary_text(struct weld *w, const struct args *a)
 
 	if (a->ask_kernel)
 		verdicts_text(w, a, NULL);
-	printf("%s: %u probe%s at %zu site%s",
-	       a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
-	       w->nprobe == 1 ? "" : "s", sites, sites == 1 ? "" : "s");
+	say("%s: %u probe%s at %zu site%s",
+	    a->weld.dry_run ? w->img.path : a->weld.out, w->nprobe,
+	    w->nprobe == 1 ? "" : "s", sites, sites == 1 ? "" : "s");
 	if (never)
-		printf(", %zu of function%s never left", never,
-		       never == 1 ? " that is" : "s that are");
+		say(", %zu of function%s never left", never,
+		    never == 1 ? " that is" : "s that are");
 	if (w->plan.nrefusal)
-		printf(", %zu not placed", w->plan.nrefusal);
+		say(", %zu not placed", w->plan.nrefusal);
 	if (w->links.nskipped)
-		printf(", %zu program%s for other binaries",
-		       w->links.nskipped, w->links.nskipped == 1 ? "" : "s");
+		say(", %zu program%s for other binaries", w->links.nskipped,
+		    w->links.nskipped == 1 ? "" : "s");
 	if (nguard)
-		printf(", %zu guard%s", nguard, nguard == 1 ? "" : "s");
+		say(", %zu guard%s", nguard, nguard == 1 ? "" : "s");
 	if (w->faults)
-		printf(", --fault=%s", fault_name(w->fault));
-	printf("%s\n", a->weld.dry_run ? " (nothing written)" : "");
+		say(", --fault=%s", fault_name(w->fault));
+	say("%s\n", a->weld.dry_run ? " (nothing written)" : "");
 	pins_text(w);
 }
 

@@ -58,11 +58,12 @@ static int files_write(struct job *j, struct err *e)
 			  e);
 }
 
-static void say(const struct job *j, const char *what, const struct snapshot *s)
+static void tell(const struct job *j, const char *what,
+		 const struct snapshot *s)
 {
 	if (j->opt->verbose)
-		fprintf(stderr, "bpfweld: %s: exit status %d, %.1f s\n", what,
-			s->status, s->seconds);
+		say_to(stderr, "bpfweld: %s: exit status %d, %.1f s\n", what,
+		       s->status, s->seconds);
 }
 
 static int run_kernel(struct job *j, const char *file, struct err *e)
@@ -78,7 +79,7 @@ static int run_kernel(struct job *j, const char *file, struct err *e)
 	kernel_detach(k);
 	if (bad)
 		return -1;
-	say(j, file == j->file.twin ? "kernel, twin" : "kernel", s);
+	tell(j, file == j->file.twin ? "kernel, twin" : "kernel", s);
 	j->out->run[j->out->nrun++] = s;
 	return 0;
 }
@@ -95,7 +96,7 @@ static int run_welded(struct job *j, struct err *e)
 			limit * LIMIT_FACTOR + LIMIT_EXTRA, s, e) ||
 	    welded_snapshot(j->a, j->w, j->file.region, s, e))
 		return -1;
-	say(j, "welded", s);
+	tell(j, "welded", s);
 	return 0;
 }
 

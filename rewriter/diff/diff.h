@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "elf/text.h"
 #include "rewriter/weld.h"
 #include "runtime-stub/ring.h"
 

@@ -90,7 +90,7 @@ static void value_line(FILE *to, const struct btf *btf, uint32_t type,
 	struct json j = json_to(to, false);
 
 	if (b.n == 8 && number(b) >> 32 && (!type || is_unsigned(btf, type)))
-		fprintf(to, "0x%" PRIx64, number(b));
+		say_to(to, "0x%" PRIx64, number(b));
 	else
 		value_json(&j, btf, type, b);
 }
@@ -114,8 +114,8 @@ static void place_line(const struct printer *p, const struct difference *d)
 	const uint8_t *key = d->kernel ? d->kernel : d->welded;
 
 	if (p->w->set.nobject > 1)
-		fprintf(p->to, "%s:", object_of(p, d->map));
-	fputs(map_label(m), p->to);
+		say_to(p->to, "%s:", object_of(p, d->map));
+	say_to(p->to, "%s", map_label(m));
 	if (m->data != DATA_NONE || !key)
 		return;
 	fputc('[', p->to);
@@ -140,9 +140,9 @@ static void field_line(const struct printer *p, const struct difference *d)
 
 	place_line(p, d);
 	if (*f->name)
-		fprintf(p->to, ".%s", f->name);
+		say_to(p->to, ".%s", f->name);
 	if (f->step < f->size)
-		fprintf(p->to, "[%u]", d->index);
+		say_to(p->to, "[%u]", d->index);
 	fputs(": kernel ", p->to);
 	value_line(p->to, btf, f->type, part(d, d->kernel));
 	fputs(", welded ", p->to);
@@ -159,8 +159,8 @@ static void element_line(const struct printer *p, const struct difference *d)
 	struct json j = json_to(p->to, false);
 
 	place_line(p, d);
-	fprintf(p->to,
-		": only in the %s run: ", d->kernel ? "kernel's" : "welded");
+	say_to(p->to,
+	       ": only in the %s run: ", d->kernel ? "kernel's" : "welded");
 	if (m->type == BPF_MAP_TYPE_STACK_TRACE)
 		chain_json(&j, value);
 	else
@@ -171,7 +171,7 @@ static void text_line(FILE *to, const char *who, const char *text)
 {
 	struct json j = json_to(to, false);
 
-	fprintf(to, "\n  %s: ", who);
+	say_to(to, "\n  %s: ", who);
 	if (text)
 		json_printf(&j, "%.*s", TEXT_MAX, text);
 	else
@@ -189,20 +189,20 @@ static void difference_line(const struct printer *p, const struct difference *d)
 		break;
 	case DIFF_COUNT:
 		place_line(p, d);
-		fprintf(p->to,
-			": number of elements: kernel %" PRIu64
-			", welded %" PRIu64,
-			d->number[0], d->number[1]);
+		say_to(p->to,
+		       ": number of elements: kernel %" PRIu64
+		       ", welded %" PRIu64,
+		       d->number[0], d->number[1]);
 		break;
 	case DIFF_STATUS:
-		fprintf(p->to,
-			"command: exit status: kernel %" PRIu64
-			", welded %" PRIu64,
-			d->number[0], d->number[1]);
+		say_to(p->to,
+		       "command: exit status: kernel %" PRIu64
+		       ", welded %" PRIu64,
+		       d->number[0], d->number[1]);
 		break;
 	case DIFF_OUTPUT:
-		fprintf(p->to, "command: output differs in line %" PRIu64 ":",
-			d->number[0]);
+		say_to(p->to, "command: output differs in line %" PRIu64 ":",
+		       d->number[0]);
 		text_line(p->to, "kernel", d->text[0]);
 		text_line(p->to, "welded", d->text[1]);
 		break;
@@ -221,18 +221,18 @@ static void lines(const struct printer *p, const struct diff_options *opt,
 	for (size_t i = 0; i < shown; i++)
 		difference_line(p, &v->diff[i]);
 	if (shown < v->ndiff)
-		fprintf(p->to, "... %zu more (-v shows them)\n",
-			v->ndiff - shown);
+		say_to(p->to, "... %zu more (-v shows them)\n",
+		       v->ndiff - shown);
 	for (size_t i = 0; opt->verbose && i < v->nmask; i++)
-		fprintf(p->to, "masked: %s%s%s: %zu\n",
-			map_label(map_of(p, v->mask[i].map)),
-			*v->mask[i].field ? "." : "", v->mask[i].field,
-			v->mask[i].values);
-	fprintf(p->to,
-		"%zu values equal, %zu masked, %zu different (%" PRIu64
-		" hit%s, %zu runs)\n",
-		v->equal, v->masked, v->different, r->welded.hits,
-		r->welded.hits == 1 ? "" : "s", r->nrun + 1);
+		say_to(p->to, "masked: %s%s%s: %zu\n",
+		       map_label(map_of(p, v->mask[i].map)),
+		       *v->mask[i].field ? "." : "", v->mask[i].field,
+		       v->mask[i].values);
+	say_to(p->to,
+	       "%zu values equal, %zu masked, %zu different (%" PRIu64
+	       " hit%s, %zu runs)\n",
+	       v->equal, v->masked, v->different, r->welded.hits,
+	       r->welded.hits == 1 ? "" : "s", r->nrun + 1);
 }
 
 /* --- JSON. */
@@ -379,6 +379,6 @@ void diff_report(FILE *to, const struct weld *w, const struct diff_options *opt,
 		return;
 	}
 	for (size_t i = 0; i < r->nwarning; i++)
-		fprintf(stderr, "bpfweld: warning: %s\n", r->warning[i]);
+		say_to(stderr, "bpfweld: warning: %s\n", r->warning[i]);
 	lines(&p, opt, r);
 }

@@ -113,8 +113,8 @@ void sandbox_close(struct sandbox *s)
 	if (s->mounted)
 		umount2(s->dir, MNT_DETACH);
 	if (s->dir && rmdir(s->dir))
-		fprintf(stderr, "bpfweld: %s: not removed: %s\n", s->dir,
-			strerror(errno));
+		say_to(stderr, "bpfweld: %s: not removed: %s\n", s->dir,
+		       strerror(errno));
 	s->dir = NULL;
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	sigprocmask(SIG_SETMASK, &s->old, NULL);

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "elf/text.h"
 #include "rewriter/bpf/object.h"
 
 static const char *const names[] = {
@@ -85,7 +86,7 @@ int refuse_at(struct verify *v, int r, const char *hint, const char *fmt, ...)
 	     hint ? ": " : "", hint ? hint : "");
 	v->want.kind = WANT_NOTHING;
 	if (v->log)
-		fprintf(v->log, "%u: refused: %s\n", v->i, what);
+		say_to(v->log, "%u: refused: %s\n", v->i, what);
 	return -1;
 }
 
@@ -111,33 +112,33 @@ int want_loop(struct verify *v, uint32_t insn)
 static void log_range(FILE *to, const struct range *n)
 {
 	if (range_is_const(n)) {
-		fprintf(to, "%lld", (long long)n->bits.value);
+		say_to(to, "%lld", (long long)n->bits.value);
 		return;
 	}
 	if (!~n->bits.mask)
 		return;
 	if (n->umin || n->umax != UINT64_MAX)
-		fprintf(to, "[%llu..%llu]", (unsigned long long)n->umin,
-			(unsigned long long)n->umax);
+		say_to(to, "[%llu..%llu]", (unsigned long long)n->umin,
+		       (unsigned long long)n->umax);
 	if (n->smin < 0 && (n->smin != INT64_MIN || n->smax != INT64_MAX))
-		fprintf(to, "s[%lld..%lld]", (long long)n->smin,
-			(long long)n->smax);
-	fprintf(to, "&0x%llx",
-		(unsigned long long)(n->bits.value | n->bits.mask));
+		say_to(to, "s[%lld..%lld]", (long long)n->smin,
+		       (long long)n->smax);
+	say_to(to, "&0x%llx",
+	       (unsigned long long)(n->bits.value | n->bits.mask));
 }
 
 static void log_reg(FILE *to, const struct reg *r)
 {
 	if (r->kind != NUMBER)
-		fprintf(to, "%s", kind_name(r));
+		say_to(to, "%s", kind_name(r));
 	if (r->map)
-		fprintf(to, "(%s)", r->map->name ? r->map->name : "inner");
+		say_to(to, "(%s)", r->map->name ? r->map->name : "inner");
 	if (r->kind == MEM)
-		fprintf(to, "(%u)", r->size);
+		say_to(to, "(%u)", r->size);
 	if (r->kind == NUMBER || !range_is_const(&r->n) || r->n.bits.value)
 		log_range(to, &r->n);
 	if (r->kind == NUMBER && !~r->n.bits.mask)
-		fprintf(to, "number");
+		say_to(to, "number");
 }
 
 static void log_stack(FILE *to, const struct frame *f)
@@ -149,7 +150,7 @@ static void log_stack(FILE *to, const struct frame *f)
 
 		if (!memcmp(s->byte, (const uint8_t[8]){ 0 }, 8))
 			continue;
-		fprintf(to, " fp-%u=", 8 * (k + 1));
+		say_to(to, " fp-%u=", 8 * (k + 1));
 		if (s->byte[0] == SPILL && s->byte[7] == SPILL)
 			log_reg(to, &s->reg);
 		else
@@ -168,15 +169,15 @@ void log_insn(struct verify *v)
 		return;
 	where = bpf_where(v->a, v->p, v->i);
 	if (!v->where || strcmp(where, v->where))
-		fprintf(v->log, "; %s\n", where);
+		say_to(v->log, "; %s\n", where);
 	v->where = where;
 	f = top(v->s);
-	fprintf(v->log, "%u: (%02x)", v->i, v->p->insn[v->i].code);
+	say_to(v->log, "%u: (%02x)", v->i, v->p->insn[v->i].code);
 	if (v->s->nframe > 1)
-		fprintf(v->log, " frame%u", v->s->nframe - 1);
+		say_to(v->log, " frame%u", v->s->nframe - 1);
 	for (unsigned r = 0; r < 10; r++)
 		if (f->r[r].kind != NOTHING) {
-			fprintf(v->log, " R%u=", r);
+			say_to(v->log, " R%u=", r);
 			log_reg(v->log, &f->r[r]);
 		}
 	log_stack(v->log, f);
