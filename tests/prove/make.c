@@ -141,8 +141,8 @@ static void aim_calls(struct maker *m)
 	}
 }
 
-/* Is it something that may come out of an object?  Maps are there, and what is
- * named in them. */
+/* Is it something that may come out of an object?  Maps are there; values that
+ * are named are data sections', and inside. */
 static bool can_be(const struct bpf_insn *i)
 {
 	const struct bpf_map_def *map = world_set()->map;
@@ -154,8 +154,9 @@ static bool can_be(const struct bpf_insn *i)
 		return true;
 	if (i->imm < 0 || i->imm >= WORLD_MAPS)
 		return false;
-	return i->src_reg == BPF_PSEUDO_MAP_FD ||
-	       (uint32_t)i[1].imm < map[i->imm].value_size;
+	if (i->src_reg == BPF_PSEUDO_MAP_FD)
+		return !i[1].imm;
+	return map[i->imm].data && (uint32_t)i[1].imm < map[i->imm].value_size;
 }
 
 /* A field of an instruction becomes another. */
