@@ -455,23 +455,21 @@ static int unbounded(struct call *c, unsigned no, const struct range *n,
 static int size(struct call *c, unsigned no, bool zero)
 {
 	const struct reg *r = reg(c->v, no), *to = reg(c->v, no - 1);
+	struct range n = r->n;
 	int64_t room = room_of(c, to);
 
 	if (r->kind != NUMBER)
 		return expected(c, no, "scalar");
-	c->size = r->n.umax;
-	if (can_guard(c, &r->n, zero, room)) {
-		if (!unbounded(c, no, &r->n, zero))
-			memory(c, no - 1, c->size, c->access | ACCESS_AT_MOST);
-		return want_range(c->v, c->v->i, (uint8_t)no, (uint64_t)room);
-	}
-	if (unbounded(c, no, &r->n, zero))
-		return -1;
-	if (!c->size && is_null(to))
-		return 0;
-	if (!range_is_const(&r->n))
+	c->size = n.umax;
+	if (!range_is_const(&n))
 		c->access |= ACCESS_AT_MOST;
-	return memory(c, no - 1, c->size, c->access);
+	if (!unbounded(c, no, &n, zero) &&
+	    ((!c->size && is_null(to)) ||
+	     !memory(c, no - 1, c->size, c->access)))
+		return 0;
+	if (can_guard(c, &n, zero, room))
+		return want_range(c->v, c->v->i, (uint8_t)no, (uint64_t)room);
+	return -1;
 }
 
 int arg_SIZE(struct call *c, unsigned no)

@@ -368,6 +368,31 @@ RULE size_unknown_on_stack(struct pt_regs *ctx)
 	return b[3];
 }
 
+/* What is stored in a buffer is overwritten by whoever fills it. */
+#define FILL_WITH_POINTER_INSIDE(size)                                         \
+	asm volatile("r2 = *(u64 *)(r1 + 112);"                                \
+		     "r3 = 0;"                                                 \
+		     "*(u64 *)(r10 - 16) = r3;"                                \
+		     "*(u64 *)(r10 - 8) = r1;" size                            \
+		     "r1 = r10;"                                               \
+		     "r1 += -16;"                                              \
+		     "call 112;"                                               \
+		     "r0 = 0;"                                                 \
+		     "exit;" ::                                                \
+			     : "memory")
+
+// accepted
+NAKED size_over_a_pointer(void)
+{
+	FILL_WITH_POINTER_INSIDE("r2 &= 15;");
+}
+
+// guards: 1
+NAKED size_unknown_over_a_pointer(void)
+{
+	FILL_WITH_POINTER_INSIDE("");
+}
+
 // guards: 1
 RULE size_signed(struct pt_regs *ctx)
 {
