@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "place.h"
 #include "rewriter/bpf/flow.h"
 #include "rewriter/code/helper.h"
 #include "runtime-stub/abi.h"
@@ -79,13 +80,15 @@ static bool in_record(const struct judge *j, uint64_t addr, uint64_t size)
 
 static bool may(struct judge *j, uint64_t addr, uint64_t size, int how)
 {
+	uint64_t ctx = (uint64_t)j->place->ctx;
+
 	if (on_stack(j, addr, size, how) || in_record(j, addr, size) ||
 	    world_value(addr, size, how & WRITE))
 		return true;
 	if (how & WRITE)
 		return false;
-	return (addr >= j->ctx && size <= PT_REGS_SIZE &&
-		addr - j->ctx <= PT_REGS_SIZE - size) ||
+	return (addr >= ctx && size <= PT_REGS_SIZE &&
+		addr - ctx <= PT_REGS_SIZE - size) ||
 	       (j->nkey && addr >= j->key && size <= j->nkey &&
 		addr - j->key <= j->nkey - size);
 }
@@ -240,7 +243,7 @@ static void check_given(struct judge *j, const struct helper *h, unsigned k,
 		check(j, v, ITER_BYTES, WRITE);
 		return;
 	case ARG_CTX:
-		if (v != j->ctx)
+		if (v != (uint64_t)j->place->ctx)
 			wrong(j, "gives %s something else than ctx", h->name);
 	}
 }
@@ -336,7 +339,7 @@ static uint64_t helper(struct judge *j, uint32_t i, const uint64_t *regs)
 	records_before(j, id, r);
 	if (!h || j->wrong[0])
 		return 0;
-	b.to = (uint32_t)r[2];
+	b.to = (uint32_t)((r[2] - j->place->code) / 8);
 	switch (id) {
 	case BPF_FUNC_loop:
 		return loop_run(r[1], r[4], r[3], call_back, &b);
@@ -441,16 +444,15 @@ static void see_regs(struct judge *j, struct judge_frame *f,
 
 /* --- all of it --------------------------------------------------------- */
 
-static uint64_t wide(const struct bpf_insn *i, uint32_t way)
+static uint64_t wide(const struct judge *j, const struct bpf_insn *i)
 {
 	switch (i->src_reg) {
 	case BPF_PSEUDO_MAP_FD:
 		return world_map(i->imm);
 	case BPF_PSEUDO_MAP_VALUE:
 		return world_data(i->imm) + (uint32_t)i[1].imm;
-	case BPF_PSEUDO_FUNC: /* an address like others */
-		return (uint32_t)i->imm | (way ? UINT64_C(0x7f1200000000)
-					       : UINT64_C(0x5500000000));
+	case BPF_PSEUDO_FUNC:
+		return j->place->code + 8 * (uint64_t)(uint32_t)i->imm;
 	}
 	return (uint32_t)i->imm | (uint64_t)(uint32_t)i[1].imm << 32;
 }
@@ -463,22 +465,15 @@ static void guard(struct judge *j, const struct bpf_insn *i, const uint64_t *r)
 		j->failed = true;
 }
 
-/* Frames are apart, and differ in their low bytes, too. */
-enum {
-	APART = JUDGE_STACK + 64,
-	ODD = 0x48,
-	ROOM = (JUDGE_FRAMES + 1) * (APART + ODD)
-};
-
 /* Where the next frame's stack is, and what is in it. */
 static void begin(struct judge *j, struct judge_frame *f, uint32_t call)
 {
 	f->call = call;
-	f->stack = j->room + (j->depth + 1) * (APART + j->way * ODD);
-	memset(f->stack, j->way ? 0x5a : 0xc3, JUDGE_STACK);
+	f->stack = j->place->frame[j->depth];
+	memset(f->stack, j->place->fill, JUDGE_STACK);
 	memset(f->set, 0, sizeof(f->set));
 	for (unsigned k = 0; k < 10; k++)
-		f->r[k] = 0xdead000000000010 + k + j->way;
+		f->r[k] = 0xdead000000000010 + k + j->place->fill;
 	f->r[10] = (uint64_t)f->stack + JUDGE_STACK;
 }
 
@@ -511,7 +506,7 @@ static uint64_t run(struct judge *j, uint32_t i, const uint64_t *args,
 			judge_alu(k, f->r);
 			break;
 		case BPF_LD:
-			f->r[k->dst_reg] = wide(k, j->way);
+			f->r[k->dst_reg] = wide(j, k);
 			i++;
 			break;
 		case BPF_LDX:
@@ -538,14 +533,10 @@ static uint64_t run(struct judge *j, uint32_t i, const uint64_t *args,
 
 void judge_run(struct judge *j)
 {
-	static uint8_t here[ROOM] __attribute__((aligned(16)));
-	uint8_t there[ROOM] __attribute__((aligned(16)));
-	const uint64_t args[6] = { 0, j->ctx };
+	const uint64_t args[6] = { 0, (uint64_t)j->place->ctx };
 
-	/* What helpers have on our stack is elsewhere then, too. */
-	if (j->way)
-		memset(alloca(APART + 0x30), 0, 1);
-	j->room = j->way ? there : here;
+	/* What helpers have on our stack is elsewhere, too. */
+	*(volatile uint8_t *)alloca(j->place->below + 1) = 0;
 	memset(&shared, 0, sizeof(shared));
 	iterations = 0;
 	j->depth = j->steps = j->nrecord = 0;

@@ -30,15 +30,14 @@ struct judge_record {
 	bool live;
 };
 
+struct place;
 struct judge {
 	const struct bpf_prog *p;
-	uint64_t ctx;
-	uint32_t way; /* of two: where frames are, and what is in them */
+	const struct place *place; /* where things are, and what is in them */
 	/* Called before each instruction; -1 stops the run. */
 	int (*see)(struct judge *j, uint32_t i, void *arg);
 	void *arg;
 
-	uint8_t *room; /* for frames */
 	uint32_t depth, steps;
 	struct judge_frame frame[JUDGE_FRAMES];
 	struct judge_record record[256];

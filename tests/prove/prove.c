@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "judge.h"
+#include "place.h"
 #include "rewriter/bpf/object.h"
 #include "rewriter/verify/program.h"
 #include "runtime-stub/guard.h"
@@ -21,12 +22,11 @@ enum {
 };
 struct outcome {
 	uint64_t result;
+	bool failed, too_long, by_chance; /* see judge.h */
 	uint8_t region[REGION_MAX_BYTES];
 };
 
-/* Registers are numbers; where the stack and the code are is different each
- * time. */
-static void fill_ctx(struct hit *ctx, uint32_t way)
+static void fill_ctx(struct hit *ctx, const struct place *at)
 {
 	uint64_t *word = (uint64_t *)ctx;
 
@@ -36,7 +36,8 @@ static void fill_ctx(struct hit *ctx, uint32_t way)
 	ctx->orig_ax = UINT64_MAX;
 	ctx->cs = USER_CS;
 	ctx->ss = USER_SS;
-	ctx->ip = ctx->sp = way ? 0x1000 : 0x2000;
+	ctx->ip = at->ip;
+	ctx->sp = at->sp;
 }
 
 static void print_program(const struct bpf_prog *p)
@@ -54,27 +55,28 @@ static int finding(const struct bpf_prog *p, const char *what)
 	return 1;
 }
 
-static int judged(const struct bpf_prog *p, uint32_t way, struct judge *j,
-		  struct watch *w, struct outcome *out)
+/* Run it in one way. */
+static int judged(const struct bpf_prog *p, uint32_t way, struct watch *w,
+		  struct outcome *out)
 {
-	static struct hit here;
-	struct hit there, *ctx;
+	static struct judge j;
 	char text[300];
 
-	memset(j, 0, sizeof(*j));
+	memset(&j, 0, sizeof(j));
 	world_reset();
-	j->p = p;
-	j->way = way;
-	ctx = way ? &there : &here;
-	fill_ctx(ctx, way);
-	j->ctx = (uint64_t)ctx;
-	watch_judge(w, j);
-	judge_run(j);
-	out->result = j->result;
+	j.p = p;
+	j.place = place_of(way);
+	fill_ctx(j.place->ctx, j.place);
+	watch_judge(w, &j);
+	judge_run(&j);
+	out->result = j.result;
+	out->failed = j.failed;
+	out->too_long = j.too_long;
+	out->by_chance = j.by_chance;
 	world_keep(out->region);
-	if (!j->wrong[0])
+	if (!j.wrong[0])
 		return 0;
-	snprintf(text, sizeof(text), "insn %u: %s", j->at, j->wrong);
+	snprintf(text, sizeof(text), "insn %u: %s", j.at, j.wrong);
 	return finding(p, text);
 }
 
@@ -107,62 +109,79 @@ static int differs(const struct bpf_prog *p, const char *engine,
 	return finding(p, text);
 }
 
-static int engines(const struct bpf_prog *p, const struct outcome *want)
+/* Does what comes of it hang on addresses, or on stack bytes that were never
+ * set?  1: there is a finding. */
+static int is_by_chance(const struct bpf_prog *p, struct watch *w,
+			const struct outcome *want, uint32_t ways, bool *yes)
 {
-	static struct hit ctx __attribute__((aligned(16)));
-	static struct outcome got;
+	static struct outcome out;
 
-	for (enum engine_kind k = 0; k < RUN_KINDS; k++) {
-		struct arena a = { 0 };
-		struct trial r = {
-			.prog = *p,
-			.set = world_set(),
-			.mem = (uint8_t *)&ctx,
-			.len = sizeof(struct hit),
-			.pt_regs = true,
-			.free_regs =
-				(uint32_t)(p->ninsn * 0x9e3779b1u) & 0xffef,
-		};
-		struct err e;
-		int bad;
-
-		fill_ctx(&ctx, 0);
-		world_reset();
-		bad = run_engine(&a, k, &r, &e);
-		arena_free(&a);
-		if (bad) {
-			err_print(stderr, &e);
-			return finding(p, engine_names[k]);
-		}
-		got.result = r.result;
-		world_keep(got.region);
-		if (!same(want, &got))
-			return differs(p, engine_names[k], want, &got);
+	*yes = want->by_chance;
+	for (uint32_t way = 1; way < ways && !*yes; way++) {
+		if (judged(p, way, w, &out))
+			return 1;
+		*yes = out.too_long || !same(want, &out);
 	}
 	return 0;
 }
 
-/* Two runs at different addresses: what comes of those, or of stack bytes that
- * were never set, need not agree. */
+static int run_one(const struct bpf_prog *p, enum engine_kind k,
+		   struct outcome *got)
+{
+	static struct hit ctx __attribute__((aligned(16)));
+	struct arena a = { 0 };
+	struct trial r = {
+		.prog = *p,
+		.set = world_set(),
+		.mem = (uint8_t *)&ctx,
+		.len = sizeof(struct hit),
+		.pt_regs = true,
+		.free_regs = (uint32_t)(p->ninsn * 0x9e3779b1u) & 0xffef,
+	};
+	struct err e;
+	int bad;
+
+	fill_ctx(&ctx, place_of(0));
+	world_reset();
+	bad = run_engine(&a, k, &r, &e);
+	arena_free(&a);
+	if (bad) {
+		err_print(stderr, &e);
+		return finding(p, engine_names[k]);
+	}
+	got->result = r.result;
+	world_keep(got->region);
+	return 0;
+}
+
+/* Two ways show most of what hangs on addresses.  They may agree where an
+ * engine has another opinion; then all ways are asked. */
 static int run_all(const struct bpf_prog *p, struct watch *w, struct tally *t)
 {
-	static struct outcome out[2];
-	static struct judge j[2];
+	static struct outcome want, got;
+	bool by_chance;
 
-	for (uint32_t way = 0; way < 2; way++)
-		if (judged(p, way, &j[way], w, &out[way]))
+	if (judged(p, 0, w, &want))
+		return 1;
+	t->failed += want.failed;
+	t->too_long += want.too_long;
+	if (want.too_long)
+		return 0;
+	if (is_by_chance(p, w, &want, 2, &by_chance))
+		return 1;
+	for (enum engine_kind k = 0; k < RUN_KINDS && !by_chance; k++) {
+		if (run_one(p, k, &got))
 			return 1;
-	t->failed += j[0].failed;
-	if (j[0].too_long || j[1].too_long) {
-		t->too_long++;
-		return 0;
+		if (same(&want, &got))
+			continue;
+		if (is_by_chance(p, w, &want, PLACES, &by_chance))
+			return 1;
+		if (!by_chance)
+			return differs(p, engine_names[k], &want, &got);
 	}
-	if (j[0].by_chance || !same(&out[0], &out[1])) {
-		t->by_chance++;
-		return 0;
-	}
-	t->ran++;
-	return engines(p, &out[0]);
+	t->by_chance += by_chance;
+	t->ran += !by_chance;
+	return 0;
 }
 
 static bool has_shape(struct arena *a, struct bpf_prog *p, struct err *e)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "place.h"
 #include "rewriter/verify/program.c"
 #include "runtime-stub/abi.h"
 #include "runtime-stub/layout.h"
@@ -172,7 +173,7 @@ static bool pointer_fits(const struct judge *j, const struct reg *r, uint64_t v)
 
 	switch (r->kind) {
 	case CTX:
-		base = j->ctx;
+		base = (uint64_t)j->place->ctx;
 		break;
 	case FRAME:
 		base = j->frame[r->frame].r[10];
