@@ -187,6 +187,14 @@ NAKED ctx_written(void)
 	asm volatile("r0 = 0; *(u64 *)(r1 + 8) = r0; exit");
 }
 
+/* Never reached; but what is certain is looked at before any path is. */
+// ours: refused: ctx is read only
+NAKED ctx_written_in_dead_code(void)
+{
+	asm volatile("r0 = *(u64 *)(r1 + 112); r0 &= 3; if r0 < 4 goto 1f;"
+		     "*(u64 *)(r1 + 8) = r0; 1: exit");
+}
+
 // refused: dereference of modified ctx ptr R1
 NAKED ctx_moved(void)
 {
