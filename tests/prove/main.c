@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - prove COUNT [SEED]: so many random programs; prove -v SEED: one, and
  * what became of it. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,8 @@ int main(int argc, char **argv)
 		prove_loud = true;
 		count = 1;
 	}
+	mallopt(M_MMAP_THRESHOLD, 1 << 30); /* arenas come and go */
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	for (size_t k = 0; k < sizeof(signals) / sizeof(*signals); k++)
 		signal(signals[k], died);
 	for (; count--; seed++) {
