@@ -187,21 +187,30 @@ void piece_helper(struct maker *m)
 		mov(m, fresh(m), 0);
 }
 
-/* Memory of the stack that a helper fills. */
+/* Memory of the stack that a helper fills; perhaps where registers are spilled,
+ * which are bytes then, or still there. */
 void piece_fill(struct maker *m)
 {
+	bool spills = one_in(m, 4);
+	int room = spills ? 8 * SPILLS : 48;
+
 	if (is_locked(m, 0))
 		return;
 	if (below(m, 2)) {
 		any_number(m, 2);
-		bound(m, 2, 48);
+		bound(m, 2, room);
 	} else {
-		mov_imm(m, 2, 1 + (int32_t)below(m, mistake(m) ? 500 : 48));
+		mov_imm(m, 2,
+			1 + (int32_t)below(m,
+					   mistake(m) ? 500 : (uint32_t)room));
 	}
-	stack_address(m, 1, VALUE_AT, 48);
+	stack_address(m, 1, spills ? SPILL_AT : VALUE_AT, room);
 	mov_imm(m, 3, any_imm(m));
 	call(m, below(m, 2) ? BPF_FUNC_probe_read_user
 			    : BPF_FUNC_probe_read_kernel);
+	for (int s = 0; s < SPILLS && spills; s++)
+		m->k.spill[s] =
+			(struct mind){ .holds = NUMBER, .max = ANY_NUMBER };
 }
 
 void piece_output(struct maker *m)
