@@ -17,6 +17,7 @@
 #include <linux/fcntl.h>
 #include <linux/prctl.h>
 
+#include "runtime-stub/proc.h"
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 #include "runtime-stub/task.h"
@@ -52,43 +53,6 @@ static bool is_current(const struct id *id)
 
 /* --- /proc ------------------------------------------------------------------
  */
-
-static char *put_text(char *to, const char *s)
-{
-	while (*s)
-		*to++ = *s++;
-	return to;
-}
-
-static char *put_number(char *to, uint32_t v)
-{
-	char digit[10];
-	int n = 0;
-
-	do
-		digit[n++] = (char)('0' + v % 10);
-	while (v /= 10);
-	while (n)
-		*to++ = digit[--n];
-	return to;
-}
-
-/* How much of /proc/TID/NAME was read; 0: nothing. */
-static uint32_t proc_read(uint32_t tid, const char *name, char *buf,
-			  uint32_t size)
-{
-	char path[32], *end = put_text(path, "/proc/");
-	long fd, n;
-
-	end = put_text(put_number(end, tid), name);
-	*end = 0;
-	fd = sys4(__NR_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return 0;
-	n = sys3(__NR_read, fd, (long)buf, size);
-	sys1(__NR_close, fd);
-	return n > 0 ? (uint32_t)n : 0;
-}
 
 /* A number of /proc/TID/stat, counted as in proc(5).  The second field is the
  * name, in parentheses, and may have some itself. */
