@@ -33,54 +33,165 @@
 #include <linux/fcntl.h>
 #include <linux/mman.h>
 
+#include "runtime-stub/proc.h"
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
 /* As much as a main thread's stack usually may have.  The kernel keeps mmap
  * away from 128 MiB. */
-enum { STACK = 8 << 20 };
+enum {
+	STACK = 8 << 20
+};
 
-/* Us, as the header has it: pid, and above it the pid namespace; 0: unknown. */
-static uint64_t self(void)
+/* Words behind the first: what is known of us, and wiped in a forked child. */
+enum {
+	PID = 1,
+	SELF,
+	WRITER,
+	SPACE,
+	LENT
+};
+/* 64 GiB of addresses: nobody else takes as much in the meantime. */
+#define LOOK (UINT64_C(1) << 36)
+
+/* Who kept something here last: a forked child finds its parent. */
+static uint32_t memory_of;
+
+static uint64_t known(int what)
 {
+	return __atomic_load_n(&weld_own[what], __ATOMIC_RELAXED);
+}
+
+static void keep(int what, uint64_t v)
+{
+	__atomic_store_n(&weld_own[what], v, __ATOMIC_RELAXED);
+}
+
+static bool is_wiped(void)
+{
+	return sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
+		    MADV_WIPEONFORK) == 0;
+}
+
+/* --- Whose memory is it?  A child of vfork() that is the first one in there to
+ * be asked for its pid must not leave it behind: its parent would go on under
+ * the name of somebody dead, whose work others take over.
+ *
+ * Then its parent has this memory, and a forked child's parent has another one.
+ * That is so where the parent is who kept something here last; else a mapping
+ * of ours shows it, in the number of pages that the parent is said to have. */
+
+/* How many a process has; 0: that cannot be told. */
+static uint64_t pages_of(uint32_t pid)
+{
+	char buf[32];
+	uint32_t n = proc_read(pid, "/statm", buf, sizeof(buf));
+	uint64_t v = 0;
+
+	for (uint32_t i = 0; i < n && buf[i] >= '0' && buf[i] <= '9'; i++)
+		v = v * 10 + (uint64_t)(buf[i] - '0');
+	return v;
+}
+
+/* True as well where that cannot be told. */
+static bool sees_our_memory(uint32_t pid)
+{
+	uint64_t before = pages_of(pid), with;
+	long at = sys6(__NR_mmap, 0, (long)LOOK, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at < 0)
+		return true;
+	with = pages_of(pid);
+	sys3(__NR_munmap, at, (long)LOOK, 0);
+	return !before || !with || with >= before + LOOK / 4096;
+}
+
+static bool is_lent(void)
+{
+	uint32_t now = (uint32_t)sys0(__NR_getppid), parent;
+	bool lent;
+
+	do {
+		parent = now;
+		lent = parent !=
+			       __atomic_load_n(&memory_of, __ATOMIC_RELAXED) &&
+		       sees_our_memory(parent);
+		now = (uint32_t)sys0(__NR_getppid);
+	} while (lent && now != parent); /* it has ended meanwhile */
+	return lent;
+}
+
+static bool may_keep(uint32_t pid)
+{
+	if (known(LENT) == pid || !is_wiped())
+		return false;
+	if (is_lent()) {
+		keep(LENT, pid);
+		return false;
+	}
+	__atomic_store_n(&memory_of, pid, __ATOMIC_RELAXED);
+	return true;
+}
+
+long own_pid(void)
+{
+	uint32_t pid = (uint32_t)known(PID);
+
+	if (pid)
+		return pid;
+	pid = (uint32_t)sys0(__NR_getpid);
+	if (may_keep(pid))
+		keep(PID, pid);
+	return pid;
+}
+
+/* The pid namespace; 0: unknown. */
+static uint64_t space(void)
+{
+	uint64_t v = known(SPACE);
 	struct stat st;
 
+	if (v)
+		return v;
 	if (sys4(__NR_newfstatat, AT_FDCWD, (long)"/proc/self/ns/pid",
 		 (long)&st, 0) < 0)
 		return 0;
-	return (uint64_t)st.st_ino << 32 | (uint32_t)sys0(__NR_getpid);
+	if (is_wiped())
+		keep(SPACE, st.st_ino);
+	return st.st_ino;
 }
 
 uint64_t own_self(void)
 {
-	uint64_t us = __atomic_load_n(&weld_own[OWN_SELF], __ATOMIC_RELAXED);
+	uint64_t us = known(SELF);
 
 	if (us)
 		return us;
-	us = self();
-	if (!us)
-		us = (uint32_t)sys0(__NR_getpid);
-	if (sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
-		 MADV_WIPEONFORK) == 0)
-		__atomic_store_n(&weld_own[OWN_SELF], us, __ATOMIC_RELAXED);
+	us = space() << 32 | (uint32_t)own_pid();
+	if (known(PID))
+		keep(SELF, us);
 	return us;
 }
 
 uint64_t own_writer(void)
 {
-	uint64_t us = __atomic_load_n(&weld_own[OWN_WRITER], __ATOMIC_RELAXED);
-	bool kept = true;
+	uint64_t us = known(WRITER);
 
 	if (us)
 		return us;
-	us = 1;
-	if (!region_is_private()) {
-		us = own_self();
-		kept = __atomic_load_n(&weld_own[OWN_SELF], __ATOMIC_RELAXED);
-	}
-	if (kept)
-		__atomic_store_n(&weld_own[OWN_WRITER], us, __ATOMIC_RELAXED);
+	us = region_is_private() ? 1 : own_self();
+	if (us == 1 || known(PID))
+		keep(WRITER, us);
 	return us;
+}
+
+/* Who has just been executed has no memory but its own: no need to ask. */
+void own_begin(void)
+{
+	__atomic_store_n(&memory_of, (uint32_t)sys0(__NR_getppid),
+			 __ATOMIC_RELAXED);
+	own_self();
 }
 
 bool own_is_dead(uint64_t owner, uint64_t us)
@@ -97,29 +208,13 @@ static bool is_gone(uint64_t owner, uint64_t us)
 	return own_is_dead(owner, us);
 }
 
-long own_pid(void)
-{
-	long pid = (long)__atomic_load_n(&weld_own[OWN_PID], __ATOMIC_RELAXED);
-
-	if (pid)
-		return pid;
-	pid = sys0(__NR_getpid);
-	if (sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
-		 MADV_WIPEONFORK) == 0)
-		__atomic_store_n(&weld_own[OWN_PID], (uint64_t)pid,
-				 __ATOMIC_RELAXED);
-	return pid;
-}
-
 void own_take(const void *stack)
 {
 	struct region_header *h = (struct region_header *)weld_region;
 	uint64_t owner = __atomic_load_n(&h->owner, __ATOMIC_ACQUIRE);
 	uint64_t us = own_self();
 
-	if (us >> 32 && is_gone(owner, us) &&
-	    sys3(__NR_madvise, (long)weld_own, sizeof(weld_own),
-		 MADV_WIPEONFORK) == 0 &&
+	if (us >> 32 && is_gone(owner, us) && is_wiped() &&
 	    __atomic_compare_exchange_n(&h->owner, &owner, us, false,
 					__ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		__atomic_store_n(weld_own,

@@ -155,9 +155,10 @@ static bool is_for_callers_eyes(void)
 	       (cap[0].permitted | cap[1].permitted);
 }
 
-/* `envp`: as the kernel made it, or NULL.  A private region shall need no
- * system call: `private` is for sandboxes that kill. */
-static void arm(struct aux aux, const char *want, const char *const *envp)
+/* `begins`: the program does; `envp`: as the kernel made it, or NULL.  A private
+ * region shall need no system call: `private` is for sandboxes that kill. */
+static void arm(struct aux aux, const char *want, bool begins,
+		const char *const *envp)
 {
 	weld_clock_use(aux.vdso);
 	if (aux.secure || (want && !*want))
@@ -169,7 +170,8 @@ static void arm(struct aux aux, const char *want, const char *const *envp)
 	else {
 		weld_fault_arm(envp, aux);
 		if (!(aux.secure && is_for_callers_eyes()) && file_map(want)) {
-			own_self(); /* before a filter forbids to ask */
+			/* Before a filter forbids to ask. */
+			begins ? own_begin() : (void)own_self();
 			settle(ARMED);
 			armed();
 		} else
@@ -198,7 +200,7 @@ static void start_stack(const char *const *envp, bool program)
 		fault_stack_top = stack_top(v, aux.last);
 	if (aux.secure) /* or unsetenv() has moved the end of envp */
 		aux = aux_find();
-	arm(aux, env_want(envp), program ? envp : NULL);
+	arm(aux, env_want(envp), true, program ? envp : NULL);
 	if (region_is_armed() && region_claim(BY_FILE))
 		own_take(envp);
 }
@@ -228,5 +230,5 @@ void start_hit(void)
 	if (__atomic_load_n(&filling, __ATOMIC_ACQUIRE))
 		fill_private();
 	else
-		arm(aux_find(), env_find(), NULL);
+		arm(aux_find(), env_find(), false, NULL);
 }

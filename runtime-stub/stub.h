@@ -178,18 +178,19 @@ bool region_is_off(void); /* for good: BPFWELD_REGION=off */
 enum region_way { BY_FILE = 1, BY_FILLING = 2 };
 bool region_claim(enum region_way way);
 bool region_is_private(void); /* no other process has it */
-/* Words of weld_own behind the first, wiped in a forked child. */
-enum { OWN_PID = 1, OWN_SELF, OWN_WRITER };
 /* own.c: become the region's owner, if there is none; `stack` is an address
  * near the top of the main thread's stack. */
 void own_take(const void *stack);
-/* Us: the pid, and above it the pid namespace; never 0.  Kept. */
+/* The program begins: this is no child of vfork(). */
+void own_begin(void);
+/* Us: the pid, and above it the pid namespace; never 0.  Kept, but in a child of
+ * vfork() that is the first one to ask in its parent's memory. */
 uint64_t own_self(void);
 /* Who changes maps: the same, or 1 in a private region, without any call. */
 uint64_t own_writer(void);
 /* Does this other one live no more?  False where nobody can tell. */
 bool own_is_dead(uint64_t owner, uint64_t us);
-/* Our pid, kept where the kernel wipes it in a forked child. */
+/* Our pid, kept likewise. */
 long own_pid(void);
 /* fault.c: find out how memory may be touched.  `envp`: the program's, on the
  * main thread's stack, or NULL where that is not known. */

@@ -2,14 +2,18 @@
 /* mapload TYPE THREADS N [SIGNALS [NUMBER]] - THREADS threads call op_TYPE() N
  * times each; meanwhile so many timer signals come, whose handler calls it,
  * too. Prints how many calls there were.  The argument of a call is our NUMBER
- * << 48 | which thread (64 is the handler) << 40 | which call. */
+ * << 48 | which thread (64 is the handler) << 40 | which call.
+ *   LENT=1  does so in a child, in whose memory a child of vfork() was the first
+ *           to call it. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef void op(unsigned long i);
@@ -60,6 +64,7 @@ static const struct type {
 };
 
 enum {
+	LENT = 63,
 	HANDLER = 64
 };
 static op *type;
@@ -100,8 +105,26 @@ static void storm(void)
 	setitimer(ITIMER_REAL, &often, NULL);
 }
 
+/* Goes on in a child. */
+static void lend(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child) {
+		waitpid(child, &status, 0);
+		_exit(status != 0);
+	}
+	if (!vfork()) {
+		type(number << 48 | (unsigned long)LENT << 40);
+		_exit(0);
+	}
+	wait(&status); /* its pid is nobody's now */
+}
+
 int main(int argc, char **argv)
 {
+	bool lent = getenv("LENT");
 	pthread_t thread[HANDLER];
 	long n = argc > 2 ? atol(argv[2]) : 1;
 
@@ -114,6 +137,8 @@ int main(int argc, char **argv)
 	signals = argc > 4 ? atol(argv[4]) : 0;
 	number = argc > 5 ? strtoul(argv[5], NULL, 0) : 0;
 	pthread_barrier_init(&begin, NULL, (unsigned)n);
+	if (lent)
+		lend();
 	if (signals)
 		storm();
 	for (long i = 0; i < n; i++)
@@ -122,6 +147,6 @@ int main(int argc, char **argv)
 		pthread_join(thread[i], NULL);
 	while (signals && seen < signals)
 		usleep(1000); /* (the last one may just have come: no pause) */
-	printf("%ld\n", n * each + signals);
+	printf("%ld\n", n * each + signals + lent);
 	return 0;
 }

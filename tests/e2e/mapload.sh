@@ -120,12 +120,13 @@ print(sum(p["misses"] for p in json.load(sys.stdin)["probes"]))'; }
 types="array percpu_array hash percpu_hash lru_hash lru_percpu_hash lpm queue
 	stack lru churn bloom stack_trace array_of_maps hash_of_maps prog_array"
 
-# Two processes, and signals that come while one is in there.
+# Two processes, one of which is not who was the first in its memory; and signals
+# that come while one is in there.
 together() {
 	local type=$1 one two
 	rm -f $t/region
 	$t/mapload.w $type $threads $calls > $t/n1 & one=$!
-	$t/mapload.w $type 2 $calls $signals > $t/n2 & two=$!
+	LENT=1 $t/mapload.w $type 2 $calls $signals > $t/n2 & two=$!
 	wait $one || die "$engine: $type: the first process failed"
 	wait $two || die "$engine: $type: the second process failed"
 	check $type $(($(cat $t/n1) + $(cat $t/n2)))

@@ -98,7 +98,7 @@ together() {
 	local type=$1 one two
 	begin $type $samples
 	$t/ringload.w $type $threads $calls 0 1 > $t/n1 & one=$!
-	$t/ringload.w $type 2 $calls $signals 2 > $t/n2 & two=$!
+	LENT=1 $t/ringload.w $type 2 $calls $signals 2 > $t/n2 & two=$!
 	wait $one || die "$engine: $type: the first process failed"
 	wait $two || die "$engine: $type: the second process failed"
 	finish $type 0 1=$(cat $t/n1) 2=$(cat $t/n2)
