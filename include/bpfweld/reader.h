@@ -141,7 +141,8 @@ BPFWELD_API int bpfweld_map_info(const struct bpfweld_map *map,
  * update   flags are BPF_ANY, BPF_NOEXIST (-EEXIST) or BPF_EXIST (-ENOENT).  -E2BIG:
  *          the map is full, or no such index; -ENOSPC: an LPM_TRIE is full.  A QUEUE
  *          or STACK gets the value pushed.
- * delete   -ENOENT: no such key.  Arrays: -EINVAL.  flags must be 0.
+ * delete   -ENOENT: no such key; -E2BIG: no number that a chain of a STACK_TRACE
+ *          could have.  Arrays: -EINVAL.  flags must be 0.
  * lookup_and_delete   QUEUE and STACK: pop.  Others: -EOPNOTSUPP.
  *
  * All that write want BPFWELD_WRITE; -EPERM without it, and for maps that are frozen

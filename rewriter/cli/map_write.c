@@ -270,6 +270,8 @@ int map_delete(struct request *r, struct err *e)
 	if (2 + used < r->cli.narg)
 		return misuse(e, "map delete: too many arguments");
 	bad = reader_delete(&r->maps.region, map, key);
+	if (bad == -E2BIG) /* a stack id that none can have */
+		bad = -ENOENT;
 	return bad ? failed(r, map, bad, e) : done(r);
 }
 
@@ -332,6 +334,7 @@ static bool can_clear(const struct region_map *m)
 	case BPF_MAP_TYPE_LPM_TRIE:
 	case BPF_MAP_TYPE_QUEUE:
 	case BPF_MAP_TYPE_STACK:
+	case BPF_MAP_TYPE_STACK_TRACE:
 		return !(m->flags & BPF_F_RDONLY);
 	}
 	return false;

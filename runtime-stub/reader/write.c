@@ -11,6 +11,7 @@
  * only cannot, and a map with values for each CPU gets all of them at once.
  */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,7 +19,10 @@
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/elems.h"
 #include "runtime-stub/reader/hosted.h"
+#include "runtime-stub/hold.h"
 #include "runtime-stub/stub.h"
+
+enum { TRIES = 64 };
 
 _Thread_local struct hosted hosted;
 
@@ -101,6 +105,45 @@ long reader_update(const struct reader *r, uint32_t map, const void *key,
 	return CALL(map_update_elem, (uint64_t)key, (uint64_t)value, flags, 0);
 }
 
+/* A call chain, out of the bucket of its number, as stackmap.c takes out one
+ * that makes room for another.  (No program can, so it is not in the stub.) */
+static long chain_take_out(const struct table *t, struct hash_holder *h)
+{
+	for (int i = 0; i < TRIES; i++) {
+		uint64_t word = load(t->bucket);
+		uint32_t low = (uint32_t)word;
+
+		if (link_ends(word))
+			return -ENOENT;
+		if (low > t->elems)
+			return -EBUSY;
+		mention(&h->out, low);
+		if (swap(t->bucket, word, link_to(word, t->end))) {
+			hold_give(t, low);
+			mention(&h->out, 0);
+			return 0;
+		}
+		mention(&h->out, 0);
+	}
+	return -EBUSY;
+}
+
+static long chain_delete(const struct region_map *m, uint32_t id)
+{
+	struct table t = table_in(m, id);
+	struct hash_holder *h;
+	long ret;
+
+	if (id >= m->buckets)
+		return -E2BIG;
+	h = hold_claim(&t);
+	if (!h)
+		return -EBUSY;
+	ret = chain_take_out(&t, h);
+	hold_release(h);
+	return ret;
+}
+
 long reader_delete(const struct reader *r, uint32_t map, const void *key)
 {
 	struct region_map m;
@@ -108,6 +151,8 @@ long reader_delete(const struct reader *r, uint32_t map, const void *key)
 
 	if (bad)
 		return bad;
+	if (m.type == BPF_MAP_TYPE_STACK_TRACE)
+		return chain_delete(&m, load32(key));
 	return m.key_size ? CALL(map_delete_elem, (uint64_t)key, 0, 0, 0)
 			  : -EINVAL;
 }

@@ -89,6 +89,26 @@ chain='\["leaf+0x0 (app.weld)","right+0x[0-9a-f]* (app.weld)","main+0x[^]]*\]'
 grep -q '^records: {"arg":5,"stack_id":[0-9]*,"stack_id.chain":'"$chain"',"ustack":'"$chain"'}$' records ||
 	die "records: $(cat records)"
 
+# Chains are taken out by number, or all; then others may have their numbers.
+cp region full
+id=$($W map dump -j app.weld chains | python3 -c \
+	'import json,sys; print(json.load(sys.stdin)[0]["formatted"]["key"])')
+$W map delete app.weld chains "$id"
+left() { $W map list app.weld | awk -v m="$1" '$1 == m { print $6 }'; }
+[ "$(left chains)" = 8 ] || die "deleted: $(left chains) chains"
+for none in "$id" 1024; do
+	exits 1 $W map delete app.weld chains "$none" 2>log
+	grep -q 'no such key in map chains' log || die "$none: $(cat log)"
+done
+$W map clear app.weld chains
+[ "$(left chains)" = 0 ] || die "cleared: $(left chains) chains"
+[ "$(left by_file)" != 0 ] || die "another map is empty, too"
+./app.weld
+[ "$(left chains)" = 3 ] || die "filled again: $(left chains) chains"
+$W map clear app.weld
+[ "$(left chains)" = 0 ] || die "all are cleared: $(left chains) chains"
+cp full region
+
 # What cannot be named is not guessed at.
 mv liblib.so gone.so
 lines chains --counts by_id | grep -q 'app;main;right;\[liblib.so\];left;leaf 3' ||

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime-stub/fault.c"
@@ -42,9 +44,15 @@ long own_pid(void) /* no way that needs it is taken */
 	return 0;
 }
 
+/* As readers have it, which are others to us than we are. */
 uint64_t own_writer(void)
 {
-	return UINT64_C(0xf0000000) << 32 | (uint32_t)getpid();
+	static uint64_t space;
+	struct stat st;
+
+	if (!space && !stat("/proc/self/ns/pid", &st))
+		space = (uint64_t)st.st_ino << 32;
+	return space | (uint32_t)getpid();
 }
 
 bool own_is_dead(uint64_t owner, uint64_t us)
@@ -109,11 +117,13 @@ static void make(struct made *c, uint64_t first)
 	}
 }
 
+static struct reader r = { .path = "region",
+			   .base = weld_region,
+			   .map = &map,
+			   .writes = true };
+
 static struct reader_elem *dump(struct arena *a, size_t *n)
 {
-	struct reader r = { .path = "region",
-			    .base = weld_region,
-			    .map = &map };
 	struct reader_elem *elem;
 	struct err e;
 
@@ -269,6 +279,99 @@ static void in_hand(void **state)
 	assert_int_equal(check(), 1);
 }
 
+/* --- Chains that somebody outside takes out. */
+
+static void fill_all(void)
+{
+	struct made c;
+
+	for (uint64_t i = 1000; i < 2000; i++) {
+		make(&c, i);
+		id_of(&c.hit, BPF_F_USER_STACK);
+	}
+	assert_int_equal(check(), map.max_entries);
+}
+
+static void clear_all(void)
+{
+	for (uint32_t id = 0; id < BUCKETS; id++)
+		assert_in_range(-reader_delete(&r, 0, &id), 0, ENOENT);
+	assert_int_equal(check(), 0);
+}
+
+static void deleted(void **state)
+{
+	uint32_t key, none = BUCKETS;
+	struct made c, d;
+	long id;
+
+	(void)state;
+	empty();
+	make(&c, 1000);
+	id = id_of(&c.hit, BPF_F_USER_STACK);
+	key = (uint32_t)id;
+	assert_int_equal(reader_delete(&r, 0, &none), -E2BIG);
+	assert_int_equal(reader_delete(&r, 0, &key), 0);
+	assert_int_equal(reader_delete(&r, 0, &key), -ENOENT);
+	assert_int_equal(check(), 0);
+	for (uint64_t i = 1001;; i++) { /* another one may have its number */
+		make(&d, i);
+		if (id_of(&d.hit, BPF_F_USER_STACK) == id)
+			break;
+	}
+	assert_int_equal(id_of(&c.hit, BPF_F_USER_STACK), -EEXIST);
+	for (int i = 0; i < 100; i++) {
+		clear_all();
+		fill_all();
+	}
+	r.writes = false;
+	assert_int_equal(reader_delete(&r, 0, &key), -EPERM);
+	r.writes = true;
+}
+
+/* Do nothing else, until a timer kills us anywhere. */
+static _Noreturn void deleter(long ns)
+{
+	struct sigevent kill = { .sigev_notify = SIGEV_SIGNAL,
+				 .sigev_signo = SIGKILL };
+	struct itimerspec once = { .it_value.tv_nsec = ns };
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &kill, &timer) ||
+	    timer_settime(timer, 0, &once, NULL))
+		_exit(1);
+	for (uint32_t id = 0;; id++) {
+		uint32_t key = id % BUCKETS;
+
+		reader_delete(&r, 0, &key);
+	}
+}
+
+/* Deleters are killed while another process fills the map. */
+static void killed_deleting(void **state)
+{
+	int status;
+	pid_t writes, pid;
+
+	(void)state;
+	empty();
+	writes = fork();
+	if (!writes)
+		writer(1);
+	for (long i = 0; i < 500; i++) {
+		pid = fork();
+		if (!pid)
+			deleter(100000 + i * 100);
+		check();
+		waitpid(pid, &status, 0);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	kill(writes, SIGKILL);
+	waitpid(writes, &status, 0);
+	clear_all();
+	fill_all();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -276,6 +379,8 @@ int main(void)
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(killed),
 		cmocka_unit_test(in_hand),
+		cmocka_unit_test(deleted),
+		cmocka_unit_test(killed_deleting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
