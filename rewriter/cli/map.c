@@ -194,9 +194,8 @@ static int map_lookup(struct request *r, struct err *e)
 	k = &maps->m.map[map];
 	if (!k->map.key_size)
 		return fail(e, NULL, NOWHERE, "map %s has no keys", k->name);
-	if (typed_parse(&maps->arena, maps->btf[k->object], k->btf_key,
-			k->map.key_size, r->cli.arg + 2, r->cli.narg - 2,
-			&elem.key, e) ||
+	if (maps_key(maps, map, r->cli.arg + 2, r->cli.narg - 2, &elem.key,
+		     e) ||
 	    reader_lookup(&maps->arena, &maps->region, map, elem.key,
 			  &elem.value, e))
 		return -1;

@@ -84,8 +84,7 @@ static int map_key(struct request *r, uint32_t map, int at, int *used,
 		*used = 1 + (int)k->map.key_size;
 	if (n < *used)
 		*used = n;
-	return typed_parse(&r->maps.arena, types_of(r, map), k->btf_key,
-			   k->map.key_size, r->cli.arg + at, *used, key, e);
+	return maps_key(&r->maps, map, r->cli.arg + at, *used, key, e);
 }
 
 /* --- Values. */
@@ -120,6 +119,7 @@ static int field_set(struct request *r, uint32_t map, const char *word,
 {
 	const struct manifest_map *k = &r->maps.m.map[map];
 	const char *is = strchr(word, '='), *path;
+	struct err why;
 
 	if (!is)
 		return no_field(r, map, word, e);
@@ -127,7 +127,10 @@ static int field_set(struct request *r, uint32_t map, const char *word,
 	if (!typed_field(types_of(r, map), k->btf_value, k->map.value_size,
 			 path, f))
 		return no_field(r, map, word, e);
-	return typed_set(&r->maps.arena, types_of(r, map), f, is + 1, value, e);
+	if (!typed_set(&r->maps.arena, types_of(r, map), f, is + 1, value,
+		       &why))
+		return 0;
+	return misuse(e, "%s of map %s: %s", path, name_of(r, map), why.what);
 }
 
 /* Some fields, in place. */
@@ -181,12 +184,11 @@ static int merge_fields(struct request *r, uint32_t map, const uint8_t *key,
 static int whole_value(struct request *r, uint32_t map, int at, uint8_t *value,
 		       struct err *e)
 {
-	const struct manifest_map *k = &r->maps.m.map[map];
-	size_t size = k->map.value_size, all;
+	size_t size = r->maps.m.map[map].map.value_size, all;
 	const uint8_t *one;
 
-	if (typed_parse(&r->maps.arena, types_of(r, map), k->btf_value, size,
-			r->cli.arg + at, r->cli.narg - at, &one, e))
+	if (maps_value(&r->maps, map, r->cli.arg + at, r->cli.narg - at, &one,
+		       e))
 		return -1;
 	/* The same for each CPU. */
 	all = reader_value_size(&r->maps.region, shape_of(r, map));

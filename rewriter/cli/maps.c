@@ -91,6 +91,39 @@ int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)
 	return 0;
 }
 
+/* --- What a person writes. */
+
+static int parse(struct maps *maps, uint32_t map, const char *what,
+		 uint32_t type, size_t size, char *const *word, int nword,
+		 const uint8_t **out, struct err *e)
+{
+	struct err why;
+
+	if (!typed_parse(&maps->arena, maps->btf[maps->m.map[map].object], type,
+			 size, word, nword, out, &why))
+		return 0;
+	return misuse(e, "%s of map %s: %s", what, maps->m.map[map].name,
+		      why.what);
+}
+
+int maps_key(struct maps *maps, uint32_t map, char *const *word, int nword,
+	     const uint8_t **key, struct err *e)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+
+	return parse(maps, map, "key", k->btf_key, k->map.key_size, word, nword,
+		     key, e);
+}
+
+int maps_value(struct maps *maps, uint32_t map, char *const *word, int nword,
+	       const uint8_t **value, struct err *e)
+{
+	const struct manifest_map *k = &maps->m.map[map];
+
+	return parse(maps, map, "value", k->btf_value, k->map.value_size, word,
+		     nword, value, e);
+}
+
 /* --- Lists. */
 
 /* Of a pinned map, what there is to know. */

@@ -27,6 +27,12 @@ void maps_close(struct maps *maps);
 int maps_find(struct maps *maps, const char *name, uint32_t *map,
 	      struct err *e);
 
+/* A map's key or value, as a person writes it (typed_parse()). */
+int maps_key(struct maps *maps, uint32_t map, char *const *word, int nword,
+	     const uint8_t **key, struct err *e);
+int maps_value(struct maps *maps, uint32_t map, char *const *word, int nword,
+	       const uint8_t **value, struct err *e);
+
 /* One sub-command of `map`: its operands and what they open. */
 struct request {
 	struct cli cli;

@@ -105,7 +105,12 @@ json '{ k: v for e in d[0]["value"][".bss"] for k, v in e.items() }["found"] == 
 says "does not begin with a field" $W map update w hash 5 count=1 nothing=2
 says "a bit field" $W map update w hash 5 flag=true
 says "does not fit" $W map update w hash 5 'pos[0].x=3000000000'
-says "'x' is not a number" $W map update w hash 5 count=x
+says "count of map hash: 'x' is not a number" $W map update w hash 5 count=x
+says "value of map hash: its type is no number" $W map update w hash 5 1
+says "key of map lpm: its type is no number" $W map update w lpm 8 1
+for op in delete lookup; do
+	says "key of map lpm: its type is no number" $W map $op w lpm 8
+done
 says "did you mean hash" $W map update w hsh 5 count=1
 exits 2 $W map update w hash 5
 exits 2 $W map update w hash
