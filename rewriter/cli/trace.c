@@ -37,6 +37,7 @@ struct tracing {
 	const char *welded, *type;
 	bool json, once;
 	bool told;                  /* that records have no type */
+	bool *cut;                  /* by map: told that its records go on */
 	uint32_t *ring;             /* maps that are followed */
 	struct reader_ring_ref *of; /* the same */
 	size_t nring;
@@ -125,6 +126,23 @@ static void untyped(struct tracing *t, uint32_t map, uint32_t len)
 	       t->maps.m.map[map].name, len);
 }
 
+/* Said once a map: its records have more than the type that was asked for. */
+static void cut_short(struct tracing *t, uint32_t map, uint32_t type,
+		      uint32_t len)
+{
+	const struct manifest_map *k = &t->maps.m.map[map];
+	size_t size = typed_size(t->maps.btf[k->object], type);
+
+	if (size >= len || t->cut[map])
+		return;
+	t->cut[map] = true;
+	fflush(stdout);
+	say_to(stderr,
+	       "bpfweld: %s: a record has %u bytes, of which --type says what "
+	       "%zu are; the rest is not shown\n",
+	       k->name, len, size);
+}
+
 static void record_text(struct tracing *t, uint32_t map,
 			const struct reader_record *r)
 {
@@ -135,6 +153,8 @@ static void record_text(struct tracing *t, uint32_t map,
 
 	if (!type)
 		untyped(t, map, r->len);
+	else
+		cut_short(t, map, type, r->len);
 	say("%s: ", k->name);
 	if (type) {
 		maps_typed_json(&j, &t->maps, k->object, type, b, true);
@@ -261,6 +281,7 @@ static int rings_find(struct tracing *t, char **name, int n, struct err *e)
 	const struct manifest *m = &t->maps.m;
 	uint32_t map;
 
+	t->cut = arena_alloc(&t->maps.arena, m->nmap * sizeof(*t->cut));
 	for (uint32_t i = 0; !n && i < m->nmap; i++)
 		if (ring_is(m->map[i].map.type))
 			ring_add(t, i);

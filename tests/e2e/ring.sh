@@ -192,6 +192,14 @@ exits 1 $W trace w .bss --once 2> err
 grep -q 'is no ring or perf buffer' err || die "$(cat err)"
 exits 1 $W trace w --type evnt --once 2> err
 grep -q 'there is no struct evnt' err || die "$(cat err)"
+./w 3 1 2
+$W trace w --type 'u64 thread' --once > out 2> err
+grep -qx 'events: {"thread":0}' out || die "$(cat out)"
+[ "$(grep -c '^bpfweld: events: a record has 32 bytes, of which --type says what 8 are;' \
+	err)" = 1 ] || die "$(cat err)"
+./w 0 1 2
+$W trace w events --type event --once > out 2> err
+[ ! -s err ] || die "$(cat err)"
 exits 2 $W trace 2> err
 $W weld ring "$O/count.bpf.o" -p count=uprobe:odd -o none > log
 rm -f region
