@@ -82,9 +82,13 @@ static int type_check(struct tracing *t, struct err *e)
 		if (typed_struct(t->maps.btf[object], t->type, 0))
 			return 0;
 	}
-	return t->type ? fail(e, t->welded, NOWHERE, "there is no struct %s",
-			      t->type)
-		       : 0;
+	if (!t->type)
+		return 0;
+	return t->nring ? fail(e, t->welded, NOWHERE, "there is no struct %s",
+			       t->type)
+			: fail(e, t->welded, NOWHERE,
+			       "has no ring or perf buffer, whose records "
+			       "--type is for");
 }
 
 /* --- printing ----------------------------------------------------------- */

@@ -206,3 +206,5 @@ rm -f region
 ./none 1 0 0
 exits 1 $W trace none --once 2> err
 grep -q 'has no ring or perf buffer' err || die "$(cat err)"
+exits 1 $W trace none --once --type 'u64 thread' 2> err
+grep -q 'has no ring or perf buffer' err || die "$(cat err)"
