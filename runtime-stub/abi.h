@@ -99,8 +99,8 @@ struct run {
 	uint8_t fault;   /* RUN_*: what is known of its bad pointers (fault.h) */
 	uint8_t no_cpu;  /* it has looked for one, in vain */
 	uint16_t unused;
-	int32_t left;    /* iterations of unproved loops; negative: the run has
-			    failed (guard.h).  Only where a guard may ask */
+	int32_t left;    /* what its loops may still use up; negative: the run
+			    has failed (guard.h).  Only where a guard may ask */
 	uint64_t signals; /* to be sent at the end, a byte each (signal.c);
 			     zeroed only where there may be some */
 };

@@ -88,7 +88,8 @@ static bool guard_fails(const struct bpf_insn *i, uint64_t r, struct run *state)
 			state->left = -1;
 		break;
 	case GUARD_LOOP:
-		state->left--;
+	case GUARD_TURN:
+		state->left -= i->imm;
 	}
 	return state->left < 0;
 }
@@ -427,7 +428,7 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 					};
 				i = first - 1;
 				depth = 0;
-				state->left = GUARD_BUDGET;
+				state->left = GUARD_LEFT;
 			} else if (i->src_reg == BPF_PSEUDO_CALL)
 				vm.r[0] = run(first, i + 1 + i->imm, vm.r + 1,
 					      depth + 1, state);
@@ -450,7 +451,7 @@ static uint64_t run(const struct bpf_insn *first, const struct bpf_insn *i,
 uint64_t vm_run(const struct bpf_insn *insn, uint64_t r1, uint64_t r2)
 {
 	const uint64_t args[5] = { r1, r2 };
-	struct run state = { .left = GUARD_BUDGET };
+	struct run state = { .left = GUARD_LEFT };
 	uint64_t r0 = run(insn, insn, args, 0, &state);
 
 	run_end(&state);

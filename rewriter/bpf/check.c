@@ -217,12 +217,18 @@ static const char *lddw_fault(const struct bpf_insn *i, bool last)
 static const char *guard_fault(const struct bpf_insn *i)
 {
 	bool range = i->src_reg == GUARD_RANGE;
+	bool weighs = i->src_reg == GUARD_LOOP || i->src_reg == GUARD_TURN;
 
-	if (!range && i->src_reg != GUARD_LOOP && i->src_reg != GUARD_RUN)
+	if (!range && !weighs && i->src_reg != GUARD_RUN)
 		return "guard of an unknown kind";
 	if (i->dst_reg == 10)
 		return "guard of r10";
-	return i->off || (!range && (i->dst_reg || i->imm)) ? RESERVED : NULL;
+	if (weighs && (i->imm < 1 || i->imm > GUARD_LEFT))
+		return "guard of no weight";
+	return i->off || (!range && i->dst_reg) ||
+			       (!range && !weighs && i->imm)
+		       ? RESERVED
+		       : NULL;
 }
 
 static const char *insn_fault(const struct bpf_prog *p, uint32_t at)

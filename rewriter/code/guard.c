@@ -3,7 +3,9 @@
  *
  *         cmp   $max, %rax            GUARD_RANGE
  *         ja    failed
- *         subl  $1, left(%rsp)        GUARD_LOOP; GUARD_RUN: cmpl $0
+ *         subl  $w, left(%rsp)        GUARD_LOOP, GUARD_TURN
+ *         js    failed
+ *         cmpl  $0, left(%rsp)        GUARD_RUN
  *         js    failed
  *   end:  ...
  *
@@ -67,15 +69,17 @@ static void range(struct gen *g, uint32_t at)
 
 int gen_guard(struct gen *g, uint32_t at)
 {
+	const struct bpf_insn *i = gen_insn(g, at);
 	struct mem m;
 
-	switch (gen_insn(g, at)->src_reg) {
+	switch (i->src_reg) {
 	case GUARD_RANGE:
 		range(g, at);
 		return 0;
 	case GUARD_LOOP:
+	case GUARD_TURN:
 		m = left(g);
-		x86_alu_mem_imm(g->c, 4, ALU_SUB, &m, 1);
+		x86_alu_mem_imm(g->c, 4, ALU_SUB, &m, i->imm);
 		break;
 	case GUARD_RUN:
 		m = left(g);

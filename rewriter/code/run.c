@@ -17,7 +17,7 @@
  *   over:
  *
  * A program that calls nothing has it for the sake of its guards: only their
- * word is used.  Where guards may ask, it begins as GUARD_BUDGET.
+ * word is used.  Where guards may ask, it begins as GUARD_LEFT.
  *
  * Where the program can send signals, the word for them is zeroed at the
  * beginning, too, and at the end weld_run_signals() is called.
@@ -50,7 +50,7 @@ void gen_run_begin(struct gen *g)
 	}
 	if (g->f->budget) {
 		m.disp = g->run + (int32_t)offsetof(struct run, left);
-		x86_store_imm(g->c, 4, &m, GUARD_BUDGET);
+		x86_store_imm(g->c, 4, &m, GUARD_LEFT);
 	}
 	if (!g->f->signals)
 		return;

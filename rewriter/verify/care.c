@@ -15,6 +15,7 @@
  * nothing else depends on it; so what was seen is what would be seen.
  */
 #include "rewriter/verify/live.h"
+#include "runtime-stub/guard.h"
 
 struct find {
 	const struct bpf_prog *p;
@@ -66,8 +67,8 @@ static uint16_t jump_cares(const struct find *f, uint32_t i)
 		return call_cares(f, i);
 	if (is_goto(insn))
 		return 0;
-	if (BPF_OP(insn->code) == BPF_CALL) /* a guard */
-		return bit(insn->dst_reg);
+	if (is_guard(insn))
+		return is_guard_of(insn, GUARD_RANGE) ? bit(insn->dst_reg) : 0;
 	/* Each operand bounds the other, and with it the other's copies. */
 	if (BPF_SRC(insn->code) == BPF_X)
 		return bit(insn->dst_reg) | bit(insn->src_reg);

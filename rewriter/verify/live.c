@@ -16,6 +16,7 @@
  * what is alive before c, but r0..r5.
  */
 #include "rewriter/verify/live.h"
+#include "runtime-stub/guard.h"
 
 static const struct halves no_halves;
 
@@ -74,7 +75,9 @@ static uint16_t jump_reads(const struct find *f, uint32_t i)
 	if (is_goto(insn))
 		return 0;
 	/* A guard's src_reg is no register; it reads dst_reg at most. */
-	if (BPF_OP(insn->code) == BPF_CALL || BPF_SRC(insn->code) == BPF_K)
+	if (is_guard(insn))
+		return is_guard_of(insn, GUARD_RANGE) ? m : 0;
+	if (BPF_SRC(insn->code) == BPF_K)
 		return m;
 	return m | bit(insn->src_reg);
 }

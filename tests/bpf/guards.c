@@ -26,7 +26,8 @@ enum { COUNTS, DI = 112, SI = 104, DX = 96, LABEL = 0xfe, MAX = 48 };
 #define CALL(id)       INSN(BPF_JMP | BPF_CALL, 0, 0, 0, id)
 #define EXIT           INSN(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
 #define RANGE(r, max)  INSN(GUARD, r, GUARD_RANGE, 0, (int32_t)(max))
-#define LOOP           INSN(GUARD, 0, GUARD_LOOP, 0, 0)
+#define LOOP           INSN(GUARD, 0, GUARD_LOOP, 0, GUARD_WEIGHT)
+#define TURN(w)        INSN(GUARD, 0, GUARD_TURN, 0, w)
 /* What leads to label n; AT is one, FUNC one where a subprogram begins. */
 #define AT(n)          INSN(LABEL, 0, 0, n, 0)
 #define FUNC(n)        INSN(LABEL, 1, 0, n, 0)
@@ -97,6 +98,21 @@ static const struct guarded {
 		MOVI(6, GUARD_BUDGET / 2 + 1), AT(1), LOOP, ADDI(6, -1),
 		JNE(6, 0, 1), STEP, MOVI(6, GUARD_BUDGET / 2), AT(2), LOOP,
 		ADDI(6, -1), JNE(6, 0, 2), STEP, MOVI(0, 3), EXIT } },
+	{ "turns of all weights", 3, 0, false, {
+		MOVI(6, GUARD_BUDGET), AT(1), TURN(1), TURN(GUARD_WEIGHT - 1),
+		ADDI(6, -1), JNE(6, 0, 1), MOVI(0, 3), EXIT } },
+	{ "and one more of the least", 0, 1, true, {
+		MOVI(6, GUARD_BUDGET), AT(1), TURN(1), TURN(GUARD_WEIGHT - 1),
+		ADDI(6, -1), JNE(6, 0, 1), STEP, TURN(1), STEP, MOVI(0, 3),
+		EXIT } },
+	{ "all at once", 3, 1, false, {
+		TURN(GUARD_LEFT), STEP, MOVI(0, 3), EXIT } },
+	{ "all at once, twice", 0, 1, true, {
+		TURN(GUARD_LEFT), STEP, TURN(GUARD_LEFT), STEP, MOVI(0, 3),
+		EXIT } },
+	{ "a turn of a callback", 0, 4, true, {
+		TIMES(10, 1), STEP, MOVI(0, 3), EXIT,
+		FUNC(1), TURN(GUARD_LEFT / 4), STEP, MOVI(0, 0), EXIT } },
 	{ "behind a helper, too", 0, 1, true, {
 		CALL(5), STEP, MOVI(6, 1), AT(1), LOOP, JNE(6, 0, 1), STEP,
 		MOVI(0, 3), EXIT } },

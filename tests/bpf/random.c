@@ -345,7 +345,8 @@ static void piece_guard(struct maker *m)
 	if (m->kernel)
 		return;
 	if (below(&m->d, 4) == 0)
-		guard = guard_loop();
+		guard = below(&m->d, 2) ? guard_loop()
+					: guard_turn(1 << below(&m->d, 30));
 	else if (below(&m->d, 24) == 0)
 		guard.imm = any_imm(m);
 	else if (below(&m->d, 2))

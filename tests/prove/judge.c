@@ -22,7 +22,7 @@ enum {
 };
 
 static struct run shared; /* what helpers want */
-static uint32_t iterations;
+static int64_t used_up; /* of what the run has for its loops */
 
 static bool stops(const struct judge *j)
 {
@@ -461,8 +461,10 @@ static void guard(struct judge *j, const struct bpf_insn *i, const uint64_t *r)
 {
 	if (i->src_reg == GUARD_RANGE && r[i->dst_reg] > (uint32_t)i->imm)
 		j->failed = true;
-	if (i->src_reg == GUARD_LOOP && ++iterations > GUARD_BUDGET)
-		j->failed = true;
+	if (is_guard_of(i, GUARD_LOOP) || is_guard_of(i, GUARD_TURN)) {
+		used_up += i->imm;
+		j->failed |= used_up > GUARD_LEFT;
+	}
 }
 
 /* Where the next frame's stack is, and what is in it. */
@@ -538,7 +540,7 @@ void judge_run(struct judge *j)
 	/* What helpers have on our stack is elsewhere, too. */
 	*(volatile uint8_t *)alloca(j->place->below + 1) = 0;
 	memset(&shared, 0, sizeof(shared));
-	iterations = 0;
+	used_up = 0;
 	j->depth = j->steps = j->nrecord = 0;
 	j->nkey = 0;
 	j->failed = j->too_long = j->by_chance = false;

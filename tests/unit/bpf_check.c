@@ -135,13 +135,17 @@ static void guards(void **state)
 		struct bpf_insn guard;
 	} guard[] = {
 		{ NULL, I(0x86, 3, 1, 0, -1) },
-		{ NULL, I(0x86, 0, 2, 0, 0) },
+		{ NULL, I(0x86, 0, 2, 0, 64) },
+		{ NULL, I(0x86, 0, 4, 0, 1 << 29) },
 		{ NULL, I(0x86, 0, 3, 0, 0) },
 		{ "guard of an unknown kind", I(0x86, 0, 0, 0, 0) },
-		{ "guard of an unknown kind", I(0x86, 0, 4, 0, 0) },
+		{ "guard of an unknown kind", I(0x86, 0, 5, 0, 0) },
+		{ "guard of no weight", I(0x86, 0, 2, 0, 0) },
+		{ "guard of no weight", I(0x86, 0, 4, 0, -1) },
+		{ "guard of no weight", I(0x86, 0, 4, 0, (1 << 29) + 1) },
 		{ "guard of r10", I(0x86, 10, 1, 0, 0) },
 		{ "reserved field", I(0x86, 3, 1, 1, 0) },
-		{ "reserved field", I(0x86, 1, 2, 0, 0) },
+		{ "reserved field", I(0x86, 1, 2, 0, 64) },
 		{ "reserved field", I(0x86, 0, 3, 0, 1) },
 	};
 

@@ -26,7 +26,7 @@
 #define EXIT             I(0x95, 0, 0, 0, 0)
 #define LDDW(d, s, lo)   I(0x18, d, s, 0, lo), I(0, 0, 0, 0, 0)
 #define RANGE(r, max)    I(0x86, r, 1, 0, max)
-#define LOOP             I(0x86, 0, 2, 0, 0)
+#define LOOP             I(0x86, 0, 2, 0, 64)
 #define RUN              I(0x86, 0, 3, 0, 0)
 // clang-format on
 
