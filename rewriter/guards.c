@@ -9,10 +9,11 @@ static const struct {
 	double ns[2]; /* per enum engine */
 } kinds[] = {
 	/*               name     native VM */
-	[0] =           { "?",     { 0,   0 } },
+	[0] = { "?", { 0, 0 } },
 	[GUARD_RANGE] = { "range", { 0.1, 1.1 } },
-	[GUARD_LOOP] =  { "loop",  { 0.2, 0.7 } },
-	[GUARD_RUN] =   { "run",   { 0.1, 0.8 } },
+	[GUARD_LOOP] = { "loop", { 0.2, 0.7 } },
+	[GUARD_RUN] = { "run", { 0.1, 0.8 } },
+	[GUARD_TURN] = { "turn", { 0.2, 0.7 } },
 };
 
 static bool is_listed(const struct bpf_set *set, const struct weld_guard *v,
@@ -73,7 +74,7 @@ int guards_strict(struct weld *w, const struct weld_options *opt, struct err *e)
 	fail(e, w->set.object[prog->object].path, NOWHERE,
 	     "program '%s' could not be proved, it would run with a guard: %s "
 	     "(%s)",
-	     prog->name, v[i].where, guard_text(&w->arena, &v[i]));
+	     prog->name, v[i].where, guard_text(&w->arena, w, &v[i]));
 	e->kind = ERR_NOT_PLACED;
 	return -1;
 }
@@ -83,7 +84,13 @@ const char *guard_kind(const struct weld_guard *g)
 	return kinds[g->insn.src_reg].name;
 }
 
-const char *guard_text(struct arena *a, const struct weld_guard *g)
+uint32_t guard_times(const struct weld_guard *g)
+{
+	return (uint32_t)GUARD_LEFT / (uint32_t)g->insn.imm;
+}
+
+const char *guard_text(struct arena *a, const struct weld *w,
+		       const struct weld_guard *g)
 {
 	switch (g->insn.src_reg) {
 	case GUARD_RANGE:
@@ -91,7 +98,14 @@ const char *guard_text(struct arena *a, const struct weld_guard *g)
 				    (uint32_t)g->insn.imm);
 	case GUARD_LOOP:
 		return arena_printf(a, "fails after %u iterations in a run",
-				    GUARD_BUDGET);
+				    guard_times(g));
+	case GUARD_TURN:
+		return arena_printf(
+			a,
+			"a run may come to %llu instructions, fails after %u "
+			"of these turns",
+			(unsigned long long)w->set.prog[g->prog].longest,
+			guard_times(g));
 	}
 	return "ends where the call has failed";
 }

@@ -22,10 +22,13 @@ size_t guards_list(struct arena *a, const struct weld *w,
 int guards_strict(struct weld *w, const struct weld_options *opt,
 		  struct err *e);
 
-/* "range", "loop", "run" */
+/* "range", "loop", "run", "turn" */
 const char *guard_kind(const struct weld_guard *g);
 /* "fails where r3 > 63" */
-const char *guard_text(struct arena *a, const struct weld_guard *g);
+const char *guard_text(struct arena *a, const struct weld *w,
+		       const struct weld_guard *g);
+/* Of "loop" and "turn": how often it is passed in a run, if no other is. */
+uint32_t guard_times(const struct weld_guard *g);
 /* What it costs when the run goes on, in ns: measured, each of 16 in a row on a
  * 4 GHz EPYC.  Between other instructions most cost nothing. */
 double guard_cost(const struct weld_guard *g, enum engine engine);

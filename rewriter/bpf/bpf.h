@@ -90,6 +90,9 @@ struct bpf_prog {
 	bool ours;             /* something was put in that calls helpers of
 				  ours */
 	bool guarded;          /* guards were put in (rewriter/bpf/guard.h) */
+	uint64_t longest;      /* instructions that a run may come to, where
+				  they are too many and GUARD_TURNs see to it;
+				  else 0 */
 	uint32_t stack;        /* deepest use of r10 in sub[0], bytes <= 512 */
 	struct bpf_line *line; /* sorted by insn */
 	uint32_t nline;

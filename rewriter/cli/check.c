@@ -205,7 +205,7 @@ static void guards_text(struct weld *w, enum engine engine)
 		    n, n == 1 ? "" : "s", n == 1 ? "it" : "them");
 	for (size_t i = 0; i < n; i++) {
 		say("  %s: %s\n", w->set.prog[v[i].prog].name, v[i].where);
-		say("    %s; %.1f ns\n", guard_text(&w->arena, &v[i]),
+		say("    %s; %.1f ns\n", guard_text(&w->arena, w, &v[i]),
 		    guard_cost(&v[i], engine));
 	}
 }
@@ -222,8 +222,10 @@ static void guard_json(struct json *j, const struct weld *w,
 		json_printf(j, "r%u", g->insn.dst_reg);
 		json_u64_at(j, "max", (uint32_t)g->insn.imm);
 	}
-	if (g->insn.src_reg == GUARD_LOOP)
-		json_u64_at(j, "max", GUARD_BUDGET);
+	if (g->insn.src_reg == GUARD_LOOP || g->insn.src_reg == GUARD_TURN)
+		json_u64_at(j, "max", guard_times(g));
+	if (g->insn.src_reg == GUARD_TURN)
+		json_u64_at(j, "instructions", w->set.prog[g->prog].longest);
 	json_key(j, "ns");
 	json_double(j, guard_cost(g, engine));
 	json_end(j);

@@ -15,12 +15,18 @@
 #include <assert.h>
 
 #include "rewriter/verify/call.h"
+#include "runtime-stub/layout.h"
 
 enum {
 	ERRNO_MAX = 4095,
 	CPUS_MAX = 8192,     /* of any x86-64 kernel */
-	LOOPS_MAX = 8 << 20, /* BPF_MAX_LOOPS */
-	KEY_SIZE = 4         /* of arrays */
+	SAMPLES_MAX = 128 << 10, /* BPF_MAX_USER_RINGBUF_SAMPLES */
+	KEY_SIZE = 4,            /* of arrays */
+	/* Instructions of a program that take about as long: */
+	HELPER_STEPS = 16,
+	MAP_STEPS = 64,     /* one that searches, or changes, a map */
+	KERNEL_STEPS = 256, /* one that may ask the kernel */
+	ELEMENT_STEPS = 4   /* to an element, or to see that there is none */
 };
 
 /* --- results ----------------------------------------------------------- */
@@ -296,7 +302,109 @@ static int call_back(struct call *c, const struct reg *r0, uint32_t *next)
 	return 0;
 }
 
+/* What is in a map of maps may have more than its pattern. */
+static uint32_t elements(const struct verify *v, const struct bpf_map_def *m)
+{
+	const struct bpf_set *set = v->set;
+	uint32_t most = m->max_entries;
+
+	if (m >= set->map && m < set->map + set->nmap)
+		return most;
+	for (uint32_t k = 0; k < set->nmap; k++)
+		if (most < set->map[k].max_entries)
+			most = set->map[k].max_entries;
+	return most;
+}
+
+/* A ring that is being drained is busy to who drains it in the callback. */
+static bool is_busy(const struct verify *v, const struct bpf_map_def *ring)
+{
+	const struct bpf_set *set = v->set;
+
+	for (uint32_t k = 1; k < v->s->nframe; k++) {
+		const struct frame *f = v->s->frame[k];
+
+		if (f->callback && v->s->frame[k - 1]->r[1].map == ring &&
+		    v->p->insn[f->call].imm == BPF_FUNC_user_ringbuf_drain)
+			return ring >= set->map && ring < set->map + set->nmap;
+	}
+	return false;
+}
+
+/* (Arguments may not have been looked at yet.) */
+uint32_t call_turns(struct verify *v)
+{
+	const struct reg *r = reg(v, 1);
+
+	switch (v->p->insn[v->i].imm) {
+	case BPF_FUNC_loop:
+		return r->kind == NUMBER && r->n.umax32 < LOOPS_MAX
+			       ? r->n.umax32
+			       : LOOPS_MAX;
+	case BPF_FUNC_for_each_map_elem:
+		return r->kind == MAP ? elements(v, r->map) + HASH_SPARE
+				      : LOOPS_MAX;
+	}
+	return is_busy(v, r->map) ? 0 : SAMPLES_MAX;
+}
+
+uint64_t call_scan(struct verify *v)
+{
+	if (v->p->insn[v->i].imm != BPF_FUNC_for_each_map_elem)
+		return 0;
+	return (uint64_t)ELEMENT_STEPS * call_turns(v);
+}
+
 /* --- helpers ----------------------------------------------------------- */
+
+/* Helpers that ask the kernel, or where they cannot do without. */
+static bool asks_kernel(uint32_t id)
+{
+	switch (id) {
+	case BPF_FUNC_probe_read:
+	case BPF_FUNC_probe_read_str:
+	case BPF_FUNC_probe_read_user:
+	case BPF_FUNC_probe_read_user_str:
+	case BPF_FUNC_probe_write_user:
+	case BPF_FUNC_copy_from_user:
+	case BPF_FUNC_get_current_pid_tgid:
+	case BPF_FUNC_get_current_uid_gid:
+	case BPF_FUNC_get_current_comm:
+	case BPF_FUNC_get_current_task:
+	case BPF_FUNC_get_current_task_btf:
+	case BPF_FUNC_get_ns_current_pid_tgid:
+	case BPF_FUNC_get_stack:
+	case BPF_FUNC_get_stackid:
+	case BPF_FUNC_trace_printk:
+	case BPF_FUNC_trace_vprintk:
+		return true;
+	}
+	return false;
+}
+
+static bool is_array(const struct bpf_map_def *m)
+{
+	return m->type == BPF_MAP_TYPE_ARRAY ||
+	       m->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+}
+
+static uint64_t fixed_steps(const struct call *c)
+{
+	if (asks_kernel(c->id))
+		return KERNEL_STEPS;
+	return c->map && !is_array(c->map) ? MAP_STEPS : HELPER_STEPS;
+}
+
+/* Eight bytes that are copied count as an instruction. */
+static uint64_t helper_steps(const struct call *c)
+{
+	uint64_t n = c->size;
+
+	for (unsigned i = 0; i < 5; i++)
+		if (c->p->arg[i] == arg_VALUE || c->p->arg[i] == arg_VALUE_OUT)
+			n += c->map->value_size;
+	return fixed_steps(c) + n / 8;
+}
 
 /* bpf_snprintf(): the format is constant, and its data an array of u64. */
 static int check_format(struct call *c)
@@ -349,6 +457,7 @@ static int call_helper(struct verify *v, uint32_t id, uint32_t *next)
 			return -1;
 	if (id == BPF_FUNC_snprintf && check_format(&c))
 		return -1;
+	v->s->steps += helper_steps(&c);
 	c.p->result(&c, &r0);
 	if (id == BPF_FUNC_ringbuf_reserve && !r0.ref)
 		return -1;
@@ -417,6 +526,7 @@ static int leave(struct verify *v, uint32_t *next)
 	const struct frame *f = top(s);
 	struct reg r0 = f->r[0];
 	bool callback = f->callback;
+	uint32_t sub = f->sub;
 
 	if (s->nframe == 1) {
 		*next = NO_INSN;
@@ -432,8 +542,9 @@ static int leave(struct verify *v, uint32_t *next)
 			s->ref[i].frame--;
 	frame_pop(s);
 	state_each(s, frame_lost, s);
+	top(s)->again = callback;
 	if (callback)
-		top(s)->again = true;
+		s->site = sub; /* where the turn began */
 	else
 		*reg(v, 0) = r0;
 	return 0;

@@ -20,28 +20,13 @@
  *
  * is such a way; without the way to `head`, there is none.
  */
-#include "rewriter/verify/verifier.h"
+#include "rewriter/verify/ends.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	LIMITS = 64
-};
-
-struct way {
-	uint32_t from, to;
-	uint64_t used, renewed; /* limits, a bit each */
-	bool gone;
-};
-
-struct ends {
-	uint32_t *insn; /* of each state */
-	uint32_t nnode, node_room;
-	struct way *way;
-	uint32_t nway, way_room;
-	uint16_t iter[LIMITS]; /* frame and slot of limits above FRAMES */
-	uint32_t niter;
 };
 
 /* --- what the walk tells ----------------------------------------------- */
@@ -57,35 +42,64 @@ static void *more(void *p, uint32_t n, uint32_t *room, size_t size)
 	return p;
 }
 
+void *ends_room(size_t n, size_t size)
+{
+	void *p = calloc(n + 1, size);
+
+	if (!p)
+		abort();
+	return p;
+}
+
 struct ends *ends_new(void)
 {
-	struct ends *e = calloc(1, sizeof(*e));
+	struct ends *e = ends_room(1, sizeof(*e));
 
-	if (!e)
-		abort();
 	ends_state(e, 0); /* where all begins */
 	return e;
 }
 
 void ends_free(struct ends *e)
 {
-	free(e->insn);
+	struct round *r;
+
+	while ((r = e->last)) {
+		e->last = r->before;
+		free(r->of);
+		free(r->order);
+		free(r->turns);
+		free(r);
+	}
+	free(e->first);
+	free(e->sorted);
+	free(e->node);
 	free(e->way);
 	free(e);
 }
 
 uint32_t ends_state(struct ends *e, uint32_t insn)
 {
-	e->insn = more(e->insn, e->nnode, &e->node_room, sizeof(*e->insn));
-	e->insn[e->nnode] = insn;
+	e->node = more(e->node, e->nnode, &e->node_room, sizeof(*e->node));
+	e->node[e->nnode] = (struct node){ insn, 0 };
 	return e->nnode++;
 }
 
-void ends_way(struct ends *e, uint32_t from, uint32_t to, uint64_t used,
-	      uint64_t renewed)
+void ends_way(struct ends *e, uint32_t from, uint32_t to, const struct state *s)
 {
 	e->way = more(e->way, e->nway, &e->way_room, sizeof(*e->way));
-	e->way[e->nway++] = (struct way){ from, to, used, renewed, false };
+	e->way[e->nway++] = (struct way){ .from = from,
+					  .to = to,
+					  .used = s->used,
+					  .renewed = s->renewed,
+					  .steps = s->steps,
+					  .most = s->most,
+					  .site = s->site };
+}
+
+void ends_tail(struct ends *e, uint32_t from, uint64_t steps)
+{
+	if (e->node[from].tail < steps)
+		e->node[from].tail = steps;
 }
 
 uint64_t limit_budget(void)
@@ -118,58 +132,47 @@ uint64_t limit_iter(struct ends *e, uint32_t frame, uint32_t slot)
 /* Tarjan's algorithm, without recursion. */
 struct find {
 	const struct ends *e;
-	uint32_t *first, *at; /* ways from a node: [first[n], first[n + 1]) of
-				 `sorted`; the next that is looked at */
-	uint32_t *sorted;
+	uint32_t *at;         /* of a node's ways, the next to be looked at */
 	uint32_t *low, *seen; /* 0: not seen */
 	uint32_t *of;         /* the node's component; 0: none yet */
+	uint32_t *order, norder;
 	uint32_t *stack, nstack, *path, npath, time;
 };
 
 static uint32_t *numbers(uint32_t n)
 {
-	uint32_t *p = calloc(n, sizeof(*p));
-
-	if (!p)
-		abort();
-	return p;
+	return ends_room(n, sizeof(uint32_t));
 }
 
-static void sort_ways(struct find *f)
+static void sort_ways(struct ends *e, uint32_t *at)
 {
-	const struct ends *e = f->e;
-
+	e->first = numbers(e->nnode + 1);
+	e->sorted = numbers(e->nway);
 	for (uint32_t i = 0; i < e->nway; i++)
-		f->first[e->way[i].from + 1]++;
+		e->first[e->way[i].from + 1]++;
 	for (uint32_t n = 0; n < e->nnode; n++)
-		f->first[n + 1] += f->first[n];
-	memcpy(f->at, f->first, e->nnode * sizeof(*f->at));
+		e->first[n + 1] += e->first[n];
+	memcpy(at, e->first, e->nnode * sizeof(*at));
 	for (uint32_t i = 0; i < e->nway; i++)
-		f->sorted[f->at[e->way[i].from]++] = i;
+		e->sorted[at[e->way[i].from]++] = i;
 }
 
-static void find_new(struct find *f, const struct ends *e)
+static void find_new(struct find *f, struct ends *e)
 {
 	f->e = e;
-	f->first = numbers(e->nnode + 1);
 	f->at = numbers(e->nnode);
-	f->sorted = numbers(e->nway);
 	f->low = numbers(e->nnode);
 	f->seen = numbers(e->nnode);
-	f->of = numbers(e->nnode);
 	f->stack = numbers(e->nnode);
 	f->path = numbers(e->nnode);
-	sort_ways(f);
+	sort_ways(e, f->at);
 }
 
 static void find_free(struct find *f)
 {
-	free(f->first);
 	free(f->at);
-	free(f->sorted);
 	free(f->low);
 	free(f->seen);
-	free(f->of);
 	free(f->stack);
 	free(f->path);
 }
@@ -197,6 +200,7 @@ static void leave(struct find *f)
 	do {
 		m = f->stack[--f->nstack];
 		f->of[m] = f->seen[n];
+		f->order[f->norder++] = m;
 	} while (m != n);
 }
 
@@ -206,11 +210,11 @@ static void look(struct find *f)
 	uint32_t n = f->path[f->npath - 1];
 	const struct way *w;
 
-	if (f->at[n] == f->first[n + 1]) {
+	if (f->at[n] == f->e->first[n + 1]) {
 		leave(f);
 		return;
 	}
-	w = &f->e->way[f->sorted[f->at[n]++]];
+	w = &f->e->way[f->e->sorted[f->at[n]++]];
 	if (w->gone)
 		return;
 	if (!f->seen[w->to])
@@ -219,14 +223,19 @@ static void look(struct find *f)
 		lower(f, n, f->seen[w->to]);
 }
 
-static void find_components(struct find *f)
+static void find_components(struct find *f, struct ends *e)
 {
-	const struct ends *e = f->e;
+	struct round *r = ends_room(1, sizeof(*r));
 
-	memcpy(f->at, f->first, e->nnode * sizeof(*f->at));
+	r->of = f->of = numbers(e->nnode);
+	r->order = f->order = numbers(e->nnode);
+	r->turns = ends_room(e->nnode, sizeof(*r->turns));
+	r->before = e->last;
+	e->last = r;
+	e->nround++;
+	memcpy(f->at, e->first, e->nnode * sizeof(*f->at));
 	memset(f->seen, 0, e->nnode * sizeof(*f->seen));
-	memset(f->of, 0, e->nnode * sizeof(*f->of));
-	f->time = 0;
+	f->time = f->norder = 0;
 	for (uint32_t n = 0; n < e->nnode; n++) {
 		if (!f->seen[n])
 			enter(f, n);
@@ -243,20 +252,22 @@ struct use {
 };
 
 /* What becomes of the limits in each component; how many ways are left. */
-static uint32_t collect(struct ends *e, const struct find *f, struct use *use)
+static uint32_t collect(struct ends *e, struct use *use)
 {
+	const uint32_t *of = e->last->of;
 	uint32_t left = 0;
 
 	memset(use, 0, (e->nnode + 1) * sizeof(*use));
 	for (uint32_t i = 0; i < e->nway; i++) {
 		struct way *w = &e->way[i];
-		struct use *u = &use[f->of[w->from]];
+		struct use *u = &use[of[w->from]];
 
-		w->gone |= f->of[w->from] != f->of[w->to];
+		if (!w->gone && of[w->from] != of[w->to])
+			w->gone = e->nround;
 		if (w->gone)
 			continue;
-		if (!u->insn || e->insn[w->to] < u->insn - 1)
-			u->insn = e->insn[w->to] + 1;
+		if (!u->insn || e->node[w->to].insn < u->insn - 1)
+			u->insn = e->node[w->to].insn + 1;
 		u->used |= w->used;
 		u->renewed |= w->renewed;
 		left++;
@@ -264,36 +275,46 @@ static uint32_t collect(struct ends *e, const struct find *f, struct use *use)
 	return left;
 }
 
+/* A way that is not taken for ever: so often, as all that are good for it. */
+static void not_for_ever(struct ends *e, struct way *w, uint64_t good)
+{
+	uint64_t *turns = &e->last->turns[e->last->of[w->from]];
+	uint64_t n = w->most * (uint64_t)__builtin_popcountll(good);
+
+	w->gone = e->nround;
+	w->good = true;
+	if (*turns < n)
+		*turns = n;
+}
+
 /* Ways that are not taken for ever; NO_INSN, or where there is no such way. */
-static uint32_t thin(struct ends *e, const struct find *f,
-		     const struct use *use)
+static uint32_t thin(struct ends *e, const struct use *use)
 {
 	for (uint32_t i = 0; i < e->nway; i++) {
 		struct way *w = &e->way[i];
-		const struct use *u = &use[f->of[w->from]];
+		const struct use *u = &use[e->last->of[w->from]];
 		uint64_t good = u->used & ~u->renewed;
 
 		if (w->gone)
 			continue;
 		if (!good)
 			return u->insn - 1;
-		w->gone = w->used & good;
+		if (w->used & good)
+			not_for_ever(e, w, good);
 	}
 	return NO_INSN;
 }
 
 uint32_t ends_not(struct ends *e)
 {
-	struct use *use = calloc(e->nnode + 1, sizeof(*use));
+	struct use *use = ends_room(e->nnode, sizeof(*use));
 	uint32_t bad = NO_INSN;
 	struct find f = { 0 };
 
-	if (!use)
-		abort();
 	find_new(&f, e);
 	do
-		find_components(&f);
-	while (collect(e, &f, use) && (bad = thin(e, &f, use)) == NO_INSN);
+		find_components(&f, e);
+	while (collect(e, use) && (bad = thin(e, use)) == NO_INSN);
 	find_free(&f);
 	free(use);
 	return bad;

@@ -367,6 +367,18 @@ static uint64_t limit_of(struct verify *v, unsigned no, const struct place *p)
 	return limit_iter(v->ends, reg(v, no)->frame, p->k);
 }
 
+/* The next power of two: loops in which an iterator gets longer each time are
+ * not walked through for that. */
+static uint32_t numbers_of(const struct range *from, const struct range *to)
+{
+	int64_t n = (int64_t)to->smax32 - from->smin32;
+	uint32_t most = 1;
+
+	while (most < n && most < LOOPS_MAX)
+		most *= 2;
+	return most;
+}
+
 int iter_make(struct verify *v, unsigned no)
 {
 	struct place p;
@@ -382,6 +394,7 @@ int iter_make(struct verify *v, unsigned no)
 		return -1;
 	slots_set(&p, ITER_SLOTS, ITER_BYTE);
 	p.f->slot[p.k].reg.ref = ref;
+	p.f->slot[p.k].reg.size = numbers_of(&reg(v, 2)->n, &reg(v, 3)->n);
 	v->s->renewed |= limit_of(v, no, &p);
 	return 0;
 }
@@ -396,7 +409,7 @@ void iter_moved(struct verify *v, unsigned no)
 	r = reference_find(v->s, p.f->slot[p.k].reg.ref);
 	if (r)
 		r->moved++;
-	v->s->used |= limit_of(v, no, &p);
+	state_used(v->s, limit_of(v, no, &p), p.f->slot[p.k].reg.size);
 }
 
 int iter_find(struct verify *v, unsigned no, struct handle *out)

@@ -111,6 +111,42 @@ static int guard_loops(struct verify *v, struct arena *a, struct bpf_prog *p)
 	return 0;
 }
 
+/* --- turns ------------------------------------------------------------- */
+
+/* What a run has for its loops, in instructions: seconds at the very worst.
+ * (What is within the rules and of any use takes microseconds.) */
+#define LONGEST ((uint64_t)GUARD_LEFT * GUARD_UNIT)
+
+static int32_t weight(uint64_t steps)
+{
+	uint64_t n = steps / GUARD_UNIT + 1;
+
+	return n < GUARD_LEFT ? (int32_t)n : GUARD_LEFT;
+}
+
+/* A loop that has a guard keeps it: no more iterations than it ever had. */
+static void weigh(struct bpf_insn *loop, uint64_t steps)
+{
+	if (loop->imm < weight(steps))
+		loop->imm = weight(steps);
+}
+
+static int guard_turns(struct verify *v, struct arena *a, struct bpf_prog *p)
+{
+	struct guard *guard =
+		arena_alloc(v->a, (p->ninsn + 1) * sizeof(*guard));
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->ninsn; i++)
+		if (v->turn[i] && is_guard_of(&p->insn[i], GUARD_LOOP))
+			weigh(&p->insn[i], v->turn[i]);
+		else if (v->turn[i])
+			guard[n++] = (struct guard){ i, guard_turn(weight(
+								v->turn[i])) };
+	p->longest = v->longest;
+	return guard_insert_all(a, p, guard, n, v->e);
+}
+
 /* ----------------------------------------------------------------------- */
 
 static int guard_number(struct verify *v, struct arena *a, struct bpf_prog *p)
@@ -159,8 +195,14 @@ static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
 		v->live = live_find(v->a, p);
 		if (depth_check(v))
 			return -1;
-		if (!walk_all(v))
-			return 0;
+		if (!walk_all(v)) {
+			if (p->longest || v->longest <= LONGEST)
+				return 0;
+			v->spent = 0;
+			if (guard_turns(v, a, p))
+				return -1;
+			continue;
+		}
 		if (v->want.kind == WANT_NOTHING || guards == GUARDS_MAX)
 			return -1;
 		if (v->spent > SPENT_MAX)

@@ -227,12 +227,15 @@ static bool is_object(const struct slot *s)
 }
 
 static bool object_covers(const struct slot *old, const struct slot *now,
-			  struct ids *m)
+			  bool same, struct ids *m)
 {
+	bool fewer = !same && old->byte[0] == ITER_BYTE &&
+		     old->reg.size > now->reg.size;
+
 	return old->byte[0] == now->byte[0] && old->first == now->first &&
 	       old->drained == now->drained &&
 	       old->reg.rdonly == now->reg.rdonly &&
-	       old->reg.size == now->reg.size &&
+	       (fewer || old->reg.size == now->reg.size) &&
 	       old->reg.kind == now->reg.kind &&
 	       ids_match(m, old->reg.id, now->reg.id, true) &&
 	       ids_match(m, old->reg.ref, now->reg.ref, true);
@@ -269,7 +272,7 @@ static bool slot_covers(const struct slot *old, const struct slot *now,
 	if (all(old, UNSET))
 		return !same || all(now, UNSET);
 	if (is_object(old) || is_object(now))
-		return object_covers(old, now, m);
+		return object_covers(old, now, same, m);
 	if (same && memcmp(old->byte, now->byte, sizeof(old->byte)))
 		return false;
 	if (spilled(old)) {

@@ -58,7 +58,8 @@ struct slot {
 	bool first;      /* of a dynptr */
 	bool drained;    /* ITER_BYTE: next() said that it is at its end */
 	struct reg reg;  /* SPILL: the register.  DYNPTR_BYTE, ITER_BYTE: its
-			    `id`, `ref`, `rdonly` */
+			    `id`, `ref`, `rdonly`; `size`: how many numbers an
+			    iterator has at most */
 };
 
 struct frame {
@@ -100,6 +101,10 @@ struct state {
 	uint32_t node;   /* ends.c's number of a kept state */
 	uint32_t budget; /* how much of it was used on the way here */
 	uint64_t used, renewed; /* limits, since `parent` */
+	uint64_t steps;         /* instructions since then */
+	uint32_t most;          /* how much there was of what was used */
+	uint32_t site; /* where a turn that was used is counted; NO_INSN: at
+			  `parent` */
 };
 
 static inline struct frame *top(const struct state *s)

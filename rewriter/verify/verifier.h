@@ -13,6 +13,7 @@
  *   depth.c   what nested calls need of the stack
  *   say.c     messages and the log
  *   ends.c    does every run end?
+ *   longest.c and when?
  *   live.c    which registers and stack bytes are read again
  *
  * A function that returns int: 0, or -1 with the verdict set: refused (v->e),
@@ -25,6 +26,10 @@
 
 #include "rewriter/bpf/flow.h"
 #include "rewriter/verify/state.h"
+
+enum {
+	LOOPS_MAX = 8 << 20
+}; /* BPF_MAX_LOOPS */
 
 /* What cannot be proved, but can be made sure of at run time: that register
  * `reg`, before instruction `insn`, is at most `max`; that a loop ends. */
@@ -60,6 +65,9 @@ struct verify {
 	struct live *live;
 	struct walk *walk;
 	struct ends *ends;
+	uint64_t *turn;   /* per instruction, where a turn of a loop begins: its
+			     instructions, at most; else 0 */
+	uint64_t longest; /* of all runs: instructions; 0: it has no loops */
 };
 
 static inline struct reg *reg(struct verify *v, unsigned r)
@@ -92,8 +100,11 @@ int walk(struct verify *v);
 struct ends *ends_new(void); /* state 0 is the beginning */
 void ends_free(struct ends *e);
 uint32_t ends_state(struct ends *e, uint32_t insn);
-void ends_way(struct ends *e, uint32_t from, uint32_t to, uint64_t used,
-	      uint64_t renewed);
+/* `s` has come that way; limits, steps and the like are what it has since. */
+void ends_way(struct ends *e, uint32_t from, uint32_t to,
+	      const struct state *s);
+/* So many instructions, and a path was at its end. */
+void ends_tail(struct ends *e, uint32_t from, uint64_t steps);
 /* Every run ends: NO_INSN; else an instruction that may be met for ever.  To be
  * asked once. */
 uint32_t ends_not(struct ends *e);
@@ -101,6 +112,12 @@ uint32_t ends_not(struct ends *e);
 uint64_t limit_budget(void);
 uint64_t limit_helper(uint32_t frame); /* that it has called */
 uint64_t limit_iter(struct ends *e, uint32_t frame, uint32_t slot);
+
+/* longest.c, when ends_not() has said NO_INSN: how many instructions a run may
+ * come to, or UINT64_MAX; 0: there is no loop that was not followed to its end.
+ * `turn`, by instruction: what a turn that begins there takes, of loops in it
+ * the first; what is more is left. */
+uint64_t ends_longest(const struct ends *e, uint64_t *turn);
 
 /* step.c: one instruction.  *next: where to go on, or NO_INSN: the path is at
  * its end. */
@@ -148,6 +165,10 @@ int depth_check(struct verify *v);
 
 /* call.c: "bpf_map_lookup_elem"; of one that programs may call. */
 const char *proto_name(uint32_t id);
+/* Of a helper that calls back, at v->i: how often, at most; and what it
+ * takes apart from that. */
+uint32_t call_turns(struct verify *v);
+uint64_t call_scan(struct verify *v);
 /* A call at v->i; *next as in step(). */
 int step_call(struct verify *v, uint32_t *next);
 int step_exit(struct verify *v, uint32_t *next);
@@ -187,6 +208,13 @@ int iter_end(struct verify *v, unsigned no);
 uint32_t iter_ref(struct verify *v, unsigned no); /* 0: there is none */
 /* It gave one more number. */
 void iter_moved(struct verify *v, unsigned no);
+
+static inline void state_used(struct state *s, uint64_t limit, uint32_t most)
+{
+	s->used |= limit;
+	if (s->most < most)
+		s->most = most;
+}
 
 /* Would something stay reserved for ever if the run ended here? */
 bool reference_held(const struct verify *v);

@@ -211,8 +211,7 @@ static uint32_t node_of(const struct state *s)
 
 static void way_to(struct verify *v, const struct state *to)
 {
-	ends_way(v->ends, node_of(v->s->parent), to->node, v->s->used,
-		 v->s->renewed);
+	ends_way(v->ends, node_of(v->s->parent), to->node, v->s);
 }
 
 enum found {
@@ -258,7 +257,8 @@ static void keep(struct verify *v)
 	k->s->branches = 1;
 	k->s->node = ends_state(v->ends, v->i);
 	way_to(v, k->s);
-	v->s->used = v->s->renewed = 0;
+	v->s->used = v->s->renewed = v->s->steps = v->s->most = 0;
+	v->s->site = NO_INSN;
 	k->next = w->kept[v->i];
 	w->kept[v->i] = k;
 	w->nkept++;
@@ -291,6 +291,16 @@ static bool widen(struct verify *v)
 	return false;
 }
 
+/* What the helper takes though it calls nobody is a turn, too. */
+static void goes_through(struct verify *v)
+{
+	uint64_t steps = call_scan(v);
+
+	v->s->steps += steps;
+	if (v->turn[v->i] < steps)
+		v->turn[v->i] = steps;
+}
+
 /* A loop point is arrived at.  (An iterator moves when it is called.) */
 static void pass(struct verify *v)
 {
@@ -298,14 +308,16 @@ static void pass(struct verify *v)
 
 	if (is_guard(&v->p->insn[v->i])) {
 		v->s->budget++;
-		v->s->used |= limit_budget();
+		v->s->site = v->i;
+		state_used(v->s, limit_budget(), GUARD_BUDGET);
 	} else if (f->again) {
 		f->calls++;
-		v->s->used |= limit_helper(v->s->nframe - 1);
+		state_used(v->s, limit_helper(v->s->nframe - 1), call_turns(v));
 	} else if (calls_back(&v->p->insn[v->i])) {
 		f->helper = ++v->ids;
 		f->calls = 0;
 		v->s->renewed |= limit_helper(v->s->nframe - 1);
+		goes_through(v);
 	}
 	f->again = false;
 }
@@ -378,10 +390,13 @@ static int follow(struct verify *v)
 		log_insn(v);
 		if (v->watch)
 			v->watch(v->watch_arg, v);
+		v->s->steps++;
 		if (step(v, &next))
 			return -1;
-		if (next == NO_INSN)
+		if (next == NO_INSN) {
+			ends_tail(v->ends, node_of(v->s->parent), v->s->steps);
 			return 0;
+		}
 		w->jumps += is_jump(&v->p->insn[v->i]);
 		v->i = next;
 	}
@@ -414,6 +429,7 @@ static void begin(struct verify *v)
 	struct state *s = state_new();
 
 	reg_pointer(&s->frame[0]->r[1], CTX, NO_INSN);
+	s->site = NO_INSN;
 	walk_later(v, s, 0);
 }
 
@@ -421,7 +437,10 @@ static int all_end(struct verify *v)
 {
 	uint32_t insn = ends_not(v->ends);
 
-	return insn == NO_INSN ? 0 : want_loop(v, insn);
+	if (insn != NO_INSN)
+		return want_loop(v, insn);
+	v->longest = ends_longest(v->ends, v->turn);
+	return 0;
 }
 
 int walk(struct verify *v)
@@ -438,6 +457,7 @@ int walk(struct verify *v)
 	v->ends = ends_new();
 	v->s = &none;
 	v->processed = 0;
+	v->turn = arena_alloc(v->a, (v->p->ninsn + 1) * sizeof(*v->turn));
 	if (v->log && ftell(v->log) >= 0) /* guards are in it now */
 		fseek(v->log, 0, SEEK_SET);
 	find_points(v, &w);

@@ -169,8 +169,8 @@ static long outer(__u32 i, struct nested *n)
 	return m.n > 100;
 }
 
-/* The kernel counts to a million. */
-// ours: accepted
+/* The kernel counts to a million.  We count the turns. */
+// ours: guards: 2
 RULE loop_in_a_loop(struct pt_regs *ctx)
 {
 	struct nested n = {};

@@ -24,7 +24,7 @@ RULE iterator_in_iterator(struct pt_regs *ctx)
 
 	bpf_iter_num_new(&it, 0, 100);
 	while ((i = bpf_iter_num_next(&it))) {
-		bpf_iter_num_new(&in, 0, *i);
+		bpf_iter_num_new(&in, 0, *i & 0xff);
 		while ((k = bpf_iter_num_next(&in)))
 			sum += *k;
 		bpf_iter_num_destroy(&in);
@@ -61,7 +61,7 @@ SUB int add_often(__u32 i, void *ctx)
 
 	bpf_iter_num_new(&it, 0, 100);
 	while (bpf_iter_num_next(&it))
-		bpf_loop(i, add, 0, 0);
+		bpf_loop(i & 0xff, add, 0, 0);
 	bpf_iter_num_destroy(&it);
 	return 0;
 }
@@ -69,7 +69,7 @@ SUB int add_often(__u32 i, void *ctx)
 // accepted
 RULE callbacks_in_iterator_in_callback(struct pt_regs *ctx)
 {
-	bpf_loop(UNKNOWN(ctx), add_often, 0, 0);
+	bpf_loop(UNKNOWN(ctx) & 0xff, add_often, 0, 0);
 	return 0;
 }
 

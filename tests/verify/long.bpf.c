@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/* long - every one of these ends.  When a run may come to more than 2^32
+ * instructions, each turn of its loops is counted by a guard. */
+#include "rules.h"
+
+struct bpf_iter_num {
+	__u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym;
+extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym;
+extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym;
+
+#define SUB static __attribute__((noinline, used))
+#define MOST (8 << 20) /* BPF_MAX_LOOPS */
+
+__u64 sum;
+MAP(large, ARRAY, __u32, __u64, 1 << 20);
+MAP(small, ARRAY, __u32, __u64, 100);
+RING(samples, USER_RINGBUF);
+MAP(wide, ARRAY, __u32, char[1 << 20], 2);
+
+SUB int add(__u32 i, void *ctx)
+{
+	sum += i;
+	return 0;
+}
+
+SUB int add_value(void *map, __u32 *key, __u64 *value, void *ctx)
+{
+	sum += *value;
+	return 0;
+}
+
+SUB int one_sample(struct bpf_dynptr *d, void *ctx)
+{
+	sum++;
+	return 0;
+}
+
+/* --- short enough ------------------------------------------------------ */
+
+// accepted
+RULE one_loop(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, add, 0, 0);
+	return 0;
+}
+
+SUB int read(__u32 i, __u64 *at)
+{
+	__u64 n = 0;
+
+	bpf_probe_read_user(&n, sizeof(n), (void *)*at + i);
+	sum += n;
+	return 0;
+}
+
+// accepted
+RULE one_loop_that_reads(struct pt_regs *ctx)
+{
+	__u64 at = UNKNOWN(ctx);
+
+	bpf_loop(MOST, read, &at, 0);
+	return 0;
+}
+
+// accepted
+RULE one_loop_after_another(struct pt_regs *ctx)
+{
+	bpf_loop(UNKNOWN(ctx), add, 0, 0);
+	bpf_loop(UNKNOWN(ctx), add, 0, 0);
+	bpf_loop(UNKNOWN(ctx), add, 0, 0);
+	return 0;
+}
+
+SUB int add_some(__u32 i, void *ctx)
+{
+	bpf_loop(1000, add, 0, 0);
+	return 0;
+}
+
+// accepted
+RULE loop_in_loop_by_number(struct pt_regs *ctx)
+{
+	bpf_loop(1000, add_some, 0, 0);
+	return 0;
+}
+
+/* A long one that is over does not count for a short one. */
+// accepted
+RULE long_one_before_short_ones(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, add, 0, 0);
+	bpf_loop(100, add_some, 0, 0);
+	return 0;
+}
+
+// accepted
+RULE iterators_by_number(struct pt_regs *ctx)
+{
+	struct bpf_iter_num it, in;
+
+	bpf_iter_num_new(&it, 0, 1000);
+	while (bpf_iter_num_next(&it)) {
+		bpf_iter_num_new(&in, 0, 1000);
+		while (bpf_iter_num_next(&in))
+			sum++;
+		bpf_iter_num_destroy(&in);
+	}
+	bpf_iter_num_destroy(&it);
+	return 0;
+}
+
+// accepted
+RULE each_element(struct pt_regs *ctx)
+{
+	bpf_for_each_map_elem(&large, add_value, 0, 0);
+	return 0;
+}
+
+/* (The kernel walks through it.) */
+// ours: accepted
+RULE each_element_often(struct pt_regs *ctx)
+{
+	for (int i = 0; i < 100; i++) {
+		USE(i);
+		bpf_for_each_map_elem(&small, add_value, 0, 0);
+	}
+	return 0;
+}
+
+SUB int drains_it_again(struct bpf_dynptr *d, void *ctx)
+{
+	bpf_user_ringbuf_drain(&samples, one_sample, 0, 0);
+	return 0;
+}
+
+/* The one inside finds it busy. */
+// accepted
+RULE drain_in_drain(struct pt_regs *ctx)
+{
+	bpf_user_ringbuf_drain(&samples, drains_it_again, 0, 0);
+	return 0;
+}
+
+/* (Only its own guard.) */
+// guards: 1
+RULE no_end_to_be_seen(struct pt_regs *ctx)
+{
+	while (bpf_get_prandom_u32() != 7)
+		sum++;
+	return 0;
+}
+
+/* --- too long ---------------------------------------------------------- */
+
+SUB int add_often(__u32 i, void *ctx)
+{
+	bpf_loop(MOST, add, 0, 0);
+	return 0;
+}
+
+/* Each callback. */
+// ours: guards: 2
+RULE loop_in_loop(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, add_often, 0, 0);
+	return 0;
+}
+
+SUB int add_unknown(__u32 i, __u64 *n)
+{
+	bpf_loop(*n, add, 0, 0);
+	return 0;
+}
+
+/* How often is not known. */
+// ours: guards: 2
+RULE loop_in_loop_of_any_length(struct pt_regs *ctx)
+{
+	__u64 n = UNKNOWN(ctx);
+
+	bpf_loop(n, add_unknown, &n, 0);
+	return 0;
+}
+
+// ours: guards: 2
+RULE iterator_in_iterator(struct pt_regs *ctx)
+{
+	struct bpf_iter_num it, in;
+
+	bpf_iter_num_new(&it, 0, MOST);
+	while (bpf_iter_num_next(&it)) {
+		bpf_iter_num_new(&in, 0, UNKNOWN(ctx));
+		while (bpf_iter_num_next(&in))
+			sum++;
+		bpf_iter_num_destroy(&in);
+	}
+	bpf_iter_num_destroy(&it);
+	return 0;
+}
+
+/* What is known of one iterator is not taken for the other: whichever way is
+ * looked at first. */
+#define EITHER(n, m)                                                           \
+	struct bpf_iter_num it;                                                \
+	if (UNKNOWN(ctx) == 7)                                                 \
+		bpf_iter_num_new(&it, 0, n);                                   \
+	else                                                                   \
+		bpf_iter_num_new(&it, 0, m);                                   \
+	while (bpf_iter_num_next(&it))                                         \
+		bpf_loop(1 << 15, add, 0, 0);                                  \
+	bpf_iter_num_destroy(&it);                                             \
+	return 0
+
+// ours: guards: 2
+RULE short_or_long(struct pt_regs *ctx)
+{
+	EITHER(10, MOST);
+}
+
+// ours: guards: 2
+RULE long_or_short(struct pt_regs *ctx)
+{
+	EITHER(MOST, 10);
+}
+
+// accepted
+RULE short_or_shorter(struct pt_regs *ctx)
+{
+	EITHER(100, 10);
+}
+
+/* One for the loop, one for the callback. */
+// ours: guards: 2
+RULE no_end_and_loop_in_it(struct pt_regs *ctx)
+{
+	while (bpf_get_prandom_u32() != 7)
+		bpf_loop(MOST, add, 0, 0);
+	return 0;
+}
+
+/* The map is gone through even if there is nothing in it: a guard before it. */
+// ours: guards: 2
+RULE each_element_too_often(struct pt_regs *ctx)
+{
+	for (int i = 0; i < 1000; i++) {
+		USE(i);
+		bpf_for_each_map_elem(&large, add_value, 0, 0);
+	}
+	return 0;
+}
+
+SUB int add_100000(__u32 i, void *ctx)
+{
+	for (int k = 0; k < 100000; k++) {
+		USE(k);
+		sum++;
+	}
+	return 0;
+}
+
+// ours: guards: 1
+RULE long_callback(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, add_100000, 0, 0);
+	return 0;
+}
+
+SUB int sample(struct bpf_dynptr *d, void *ctx)
+{
+	bpf_loop(MOST, add, 0, 0);
+	return 0;
+}
+
+// ours: guards: 2
+RULE loop_in_sample(struct pt_regs *ctx)
+{
+	bpf_user_ringbuf_drain(&samples, sample, 0, 0);
+	return 0;
+}
+
+SUB int copy(__u32 i, void *ctx)
+{
+	__u32 key = 0, other = 1;
+	char *from = bpf_map_lookup_elem(&wide, &key);
+
+	if (from)
+		bpf_map_update_elem(&wide, &other, from, 0);
+	return 0;
+}
+
+/* Bytes that are copied count. */
+// ours: guards: 1
+RULE copies(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, copy, 0, 0);
+	return 0;
+}
+
+RING(ring, RINGBUF);
+
+// ours: refused: instructions, and while a ring record is held no guard
+RULE with_a_record(struct pt_regs *ctx)
+{
+	__u64 *r = bpf_ringbuf_reserve(&ring, 8, 0);
+
+	if (!r)
+		return 0;
+	bpf_loop(MOST, add_often, 0, 0);
+	*r = sum;
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
