@@ -20,6 +20,9 @@ enum {
 
 bool verify_exactly;
 
+/* Seconds at the very worst; what is of any use takes microseconds. */
+uint64_t verify_longest = (uint64_t)GUARD_LEFT * GUARD_UNIT;
+
 /* The guard of that register, if there is one already. */
 static struct bpf_insn *guard_of(struct bpf_prog *p, const struct want *w)
 {
@@ -113,10 +116,6 @@ static int guard_loops(struct verify *v, struct arena *a, struct bpf_prog *p)
 
 /* --- turns ------------------------------------------------------------- */
 
-/* What a run has for its loops, in instructions: seconds at the very worst.
- * (What is within the rules and of any use takes microseconds.) */
-#define LONGEST ((uint64_t)GUARD_LEFT * GUARD_UNIT)
-
 static int32_t weight(uint64_t steps)
 {
 	uint64_t n = steps / GUARD_UNIT + 1;
@@ -196,7 +195,7 @@ static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
 		if (depth_check(v))
 			return -1;
 		if (!walk_all(v)) {
-			if (p->longest || v->longest <= LONGEST)
+			if (p->longest || v->longest <= verify_longest)
 				return 0;
 			v->spent = 0;
 			if (guard_turns(v, a, p))
@@ -223,6 +222,8 @@ int verify_program(struct arena *a, const struct bpf_set *set,
 	int ret = prove(&v, a, p);
 
 	out->processed = v.spent;
+	out->longest = v.longest;
+	out->once = v.once;
 	out->guards = guard_count(p);
 	if (!ret && out->guards)
 		ret = guard_runs(a, set, p, e);

@@ -20,6 +20,10 @@
 struct verified {
 	uint64_t processed; /* instructions looked at, all times through */
 	uint32_t guards;
+	/* How many instructions a run takes at most (UINT64_MAX: or more); and
+	 * how many, if what guards of loops and turns charge for is left out.
+	 * (GUARD_RUNs are not counted.) */
+	uint64_t longest, once;
 };
 
 /* `log`, if not NULL, gets every instruction on every path with what is known
@@ -31,5 +35,7 @@ int verify_program(struct arena *a, const struct bpf_set *set,
 /* For tests: all numbers matter from the start.  That takes longer, and comes to
  * the same. */
 extern bool verify_exactly;
+/* Longer runs have their turns charged; tests may want that of others. */
+extern uint64_t verify_longest;
 
 #endif

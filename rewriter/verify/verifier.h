@@ -67,7 +67,8 @@ struct verify {
 	struct ends *ends;
 	uint64_t *turn;   /* per instruction, where a turn of a loop begins: its
 			     instructions, at most; else 0 */
-	uint64_t longest; /* of all runs: instructions; 0: it has no loops */
+	uint64_t longest; /* of all runs: instructions */
+	uint64_t once;    /* of these, those that belong to no turn */
 };
 
 static inline struct reg *reg(struct verify *v, unsigned r)
@@ -114,10 +115,12 @@ uint64_t limit_helper(uint32_t frame); /* that it has called */
 uint64_t limit_iter(struct ends *e, uint32_t frame, uint32_t slot);
 
 /* longest.c, when ends_not() has said NO_INSN: how many instructions a run may
- * come to, or UINT64_MAX; 0: there is no loop that was not followed to its end.
- * `turn`, by instruction: what a turn that begins there takes, of loops in it
- * the first; what is more is left. */
-uint64_t ends_longest(const struct ends *e, uint64_t *turn);
+ * come to, or UINT64_MAX. */
+uint64_t ends_longest(const struct ends *e);
+/* `turn`, by instruction: what a turn that begins there takes, without the
+ * turns of loops in it; what is more is left.  The result is what the run takes
+ * without any turns. */
+uint64_t ends_turns(const struct ends *e, uint64_t *turn);
 
 /* step.c: one instruction.  *next: where to go on, or NO_INSN: the path is at
  * its end. */

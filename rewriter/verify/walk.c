@@ -439,7 +439,8 @@ static int all_end(struct verify *v)
 
 	if (insn != NO_INSN)
 		return want_loop(v, insn);
-	v->longest = ends_longest(v->ends, v->turn);
+	v->longest = ends_longest(v->ends);
+	v->once = ends_turns(v->ends, v->turn);
 	return 0;
 }
 

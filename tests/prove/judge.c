@@ -22,7 +22,6 @@ enum {
 };
 
 static struct run shared; /* what helpers want */
-static int64_t used_up; /* of what the run has for its loops */
 
 static bool stops(const struct judge *j)
 {
@@ -462,8 +461,8 @@ static void guard(struct judge *j, const struct bpf_insn *i, const uint64_t *r)
 	if (i->src_reg == GUARD_RANGE && r[i->dst_reg] > (uint32_t)i->imm)
 		j->failed = true;
 	if (is_guard_of(i, GUARD_LOOP) || is_guard_of(i, GUARD_TURN)) {
-		used_up += i->imm;
-		j->failed |= used_up > GUARD_LEFT;
+		j->used_up += (uint32_t)i->imm;
+		j->failed |= j->used_up > GUARD_LEFT;
 	}
 }
 
@@ -491,7 +490,8 @@ static uint64_t run(struct judge *j, uint32_t i, const uint64_t *args,
 	for (;; i++) {
 		const struct bpf_insn *k = &j->p->insn[i];
 
-		if (++j->steps > JUDGE_STEPS)
+		if (!stops(j) && !is_guard_of(k, GUARD_RUN) &&
+		    ++j->steps > JUDGE_STEPS)
 			j->too_long = true;
 		if (!stops(j)) {
 			j->at = i;
@@ -540,7 +540,7 @@ void judge_run(struct judge *j)
 	/* What helpers have on our stack is elsewhere, too. */
 	*(volatile uint8_t *)alloca(j->place->below + 1) = 0;
 	memset(&shared, 0, sizeof(shared));
-	used_up = 0;
+	j->used_up = 0;
 	j->depth = j->steps = j->nrecord = 0;
 	j->nkey = 0;
 	j->failed = j->too_long = j->by_chance = false;

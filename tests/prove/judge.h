@@ -39,6 +39,7 @@ struct judge {
 	void *arg;
 
 	uint32_t depth, steps;
+	uint64_t used_up; /* of what the run has for its loops */
 	struct judge_frame frame[JUDGE_FRAMES];
 	struct judge_record record[256];
 	uint32_t nrecord;

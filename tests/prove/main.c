@@ -42,6 +42,7 @@ static void print_tally(const struct tally *t)
 	print_share("refused", t->refused, t->made);
 	print_share("accepted", t->accepted, t->made);
 	print_share("  guarded", t->guarded, t->accepted);
+	print_share("  charged", t->charged, t->accepted);
 	print_share("  ran", t->ran, t->accepted);
 	print_share("  failed", t->failed, t->accepted);
 	print_share("  by chance ", t->by_chance, t->accepted);

@@ -55,9 +55,25 @@ static int finding(const struct bpf_prog *p, const char *what)
 	return 1;
 }
 
+/* No run is longer than it may be, nor than it was charged. */
+static int in_time(const struct bpf_prog *p, const struct verified *v,
+		   const struct judge *j)
+{
+	char text[200];
+	uint64_t charged = v->once + GUARD_UNIT * j->used_up;
+
+	if (j->steps <= v->longest && (!p->longest || j->steps <= charged))
+		return 0;
+	snprintf(text, sizeof(text),
+		 "%u instructions, where %llu were the most, or %llu charged",
+		 j->steps, (unsigned long long)v->longest,
+		 (unsigned long long)charged);
+	return finding(p, text);
+}
+
 /* Run it in one way. */
-static int judged(const struct bpf_prog *p, uint32_t way, struct watch *w,
-		  struct outcome *out)
+static int judged(const struct bpf_prog *p, const struct verified *v,
+		  uint32_t way, struct watch *w, struct outcome *out)
 {
 	static struct judge j;
 	char text[300];
@@ -75,7 +91,7 @@ static int judged(const struct bpf_prog *p, uint32_t way, struct watch *w,
 	out->by_chance = j.by_chance;
 	world_keep(out->region);
 	if (!j.wrong[0])
-		return 0;
+		return in_time(p, v, &j);
 	snprintf(text, sizeof(text), "insn %u: %s", j.at, j.wrong);
 	return finding(p, text);
 }
@@ -111,14 +127,15 @@ static int differs(const struct bpf_prog *p, const char *engine,
 
 /* Does what comes of it hang on addresses, or on stack bytes that were never
  * set?  1: there is a finding. */
-static int is_by_chance(const struct bpf_prog *p, struct watch *w,
+static int is_by_chance(const struct bpf_prog *p, const struct verified *v,
+			struct watch *w,
 			const struct outcome *want, uint32_t ways, bool *yes)
 {
 	static struct outcome out;
 
 	*yes = want->by_chance;
 	for (uint32_t way = 1; way < ways && !*yes; way++) {
-		if (judged(p, way, w, &out))
+		if (judged(p, v, way, w, &out))
 			return 1;
 		*yes = out.too_long || !same(want, &out);
 	}
@@ -156,25 +173,26 @@ static int run_one(const struct bpf_prog *p, enum engine_kind k,
 
 /* Two ways show most of what hangs on addresses.  They may agree where an
  * engine has another opinion; then all ways are asked. */
-static int run_all(const struct bpf_prog *p, struct watch *w, struct tally *t)
+static int run_all(const struct bpf_prog *p, const struct verified *v,
+		   struct watch *w, struct tally *t)
 {
 	static struct outcome want, got;
 	bool by_chance;
 
-	if (judged(p, 0, w, &want))
+	if (judged(p, v, 0, w, &want))
 		return 1;
 	t->failed += want.failed;
 	t->too_long += want.too_long;
 	if (want.too_long)
 		return 0;
-	if (is_by_chance(p, w, &want, 2, &by_chance))
+	if (is_by_chance(p, v, w, &want, 2, &by_chance))
 		return 1;
 	for (enum engine_kind k = 0; k < RUN_KINDS && !by_chance; k++) {
 		if (run_one(p, k, &got))
 			return 1;
 		if (same(&want, &got))
 			continue;
-		if (is_by_chance(p, w, &want, PLACES, &by_chance))
+		if (is_by_chance(p, v, w, &want, PLACES, &by_chance))
 			return 1;
 		if (!by_chance)
 			return differs(p, engine_names[k], &want, &got);
@@ -192,10 +210,11 @@ static bool has_shape(struct arena *a, struct bpf_prog *p, struct err *e)
 	return !bpf_check(p, "made.bpf.o", e);
 }
 
-static void count(struct tally *t, const struct verified *v)
+static void count(struct tally *t, const struct verified *v, bool charged)
 {
 	t->accepted++;
 	t->guarded += v->guards != 0;
+	t->charged += charged;
 	t->processed += v->processed;
 	if (v->processed > t->most_processed)
 		t->most_processed = v->processed;
@@ -213,8 +232,8 @@ static int verdict(struct arena *a, struct bpf_prog *p, struct tally *t,
 	} else if (watch_verify(w, a, world_set(), p, log, &v, &e)) {
 		t->refused++;
 	} else {
-		count(t, &v);
-		return run_all(p, w, t);
+		count(t, &v, p->longest && p->guarded);
+		return run_all(p, &v, w, t);
 	}
 	if (prove_loud)
 		err_print(stderr, &e);
@@ -223,12 +242,15 @@ static int verdict(struct arena *a, struct bpf_prog *p, struct tally *t,
 
 int prove(struct dice *d, struct tally *t)
 {
+	const uint64_t most = (uint64_t)GUARD_LEFT * GUARD_UNIT;
 	static struct made made;
 	struct arena a = { 0 };
 	struct bpf_prog p;
 	struct watch *w;
 	int ret;
 
+	/* Of some, all turns are charged. */
+	verify_longest = (d->seed >> 32) % 4 ? most : 0;
 	make_program(d, &made);
 	p = made.prog;
 	p.insn = arena_dup(&a, p.insn, p.ninsn * sizeof(*p.insn));

@@ -14,7 +14,7 @@
 #include "make.h"
 
 struct tally {
-	uint64_t made, shapeless, refused, accepted, guarded;
+	uint64_t made, shapeless, refused, accepted, guarded, charged;
 	uint64_t ran, failed, too_long, by_chance;
 	uint64_t processed, most_processed;
 };

@@ -132,6 +132,8 @@ int watch_verify(struct watch *w, struct arena *a, const struct bpf_set *set,
 	int ret = prove(&v, a, p);
 
 	out->processed = v.processed;
+	out->longest = v.longest;
+	out->once = v.once;
 	out->guards = guard_count(p);
 	if (!ret && out->guards)
 		ret = guard_runs(a, set, p, e);
