@@ -297,6 +297,7 @@ static int call_back(struct call *c, const struct reg *r0, uint32_t *next)
 		return -1;
 	f->callback = true;
 	f->lent = ++v->ids;
+	turn_begins(v, c->callee);
 	callback_args(c, from, f);
 	*next = c->callee;
 	return 0;
@@ -438,6 +439,7 @@ static int ways(struct call *c, const struct reg *r0, uint32_t *next)
 	if (may_call_back(c))
 		return call_back(c, r0, next);
 	if (c->id == OURS_ITER_NEXT && !c->handle.slot->drained) {
+		turn_begins(v, v->i);
 		if (iter_drained(c, *next))
 			return -1;
 		iter_moved(v, 1);

@@ -25,8 +25,9 @@ struct measure {
 	const struct ends *e;
 	uint64_t *cost; /* of each component of the round */
 	uint64_t *best; /* the longest path that begins there */
-	uint64_t *turn; /* NULL: all turns are counted; else by instruction,
-			   what one takes */
+	uint64_t *turn; /* NULL: all turns are multiplied; else by instruction,
+			   what one takes ... */
+	const bool *held; /* ... but for those that begin here */
 };
 
 static uint64_t sum(uint64_t a, uint64_t b)
@@ -77,21 +78,37 @@ static void find_best(const struct measure *m, const struct round *r,
 	}
 }
 
+static uint32_t site(const struct ends *e, const struct way *w)
+{
+	return w->site == NO_INSN ? e->node[w->from].insn : w->site;
+}
+
+/* Components with turns that no guard can count, in `best`. */
+static void find_held(const struct measure *m, const struct round *outer,
+		      uint32_t no)
+{
+	const struct ends *e = m->e;
+
+	for (uint32_t c = 0; c <= e->nnode; c++)
+		m->best[c] = !m->turn;
+	for (uint32_t i = 0; m->turn && i < e->nway; i++)
+		if (e->way[i].gone == no && e->way[i].good)
+			m->best[outer->of[e->way[i].from]] |=
+				m->held[site(e, &e->way[i])];
+}
+
 /* What a turn takes is told to where it is counted. */
 static void tell(const struct measure *m, const struct round *outer,
 		 uint32_t no)
 {
 	const struct ends *e = m->e;
 
-	for (uint32_t i = 0; i < e->nway; i++) {
+	for (uint32_t i = 0; m->turn && i < e->nway; i++) {
 		const struct way *w = &e->way[i];
-		uint32_t at = w->site;
+		uint32_t c = outer->of[w->from], at = site(e, w);
 
-		if (w->gone != no || !w->good)
-			continue;
-		if (at == NO_INSN)
-			at = e->node[w->from].insn;
-		m->turn[at] = larger(m->turn[at], m->cost[outer->of[w->from]]);
+		if (w->gone == no && w->good && !m->best[c])
+			m->turn[at] = larger(m->turn[at], m->cost[c]);
 	}
 }
 
@@ -106,18 +123,18 @@ static void go_out(const struct measure *m, const struct round *r,
 	for (uint32_t n = 0; n < e->nnode; n++)
 		m->cost[outer->of[n]] =
 			larger(m->cost[outer->of[n]], m->best[r->of[n]]);
-	if (m->turn) {
-		tell(m, outer, no);
-		return;
-	}
+	find_held(m, outer, no);
+	tell(m, outer, no);
 	for (uint32_t c = 0; c <= e->nnode; c++)
-		m->cost[c] = product(m->cost[c], sum(outer->turns[c], 1));
+		if (m->best[c])
+			m->cost[c] =
+				product(m->cost[c], sum(outer->turns[c], 1));
 }
 
-static uint64_t measure(const struct ends *e, uint64_t *turn)
+static uint64_t measure(const struct ends *e, uint64_t *turn, const bool *held)
 {
 	struct measure m = { e, ends_room(e->nnode, sizeof(*m.cost)),
-			     ends_room(e->nnode, sizeof(*m.best)), turn };
+			     ends_room(e->nnode, sizeof(*m.best)), turn, held };
 	const struct round *r = e->last;
 	uint64_t longest;
 
@@ -135,10 +152,10 @@ static uint64_t measure(const struct ends *e, uint64_t *turn)
 
 uint64_t ends_longest(const struct ends *e)
 {
-	return measure(e, NULL);
+	return measure(e, NULL, NULL);
 }
 
-uint64_t ends_turns(const struct ends *e, uint64_t *turn)
+uint64_t ends_turns(const struct ends *e, uint64_t *turn, const bool *held)
 {
-	return measure(e, turn);
+	return measure(e, turn, held);
 }

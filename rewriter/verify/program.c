@@ -21,7 +21,8 @@ enum {
 bool verify_exactly;
 
 /* Seconds at the very worst; what is of any use takes microseconds. */
-uint64_t verify_longest = (uint64_t)GUARD_LEFT * GUARD_UNIT;
+#define LIMIT ((uint64_t)GUARD_LEFT * GUARD_UNIT)
+uint64_t verify_longest = LIMIT;
 
 /* The guard of that register, if there is one already. */
 static struct bpf_insn *guard_of(struct bpf_prog *p, const struct want *w)
@@ -130,14 +131,33 @@ static void weigh(struct bpf_insn *loop, uint64_t steps)
 		loop->imm = weight(steps);
 }
 
+/* Turns that cannot be counted are too many.  (What has none is as long as it
+ * is.) */
+static int check_once(struct verify *v)
+{
+	v->i = 0;
+	while (v->i < v->p->ninsn && !v->held[v->i])
+		v->i++;
+	if (v->once <= LIMIT || v->i == v->p->ninsn)
+		return 0;
+	return refuse_at(v, -1, "do less in its loops, or submit first",
+			 "a run may come to %llu instructions, and while a "
+			 "ring record is held no guard can be put there",
+			 (unsigned long long)v->longest);
+}
+
 static int guard_turns(struct verify *v, struct arena *a, struct bpf_prog *p)
 {
 	struct guard *guard =
 		arena_alloc(v->a, (p->ninsn + 1) * sizeof(*guard));
 	uint32_t n = 0;
 
+	if (check_once(v))
+		return -1;
 	for (uint32_t i = 0; i < p->ninsn; i++)
-		if (v->turn[i] && is_guard_of(&p->insn[i], GUARD_LOOP))
+		if (v->held[i])
+			;
+		else if (v->turn[i] && is_guard_of(&p->insn[i], GUARD_LOOP))
 			weigh(&p->insn[i], v->turn[i]);
 		else if (v->turn[i])
 			guard[n++] = (struct guard){ i, guard_turn(weight(

@@ -349,12 +349,6 @@ static int held(struct verify *v)
 				 "R%u is not bounded, and while a ring record "
 				 "is held no guard can be put there",
 				 i->dst_reg);
-	if (i->src_reg == GUARD_TURN)
-		return refuse_at(v, -1, "do less in loops, or submit first",
-				 "a run may come to %llu instructions, and "
-				 "while a ring record is held no guard can be "
-				 "put here",
-				 (unsigned long long)v->p->longest);
 	return refuse_at(v, -1, "bound the loop, or submit first",
 			 "it cannot be proved that this loop ends, and while a "
 			 "ring record is held no guard can be put there");

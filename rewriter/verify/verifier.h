@@ -67,6 +67,7 @@ struct verify {
 	struct ends *ends;
 	uint64_t *turn;   /* per instruction, where a turn of a loop begins: its
 			     instructions, at most; else 0 */
+	bool *held;       /* there, it would leave something reserved to fail */
 	uint64_t longest; /* of all runs: instructions */
 	uint64_t once;    /* of these, those that belong to no turn */
 };
@@ -118,9 +119,10 @@ uint64_t limit_iter(struct ends *e, uint32_t frame, uint32_t slot);
  * come to, or UINT64_MAX. */
 uint64_t ends_longest(const struct ends *e);
 /* `turn`, by instruction: what a turn that begins there takes, without the
- * turns of loops in it; what is more is left.  The result is what the run takes
- * without any turns. */
-uint64_t ends_turns(const struct ends *e, uint64_t *turn);
+ * turns of loops in it, but with those that cannot be counted, as they are
+ * `held`; what is more is left.  The result is what the run takes without any
+ * turns. */
+uint64_t ends_turns(const struct ends *e, uint64_t *turn, const bool *held);
 
 /* step.c: one instruction.  *next: where to go on, or NO_INSN: the path is at
  * its end. */
@@ -175,6 +177,9 @@ uint64_t call_scan(struct verify *v);
 /* A call at v->i; *next as in step(). */
 int step_call(struct verify *v, uint32_t *next);
 int step_exit(struct verify *v, uint32_t *next);
+
+/* walk.c: something may be held where this turn begins. */
+void turn_begins(struct verify *v, uint32_t insn);
 
 /* object.c: references.  What has one has to be given back on every path, once:
  * a ring's record, a dynptr of one, an iterator. */

@@ -297,8 +297,14 @@ static void goes_through(struct verify *v)
 	uint64_t steps = call_scan(v);
 
 	v->s->steps += steps;
+	turn_begins(v, v->i);
 	if (v->turn[v->i] < steps)
 		v->turn[v->i] = steps;
+}
+
+void turn_begins(struct verify *v, uint32_t insn)
+{
+	v->held[insn] |= reference_held(v);
 }
 
 /* A loop point is arrived at.  (An iterator moves when it is called.) */
@@ -440,7 +446,7 @@ static int all_end(struct verify *v)
 	if (insn != NO_INSN)
 		return want_loop(v, insn);
 	v->longest = ends_longest(v->ends);
-	v->once = ends_turns(v->ends, v->turn);
+	v->once = ends_turns(v->ends, v->turn, v->held);
 	return 0;
 }
 
@@ -459,6 +465,7 @@ int walk(struct verify *v)
 	v->s = &none;
 	v->processed = 0;
 	v->turn = arena_alloc(v->a, (v->p->ninsn + 1) * sizeof(*v->turn));
+	v->held = arena_alloc(v->a, (v->p->ninsn + 1) * sizeof(*v->held));
 	if (v->log && ftell(v->log) >= 0) /* guards are in it now */
 		fseek(v->log, 0, SEEK_SET);
 	find_points(v, &w);

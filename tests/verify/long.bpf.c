@@ -300,6 +300,30 @@ RULE copies(struct pt_regs *ctx)
 
 RING(ring, RINGBUF);
 
+/* Where turns cannot be counted, they are part of those around. */
+SUB int writes_record(__u32 i, void *ctx)
+{
+	char *r = bpf_ringbuf_reserve(&ring, 64, 0);
+	struct bpf_iter_num it;
+	int *k;
+
+	if (!r)
+		return 0;
+	bpf_iter_num_new(&it, 0, 64);
+	while ((k = bpf_iter_num_next(&it)))
+		r[*k & 63] = i;
+	bpf_iter_num_destroy(&it);
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
+
+// ours: guards: 1
+RULE record_in_loop(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, writes_record, 0, 0);
+	return 0;
+}
+
 // ours: refused: instructions, and while a ring record is held no guard
 RULE with_a_record(struct pt_regs *ctx)
 {
