@@ -103,23 +103,26 @@ static uint32_t take_fresh(const struct table *t, struct hash_holder *h)
 
 enum answer { NO, YES, UNKNOWN };
 
-/* Has another one that lives this element in its hands? */
-static bool is_mentioned(const struct table *t, const struct hash_holder *us,
-			 uint32_t low, uint64_t self)
+/* Has another one that lives this element in its hands?  UNKNOWN: it may have
+ * only wanted to, and somebody was faster. */
+static enum answer is_mentioned(const struct table *t,
+				const struct hash_holder *us, uint32_t low,
+				uint64_t self)
 {
+	enum answer is = NO;
+
 	for (const struct hash_holder *h = t->head->holder;
 	     h < t->head->holder + HASH_SPARE; h++) {
 		uint64_t owner = load(&h->owner);
 
-		if (h == us || (told(&h->spare) != low &&
-				told(&h->held) != low && told(&h->out) != low))
+		if (h == us || is_dead(owner, self))
 			continue;
-		if (!owner && told(&h->spare) != low)
-			continue;
-		if (!is_dead(owner, self))
-			return true;
+		if (told(&h->spare) == low)
+			return YES;
+		if (owner && (told(&h->held) == low || told(&h->out) == low))
+			is = UNKNOWN;
 	}
-	return false;
+	return is;
 }
 
 /* Is it in the list that begins at this word?  `bucket`: what it belongs to. */
@@ -202,17 +205,15 @@ static enum answer orphan(const struct table *t, const struct hash_holder *us,
 {
 	struct hash_elem *e = hold_elem(t, low);
 	uint64_t state = load(&e->state), next = load(&e->next);
-	enum answer placed;
+	enum answer other = is_mentioned(t, us, low, self);
 
-	if (is_mentioned(t, us, low, self))
-		return NO;
-	placed = is_placed(t, low, state);
-	if (placed != NO)
-		return placed == YES ? NO : UNKNOWN;
-	if (is_mentioned(t, us, low, self) || load(&e->state) != state ||
-	    load(&e->next) != next)
-		return NO;
-	return YES;
+	if (other == NO)
+		other = is_placed(t, low, state);
+	if (other == NO)
+		other = is_mentioned(t, us, low, self);
+	if (other != NO)
+		return other == YES ? NO : UNKNOWN;
+	return load(&e->state) == state && load(&e->next) == next ? YES : NO;
 }
 
 /* An orphan's kind: what it was, or what it was marked as.  Then it is in

@@ -421,6 +421,29 @@ static void nothing_is_lost_to_kills(void **state)
 	assert_int_equal(lost(&dead), 0);
 }
 
+/* Who lives and has only wanted an element that a dead one had does not make it
+ * that one's. */
+static void what_two_want_is_not_forgotten(void **state)
+{
+	struct hash_head *h = (struct hash_head *)weld_region;
+	struct value v = { 0, 0 };
+	uint64_t k = 1;
+	pid_t pid = start_worker(1);
+
+	(void)state;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	make(8, sizeof(struct value), 1);
+	h->taken = h->holder[3].held = h->holder[5].held = 1;
+	h->holder[3].owner = UINT64_C(1) << 32 | (uint32_t)pid;
+	h->holder[5].owner = own_writer();
+	assert_int_equal(hash_update(&map, &k, &v, BPF_ANY), -E2BIG);
+	h->holder[5].held = 0;
+	h->holder[5].owner = 0;
+	assert_int_equal(hash_update(&map, &k, &v, BPF_ANY), 0);
+	assert_int_equal(whole(true), 1);
+}
+
 static void overwritten_memory_ends_a_walk(void **state)
 {
 	uint64_t k = 5, v = 6;
@@ -542,6 +565,7 @@ int main(void)
 		cmocka_unit_test(threads_lose_nothing),
 		cmocka_unit_test(a_killed_process_blocks_nobody),
 		cmocka_unit_test(nothing_is_lost_to_kills),
+		cmocka_unit_test(what_two_want_is_not_forgotten),
 		cmocka_unit_test(overwritten_memory_ends_a_walk),
 		cmocka_unit_test(all_elements_are_shown),
 		cmocka_unit_test(a_circle_ends_a_walk),
