@@ -126,7 +126,7 @@ seeds_notes() {
 
 # Types alone are damaged, so the whole has to be small; and quickly verified.
 seeds_core() {
-	find "$BUILD/obj" -name '*.bpf.o' -size -24k \
+	find "$BUILD/obj" -name '*.bpf.o' -size -24k ! -name long.bpf.o \
 		-exec cp -t "$CORPUS/core" {} +
 }
 
@@ -197,8 +197,8 @@ most() {
 fuzz() {
 	exec nice -n 19 "$BUILD/tests/fuzz-$1" "$CORPUS/$1" \
 		-artifact_prefix="$FINDINGS/$1-" -max_len="$(most "$1")" \
-		-max_total_time=$((MINUTES * 60)) -timeout=60 \
-		-report_slow_units=60 \
+		-max_total_time=$((MINUTES * 60)) -timeout=300 \
+		-report_slow_units=300 \
 		-rss_limit_mb=1500 -malloc_limit_mb=1000 -print_final_stats=1 \
 		> "$BUILD/fuzz-$1.log" 2>&1
 }
