@@ -19,14 +19,21 @@
 
 enum {
 	ERRNO_MAX = 4095,
-	CPUS_MAX = 8192,     /* of any x86-64 kernel */
+	CPUS_MAX = 8192,         /* of any x86-64 kernel */
 	SAMPLES_MAX = 128 << 10, /* BPF_MAX_USER_RINGBUF_SAMPLES */
 	KEY_SIZE = 4,            /* of arrays */
 	/* Instructions of a program that take about as long: */
 	HELPER_STEPS = 16,
 	MAP_STEPS = 64,     /* one that searches, or changes, a map */
+	KEY_STEPS = 2,      /* and each byte that it hashes */
+	PREFIX_STEPS = 40,  /* a prefix length of an LPM_TRIE, and its bytes */
+	HASHES_MAX = 16,    /* of a BLOOM_FILTER */
 	KERNEL_STEPS = 256, /* one that may ask the kernel */
-	ELEMENT_STEPS = 4   /* to an element, or to see that there is none */
+	STRING_STEPS = 1 << 12,   /* an argument that may be a bad address */
+	STACK_STEPS = 1 << 14,    /* 127 frames */
+	BUILD_ID_STEPS = 1 << 17, /* and their files' headers */
+	CHAR_STEPS = 3,           /* a character that is looked at */
+	ELEMENT_STEPS = 4 /* to an element, or to see that there is none */
 };
 
 /* --- results ----------------------------------------------------------- */
@@ -366,6 +373,8 @@ static bool asks_kernel(uint32_t id)
 	case BPF_FUNC_probe_read_str:
 	case BPF_FUNC_probe_read_user:
 	case BPF_FUNC_probe_read_user_str:
+	case BPF_FUNC_probe_read_kernel:
+	case BPF_FUNC_probe_read_kernel_str:
 	case BPF_FUNC_probe_write_user:
 	case BPF_FUNC_copy_from_user:
 	case BPF_FUNC_get_current_pid_tgid:
@@ -374,8 +383,6 @@ static bool asks_kernel(uint32_t id)
 	case BPF_FUNC_get_current_task:
 	case BPF_FUNC_get_current_task_btf:
 	case BPF_FUNC_get_ns_current_pid_tgid:
-	case BPF_FUNC_get_stack:
-	case BPF_FUNC_get_stackid:
 	case BPF_FUNC_trace_printk:
 	case BPF_FUNC_trace_vprintk:
 		return true;
@@ -383,17 +390,59 @@ static bool asks_kernel(uint32_t id)
 	return false;
 }
 
-static bool is_array(const struct bpf_map_def *m)
+static uint64_t map_steps(const struct bpf_map_def *m)
 {
-	return m->type == BPF_MAP_TYPE_ARRAY ||
-	       m->type == BPF_MAP_TYPE_PERCPU_ARRAY;
+	uint64_t data = m->key_size - KEY_SIZE;
+
+	switch (m->type) {
+	case BPF_MAP_TYPE_ARRAY:
+	case BPF_MAP_TYPE_PERCPU_ARRAY:
+		return HELPER_STEPS;
+	case BPF_MAP_TYPE_LPM_TRIE:
+		return 8 * data * (PREFIX_STEPS + data);
+	case BPF_MAP_TYPE_BLOOM_FILTER:
+		return (uint64_t)m->value_size * KEY_STEPS * HASHES_MAX;
+	}
+	return MAP_STEPS + (uint64_t)m->key_size * KEY_STEPS;
+}
+
+static uint64_t stack_steps(const struct call *c)
+{
+	const struct tnum *flags = &reg(c->v, 4)->n.bits;
+	bool ids = c->id == BPF_FUNC_get_stackid
+			   ? c->map->flags & BPF_F_STACK_BUILD_ID
+			   : (flags->value | flags->mask) & BPF_F_USER_BUILD_ID;
+
+	return ids ? BUILD_ID_STEPS : STACK_STEPS;
 }
 
 static uint64_t fixed_steps(const struct call *c)
 {
+	switch (c->id) {
+	case BPF_FUNC_get_stack:
+	case BPF_FUNC_get_stackid:
+		return stack_steps(c);
+	case BPF_FUNC_snprintf: /* each argument may be a bad address */
+	case BPF_FUNC_trace_vprintk:
+		return KERNEL_STEPS + c->size / 8 * STRING_STEPS;
+	}
 	if (asks_kernel(c->id))
 		return KERNEL_STEPS;
-	return c->map && !is_array(c->map) ? MAP_STEPS : HELPER_STEPS;
+	return c->map ? map_steps(c->map) : HELPER_STEPS;
+}
+
+static bool looks_at_chars(uint32_t id)
+{
+	switch (id) {
+	case BPF_FUNC_probe_read_str:
+	case BPF_FUNC_probe_read_user_str:
+	case BPF_FUNC_probe_read_kernel_str:
+	case BPF_FUNC_strncmp:
+	case BPF_FUNC_strtol:
+	case BPF_FUNC_strtoul:
+		return true;
+	}
+	return false;
 }
 
 /* Eight bytes that are copied count as an instruction. */
@@ -401,6 +450,8 @@ static uint64_t helper_steps(const struct call *c)
 {
 	uint64_t n = c->size;
 
+	if (looks_at_chars(c->id))
+		n *= 8 * CHAR_STEPS;
 	for (unsigned i = 0; i < 5; i++)
 		if (c->p->arg[i] == arg_VALUE || c->p->arg[i] == arg_VALUE_OUT)
 			n += c->map->value_size;

@@ -15,6 +15,8 @@
 enum {
 	MEMSX = 0x80
 }; /* newer than Debian 12's <linux/bpf.h> */
+/* Instructions that take as long as to ask /proc for a field of a task. */
+enum { TASK_STEPS = 1 << 15 };
 
 static const struct bpf_insn *insn(const struct verify *v)
 {
@@ -335,9 +337,10 @@ int step_load(struct verify *v)
 
 	if (reg_is_set(v, i->src_reg))
 		return -1;
-	if (is_task_load(i)) /* the stub looks whether it is one (task.c) */
+	if (is_task_load(i)) { /* the stub looks whether it is one (task.c) */
 		reg_number(&out, range_load(size, false), v->i);
-	else if (memory_check(v, base, i->src_reg, i->off, size, ACCESS_READ) ||
+		v->s->steps += TASK_STEPS;
+	} else if (memory_check(v, base, i->src_reg, i->off, size, ACCESS_READ) ||
 		 load(v, base, i->off, size, &out))
 		return -1;
 	if (sign)

@@ -298,6 +298,93 @@ RULE copies(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Helpers that take long, in a loop that is short with others. */
+struct wide_key {
+	char c[4096];
+};
+struct prefix {
+	__u32 bits;
+	__u8 data[16];
+};
+MAP(by_wide_key, HASH, struct wide_key, struct wide_key, 2);
+MAP(prefixes, LPM_TRIE, struct prefix, __u64, 16,
+    __uint(map_flags, BPF_F_NO_PREALLOC););
+struct {
+	__uint(type, BPF_MAP_TYPE_BLOOM_FILTER);
+	__uint(max_entries, 16);
+	__type(value, char[256]);
+} bloom SEC(".maps");
+MAP(chains, STACK_TRACE, __u32, __u64[127], 16);
+MAP(text, ARRAY, __u32, struct wide_key, 1);
+
+#define SLOW(name, call)                                                       \
+	SUB int slow_##name(__u32 i, struct pt_regs **of)                      \
+	{                                                                      \
+		struct pt_regs *ctx = *of;                                     \
+		__u32 key = 0;                                                 \
+		struct wide_key *at = bpf_map_lookup_elem(&text, &key);        \
+		struct prefix prefix = { 128 };                                \
+		long n = 0;                                                    \
+                                                                               \
+		USE(ctx);                                                      \
+		USE(&prefix);                                                  \
+		if (at)                                                        \
+			sum += (long)(call) + n;                               \
+		return 0;                                                      \
+	}
+#define TURNS(name)                                                            \
+	bpf_loop(1 << 20, slow_##name, &ctx, 0);                               \
+	return 0
+
+SLOW(no_helper, 1)
+// accepted
+RULE no_helper(struct pt_regs *ctx)
+{
+	TURNS(no_helper);
+}
+SLOW(long_key, !bpf_map_lookup_elem(&by_wide_key, at))
+// ours: guards: 1
+RULE long_key(struct pt_regs *ctx)
+{
+	TURNS(long_key);
+}
+SLOW(many_prefixes, !bpf_map_lookup_elem(&prefixes, &prefix))
+// ours: guards: 1
+RULE many_prefixes(struct pt_regs *ctx)
+{
+	TURNS(many_prefixes);
+}
+SLOW(many_hashes, bpf_map_peek_elem(&bloom, at))
+// ours: guards: 1
+RULE many_hashes(struct pt_regs *ctx)
+{
+	TURNS(many_hashes);
+}
+SLOW(stack, bpf_get_stack(ctx, at, sizeof(*at), BPF_F_USER_STACK))
+// ours: guards: 1
+RULE stack(struct pt_regs *ctx)
+{
+	TURNS(stack);
+}
+SLOW(stack_id, bpf_get_stackid(ctx, &chains, BPF_F_USER_STACK))
+// ours: guards: 1
+RULE stack_id(struct pt_regs *ctx)
+{
+	TURNS(stack_id);
+}
+SLOW(bad_strings, bpf_snprintf(at->c, sizeof(at->c), "%s%s", (__u64[]){ 1, 2 }, 16))
+// ours: guards: 1
+RULE bad_strings(struct pt_regs *ctx)
+{
+	TURNS(bad_strings);
+}
+SLOW(number_in_text, bpf_strtol(at->c, sizeof(at->c), 10, &n))
+// ours: guards: 1
+RULE number_in_text(struct pt_regs *ctx)
+{
+	TURNS(number_in_text);
+}
+
 RING(ring, RINGBUF);
 
 /* Where turns cannot be counted, they are part of those around. */
