@@ -355,17 +355,69 @@ enum covers state_covers(const struct state *old, const struct state *now,
 
 /* --- widening ---------------------------------------------------------- */
 
+enum {
+	SMALL_BITS = 12
+};
+
+/* The next bound above: all ones, as many as there are in small numbers, and
+ * then as in 31, 32, 63 or 64 bits.  A counter that is compared or masked comes
+ * to rest at one of them. */
+static uint64_t above(uint64_t v)
+{
+	static const uint8_t bits[] = { 31, 32, 63, 64 };
+	unsigned n = v ? 64 - (unsigned)__builtin_clzll(v) : 0;
+
+	for (unsigned i = 0; n > SMALL_BITS; i++)
+		if (n <= bits[i]) {
+			n = bits[i];
+			break;
+		}
+	return n < 64 ? (UINT64_C(1) << n) - 1 : UINT64_MAX;
+}
+
+static int64_t above_signed(int64_t v)
+{
+	return v < 0 ? -1 : (int64_t)above((uint64_t)v);
+}
+
+static int64_t below_signed(int64_t v)
+{
+	return v < 0 ? (int64_t)~above(~(uint64_t)v) : 0;
+}
+
+/* Bits that differ, and all that a carry from them may reach. */
+static struct tnum widened_bits(struct tnum now, struct tnum old)
+{
+	uint64_t moved = (now.value ^ old.value) | now.mask | old.mask;
+	uint64_t mask = above(moved) & -(moved & -moved);
+
+	return (struct tnum){ old.value & ~mask, mask };
+}
+
 /* Bounds that did not move stay. */
 static struct range widened(const struct range *now, const struct range *old)
 {
-	struct range r =
-		range_unsigned(now->umin < old->umin ? 0 : old->umin,
-			       now->umax > old->umax ? UINT64_MAX : old->umax);
+	struct range r = *old;
 
-	if (r.umin || r.umax != UINT64_MAX)
-		return r;
-	return range_signed(now->smin < old->smin ? INT64_MIN : old->smin,
-			    now->smax > old->smax ? INT64_MAX : old->smax);
+	r.bits = widened_bits(now->bits, old->bits);
+	if (now->umin < old->umin)
+		r.umin = 0;
+	if (now->umax > old->umax)
+		r.umax = above(now->umax);
+	if (now->smin < old->smin)
+		r.smin = below_signed(now->smin);
+	if (now->smax > old->smax)
+		r.smax = above_signed(now->smax);
+	if (now->umin32 < old->umin32)
+		r.umin32 = 0;
+	if (now->umax32 > old->umax32)
+		r.umax32 = (uint32_t)above(now->umax32);
+	if (now->smin32 < old->smin32)
+		r.smin32 = (int32_t)below_signed(now->smin32);
+	if (now->smax32 > old->smax32)
+		r.smax32 = (int32_t)above_signed(now->smax32);
+	range_settle(&r);
+	return r;
 }
 
 static void widen(struct reg *r, const struct reg *old)

@@ -90,3 +90,67 @@ NAKED dynptr_is_no_record(void)
 		     :
 		     : [ring] "i"(&ring));
 }
+
+/* --- what a loop does to a number comes to rest where it is bounded --------- */
+
+char text[64];
+
+#define EACH(what)                                                             \
+	struct bpf_iter_num it;                                                \
+	unsigned k = 0;                                                        \
+                                                                               \
+	bpf_iter_num_new(&it, 0, 1000);                                        \
+	while (bpf_iter_num_next(&it)) {                                       \
+		what                                                           \
+	}                                                                      \
+	bpf_iter_num_destroy(&it);                                             \
+	return 0
+
+/* (The compiler makes the next number before it compares this one, and only the
+ * kernel goes through all of them.) */
+// ours: guards: 1
+RULE stops_where_it_is_full(struct pt_regs *ctx)
+{
+	EACH(if (k >= sizeof(text)) break; text[k++] = 1;);
+}
+
+// accepted
+RULE stops_behind_the_last(struct pt_regs *ctx)
+{
+	EACH(text[k] = 1; if (++k == sizeof(text)) break;);
+}
+
+// ours: guards: 1
+RULE begins_anew(struct pt_regs *ctx)
+{
+	EACH(text[k] = 1; k += 8; if (k >= sizeof(text)) k = 0;);
+}
+
+// accepted
+RULE goes_from_state_to_state(struct pt_regs *ctx)
+{
+	EACH(text[k] = 1; k = k == 0 ? 3 : k == 3 ? 60 : UNKNOWN(ctx) & 1;);
+}
+
+/* One more than there are. */
+// ours: guards: 1
+RULE stops_too_late(struct pt_regs *ctx)
+{
+	EACH(text[k] = 1; if (++k == sizeof(text) + 1) break;);
+}
+
+static long takes_turns(unsigned i, unsigned long *k)
+{
+	text[*k] = 1;
+	*k = (*k + 1) & 63;
+	return 0;
+}
+
+// accepted
+RULE masked_in_a_callback(struct pt_regs *ctx)
+{
+	unsigned long k = 0;
+
+	bpf_loop(1000, takes_turns, &k, 0);
+	return 0;
+}
