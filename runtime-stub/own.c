@@ -134,16 +134,21 @@ static bool may_keep(uint32_t pid)
 	return true;
 }
 
+/* (Out of the way of who knows it.) */
+static __attribute__((noinline)) uint32_t ask_pid(void)
+{
+	uint32_t pid = (uint32_t)sys0(__NR_getpid);
+
+	if (may_keep(pid))
+		keep(PID, pid);
+	return pid;
+}
+
 long own_pid(void)
 {
 	uint32_t pid = (uint32_t)known(PID);
 
-	if (pid)
-		return pid;
-	pid = (uint32_t)sys0(__NR_getpid);
-	if (may_keep(pid))
-		keep(PID, pid);
-	return pid;
+	return pid ? pid : ask_pid();
 }
 
 /* The pid namespace; 0: unknown. */
