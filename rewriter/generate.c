@@ -349,6 +349,8 @@ static int trampolines_place(struct weld *w, const struct weld_options *opt,
 		.dense = w->dense,
 	};
 
+	/* So what is fast does not hang on how long the stub is. */
+	code_align(&w->rx, 64, 0xcc);
 	if (patch_build(&w->rx, &w->sites, &w->links, &w->plan, &env,
 			&w->built, e))
 		return -1;
