@@ -282,20 +282,17 @@ void weld_pins_tell(void);
 #pragma GCC visibility pop
 
 /* Pinned maps first: with the region come gates that are 1, and programs run. */
-static bool map_all(long dir, struct shared *region)
+static bool map_all(long dir, long fd, struct shared *region)
 {
-	long fd = shared_open(dir, region);
-	bool ok = fd >= 0 && region_claim(BY_FILE);
-
-	if (ok) {
-		weld_pins_map(dir);
-		ok = shared_over(fd, region);
-	}
-	if (ok)
+	if (!region_claim_file())
+		return false;
+	weld_pins_map(dir);
+	if (shared_over(fd, region)) {
 		weld_pins_tell();
-	if (fd >= 0)
-		sys1(__NR_close, fd);
-	return ok;
+		return true;
+	}
+	region_unclaim_file();
+	return false;
 }
 
 bool file_map(const char *want)
@@ -307,10 +304,14 @@ bool file_map(const char *want)
 	};
 	long dir = want ? open_parent(want, &region.name) : open_default();
 	bool ok;
+	long fd;
 
 	if (dir < 0 && dir != AT_FDCWD)
 		return false;
-	ok = map_all(dir, &region);
+	fd = shared_open(dir, &region);
+	ok = fd >= 0 && map_all(dir, fd, &region);
+	if (fd >= 0)
+		sys1(__NR_close, fd);
 	if (dir >= 0)
 		sys1(__NR_close, dir);
 	return ok;

@@ -11,7 +11,10 @@
  * second could undo what a program has meanwhile written to .data.  And it is
  * one or the other: to fill what another thread has just mapped would undo it
  * for all processes.  So the first to be sure of its way claims it, and others
- * wait a while, but not for ever: they may have interrupted the one.
+ * wait a while, but not for ever: they may have interrupted the one, or be in a
+ * child of fork() that has no such thread.  Then they fill what is private
+ * again, and never what may be the file by now: these hits are lost until it is
+ * mapped.
  *
  * fork: a shared region stays shared, a private one is copied with everything
  * else.
@@ -36,8 +39,8 @@ void weld_fault_arm(const char *const *envp, struct aux aux);
 void weld_clock_use(uint64_t vdso);
 #pragma GCC visibility pop
 
-static uint32_t claimed; /* enum region_way: what somebody has begun */
-static uint32_t filling;
+enum { FILLING = -1 };
+static int32_t claimed; /* how many threads map the file, or FILLING */
 
 static uint32_t settled(void)
 {
@@ -100,29 +103,57 @@ void region_fill(uint8_t *base)
 		*(volatile uint8_t *)(base + w->gates + i) = 1;
 }
 
-bool region_claim(enum region_way way)
+bool region_claim_file(void)
 {
-	uint32_t was = 0;
+	int32_t n = __atomic_load_n(&claimed, __ATOMIC_RELAXED);
 
-	return __atomic_compare_exchange_n(&claimed, &was, way, false,
-					   __ATOMIC_ACQ_REL,
-					   __ATOMIC_ACQUIRE) ||
-	       was == way;
+	while (n != FILLING)
+		if (__atomic_compare_exchange_n(&claimed, &n, n + 1, false,
+						__ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+void region_unclaim_file(void)
+{
+	__atomic_sub_fetch(&claimed, 1, __ATOMIC_RELEASE);
+}
+
+/* Is it for us alone to fill it? */
+static bool claim_filling(void)
+{
+	int32_t nobody = 0;
+
+	return __atomic_compare_exchange_n(&claimed, &nobody, FILLING, false,
+					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 bool region_is_private(void)
 {
-	return __atomic_load_n(&claimed, __ATOMIC_RELAXED) == BY_FILLING;
+	return __atomic_load_n(&claimed, __ATOMIC_RELAXED) == FILLING;
 }
 
-/* Who has not claimed it first waits for who has. */
+/* For a file only once in vain: the target is not to be slow. */
+static void wait_for_others(void)
+{
+	static uint32_t in_vain;
+
+	for (int i = 0; i < PATIENCE && !settled(); i++) {
+		if (__atomic_load_n(&in_vain, __ATOMIC_RELAXED) &&
+		    !region_is_private())
+			return;
+		sys0(__NR_sched_yield);
+	}
+	if (!settled())
+		__atomic_store_n(&in_vain, 1, __ATOMIC_RELAXED);
+}
+
 static void fill_private(void)
 {
-	if (__atomic_exchange_n(&filling, 1, __ATOMIC_ACQ_REL) ||
-	    !region_claim(BY_FILLING))
-		for (int i = 0; i < PATIENCE && !settled(); i++)
-			sys0(__NR_sched_yield);
-	if (!settled()) {
+	if (!claim_filling())
+		wait_for_others();
+	if (!settled() && (claim_filling() || region_is_private())) {
 		region_fill(weld_region);
 		settle(ARMED);
 	}
@@ -201,7 +232,7 @@ static void start_stack(const char *const *envp, bool program)
 	if (aux.secure) /* or unsetenv() has moved the end of envp */
 		aux = aux_find();
 	arm(aux, env_want(envp), true, program ? envp : NULL);
-	if (region_is_armed() && region_claim(BY_FILE))
+	if (region_is_armed() && !region_is_private())
 		own_take(envp);
 }
 
@@ -227,7 +258,7 @@ void start_hit(void)
 {
 	if (settled())
 		return;
-	if (__atomic_load_n(&filling, __ATOMIC_ACQUIRE))
+	if (region_is_private())
 		fill_private();
 	else
 		arm(aux_find(), env_find(), false, NULL);

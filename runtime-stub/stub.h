@@ -173,10 +173,9 @@ bool pin_is_right(long fd, const struct region_map *m);
 void region_fill(uint8_t *base);
 bool region_is_armed(void);
 bool region_is_off(void); /* for good: BPFWELD_REGION=off */
-/* Is the region to come to be in this way?  False: another thread has begun in
- * the other one. */
-enum region_way { BY_FILE = 1, BY_FILLING = 2 };
-bool region_claim(enum region_way way);
+/* Before the file is mapped over the region.  False: another thread fills it. */
+bool region_claim_file(void);
+void region_unclaim_file(void); /* it could not be mapped */
 bool region_is_private(void); /* no other process has it */
 /* own.c: become the region's owner, if there is none; `stack` is an address
  * near the top of the main thread's stack. */

@@ -100,6 +100,17 @@ for i in {1..150}; do
 	(ulimit -n $((5 + i % 2)); exec $t/lazy hit 10 16) > /dev/null
 	[ "$(od -An -tx1 -j4096 -N1 $R)" = " ff" ] || die "refilled a region"
 done
+# One that stands still when it has mapped the file, and another one that has begun
+# before and waits for it in vain: that does without, and fills no mapped file.
+if command -v strace > /dev/null; then
+	target late -static
+	strace -f -o /dev/null -e trace=mmap,sched_yield \
+		-e inject=mmap:delay_enter=200000:delay_exit=600000 \
+		-e inject=sched_yield:delay_enter=200000:when=1 \
+		bash -c "ulimit -n 5; exec $t/late late" > $t/out
+	says "gate 1, state 1" cat $t/out
+	[ "$(od -An -tx1 -j4096 -N1 $R)" = " ff" ] || die "filled what is mapped"
+fi
 rm $R
 for i in {1..30}; do
 	BPFWELD_REGION=private says "*hits 8000, *" $t/lazy hit 1000 8

@@ -7,6 +7,7 @@
 #   NAME cost              nanoseconds that arming took
 #   NAME fork              hits in a child and its parent
 #   NAME storm             threads hit while children, forked and vforked, do
+#   NAME late              a thread hits, and a while later another one
 #   NAME alarm             a signal handler hits from the first moment on
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 STUB=$BUILD/runtime-stub/stub.o
@@ -128,6 +129,17 @@ static void storm(void)
 	printf("%d %lu\n", *gate, *hits);
 }
 
+static void late(void)
+{
+	pthread_t th;
+
+	pthread_create(&th, NULL, many, (void *)10);
+	usleep(100000);
+	many((void *)10);
+	pthread_join(th, NULL);
+	printf("gate %d, state %u\n", *gate, weld_settled);
+}
+
 static volatile uint64_t handled;
 static void on_alarm(int n)
 {
@@ -171,6 +183,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "storm")) {
 		storm();
+		return 0;
+	}
+	if (!strcmp(argv[1], "late")) {
+		late();
 		return 0;
 	}
 	if (!strcmp(argv[1], "alarm")) {
