@@ -12,7 +12,7 @@ $t/w
 $W map dump $t/w tables | tr -d ' \t\n' > $t/tables
 grep -q '^\[{"key":0,"value":"small"},{"key":1,"value":"large"},{"key":4,"value":"tiny"}\]$' \
 	$t/tables || die "tables: $(cat $t/tables)"
-$W map list $t/w | grep -q 'pattern  *array_of_maps  *4  *4  *2  *0$' ||
+$W map list $t/w | has 'pattern  *array_of_maps  *4  *4  *2  *0$' ||
 	die "list: $($W map list $t/w)"
 # A pattern takes no room.
 size=$(stat -c %s "$BPFWELD_REGION")

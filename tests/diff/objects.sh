@@ -47,6 +47,6 @@ if command -v clang-16 > $t/log; then
 	build clang-16 v3 objects.bpf
 	$W weld $t/calls $t/objects.bpf.o -p matching=uprobe:other -o $t/w > $t/log
 	$t/w
-	$W map dump $t/w .bss | grep -q '"wanted": 1' ||
+	$W map dump $t/w .bss | has '"wanted": 1' ||
 		die "matching: $($W map dump $t/w .bss)"
 fi

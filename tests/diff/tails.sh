@@ -42,7 +42,7 @@ $W map dump $t/w jumps | tr -d ' \t\n' > $t/jumps
 grep -q '{"key":1,"value":"second"},{"key":2,"value":"last"}' $t/jumps ||
 	die "jumps: $(cat $t/jumps)"
 $W map dump -j $t/w table |
-	grep -q '"formatted":{"key":2,"value":"in_both"}' ||
+	has '"formatted":{"key":2,"value":"in_both"}' ||
 	die "table: $($W map dump -j $t/w table)"
-$W map list $t/w | grep -q 'jumps  *prog_array  *4  *4  *8  *5$' ||
+$W map list $t/w | has 'jumps  *prog_array  *4  *4  *8  *5$' ||
 	die "list: $($W map list $t/w)"

@@ -83,7 +83,7 @@ look() {
 		die "$flags, $prog: lines: $(every_line w)"
 	rm -f region
 	gdb -ex 'break work' -ex 'ignore 1 1000' -ex run ./w > log
-	$W map dump w .bss | grep -q '"calls": 21' ||
+	$W map dump w .bss | has '"calls": 21' ||
 		die "$flags: counts are wrong under gdb"
 	echo "ok $flags"
 }
@@ -98,7 +98,7 @@ look "clang-14 -O0" light
 
 # --- at every instruction of a hit ----------------------------------------------
 
-gdb -ex 'python print(1 + 1)' | grep -qx 2 || skip "gdb has no python"
+gdb -ex 'python print(1 + 1)' | has -x 2 || skip "gdb has no python"
 cat > step.py <<'E'
 import gdb
 gdb.execute("break work")

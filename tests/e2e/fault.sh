@@ -17,7 +17,7 @@ build() { # NAME FLAGS...: $t/NAME/fault, and welds of it, MODE.fault
 	done
 }
 is() { # NAME MODE TEXT: what info says of its --fault
-	$W info $t/$1/$2.fault | grep -q "fault  *$3" ||
+	$W info $t/$1/$2.fault | has "fault  *$3" ||
 		die "$1, $2: $($W info $t/$1/$2.fault | grep fault)"
 }
 counted() { # FILE -> good bad wrong
@@ -115,7 +115,7 @@ int ftruncate(int fd, off_t n) /* the program calls it before it visits */
 X
 $CC -O2 -D_GNU_SOURCE -shared -fPIC -o $t/preload.so $t/preload.c
 # (bpfweld itself, if it is made with ASan, does not start behind another library.)
-if ! ldd "$W" | grep -q libasan; then
+if ! ldd "$W" | has libasan; then
 	export LD_PRELOAD=$t/preload.so
 	for mode in $modes; do
 		same quiet $mode plain 100
@@ -127,7 +127,7 @@ fi
 # A library is asked about; it does not leave handlers in whoever loads it.
 $CC -O2 -shared -fPIC -o $t/lib.so $S/fault.c
 $W weld $t/lib.so $O/fault.bpf.o -o $t/lib.weld -p reads=uprobe:site > $t/log
-$W info $t/lib.weld | grep -q 'fault  *syscall: it is a library' || die "library"
+$W info $t/lib.weld | has 'fault  *syscall: it is a library' || die "library"
 exits 3 $W weld $t/lib.so $O/fault.bpf.o -o $t/x -p reads=uprobe:site \
 	--fault=signal 2> $t/log
 grep -q 'a library that can be unloaded' $t/log || die "$(cat $t/log)"
@@ -145,7 +145,7 @@ grep -q -- ', --fault=signal$' $t/quiet/auto.log || die "$(cat $t/quiet/auto.log
 grep -q -- ', --fault=syscall$' $t/signals/auto.log || die "summary"
 $W weld $t/quiet/fault $O/busy.bpf.o -p busy=uprobe:site -o $t/x > $t/log
 not grep -q fault= $t/log
-$W info -j $t/quiet/auto.fault | grep -q '"fault":"signal"' || die "info -j"
+$W info -j $t/quiet/auto.fault | has '"fault":"signal"' || die "info -j"
 
 # Go: its runtime owns the signals, its stacks move and are freed.
 command -v go > $t/log || { echo "skipped: no go"; exit 0; }

@@ -111,10 +111,10 @@ cp full region
 
 # What cannot be named is not guessed at.
 mv liblib.so gone.so
-lines chains --counts by_id | grep -q 'app;main;right;\[liblib.so\];left;leaf 3' ||
+lines chains --counts by_id | has 'app;main;right;\[liblib.so\];left;leaf 3' ||
 	die "without the library: $(lines chains --counts by_id)"
 $CC "${fp[@]}" -shared -fPIC -DX -Wl,--build-id=0x1234 -o liblib.so lib.c
-lines chains --counts by_id | grep -q 'app;main;right;\[liblib.so\];left;leaf 3' ||
+lines chains --counts by_id | has 'app;main;right;\[liblib.so\];left;leaf 3' ||
 	die "with another library"
 mv gone.so liblib.so
 

@@ -28,7 +28,7 @@ size=$($W list $t/stripped main.deep | awk '{ print $2 }')
 [ $size = $($W list $t/static main.deep | awk '{ print $2 }') ] ||
 	die "main.deep has $size bytes when it is stripped"
 $W check $t/stripped $O/count.bpf.o -p count=uprobe:runtime.goexit \
-	-p count=uprobe:main.main | grep -q \
+	-p count=uprobe:main.main | has \
 	"runtime.goexit+0x0.*not placed.*goroutines return to its second byte" ||
 	die "runtime.goexit is placed"
 

@@ -77,7 +77,7 @@ results() { # FILE FAILS PASSES: so many calls of each kind
 	is $w cpu_in $all; is $w cpu_out $good; failed $w cpu $bad
 	is $w both_in $all; is $w both_out $good; is $w both_back $all
 	failed $w both $bad
-	$W info $w | grep -q ' lost ' && die "$w: a CPU was not given back"
+	$W info $w | has ' lost ' && die "$w: a CPU was not given back"
 	return 0
 }
 for engine in native vm; do
@@ -88,12 +88,12 @@ for engine in native vm; do
 	# 4 threads that fail beside 4 that do not
 	[ "$(./$engine 100 1 200 2 300 3 400 4)" = done ] || die "$engine"
 	results $engine 6000 7000
-	$W info $engine | grep -qE ' plain .* 13000 +0  6000 failed runs$' ||
+	$W info $engine | has -E ' plain .* 13000 +0  6000 failed runs$' ||
 		die "info: $($W info $engine)"
-	$W probe list $engine plain | grep -qE 'plain .*  6000 failed runs$' ||
+	$W probe list $engine plain | has -E 'plain .*  6000 failed runs$' ||
 		die "list: $($W probe list $engine)"
-	$W probe list $engine -j | grep -q '"failed":6000' || die "list -j"
-	$W info $engine | grep -q ' tail .* 0  0 failed' && die "says 0"
+	$W probe list $engine -j | has '"failed":6000' || die "list -j"
+	$W info $engine | has ' tail .* 0  0 failed' && die "says 0"
 
 	# A loop that never ends, in a run that does.
 	export BPFWELD_REGION=$t/spin.$engine
@@ -141,15 +141,15 @@ $G check app $B -p big=none > said
 grep -q '^[0-9]* guards, as it could not be proved that no run needs them:$' \
 	said || die "check: $(cat said)"
 grep -A1 '^  plain: guards.bpf.c:[0-9]*: *AT_MOST_99(n);$' said |
-	grep -qx '    fails where r[0-9] > 99; 0.1 ns' ||
+	has -x '    fails where r[0-9] > 99; 0.1 ns' ||
 	die "check: $(cat said)"
 grep -A1 '^  spin: guards.bpf.c' said |
-	grep -qx '    fails after 8388608 iterations in a run; 0.2 ns' ||
+	has -x '    fails after 8388608 iterations in a run; 0.2 ns' ||
 	die "check: $(cat said)"
 grep -A1 '^  deep: guards.bpf.c:[0-9]*:.*first(PT_REGS_PARM1(ctx))' said |
-	grep -qx '    ends where the call has failed; 0.1 ns' ||
+	has -x '    ends where the call has failed; 0.1 ns' ||
 	die "check: $(cat said)"
-$G check app $B -p big=none --engine=vm | grep -q 'r[0-9] > 99; 1.1 ns' ||
+$G check app $B -p big=none --engine=vm | has 'r[0-9] > 99; 1.1 ns' ||
 	die "check --engine=vm"
 $G check -j app $B -p big=none | python3 -c '
 import json, sys
@@ -159,7 +159,7 @@ assert {g["kind"] for g in v} == {"range", "loop", "run"}, v
 g = [g for g in v if g["program"] == "plain"]
 assert len(g) == 1 and g[0]["max"] == 99 and g[0]["register"][0] == "r", g
 assert "AT_MOST_99(n)" in g[0]["source"], g' || die "check -j"
-$G weld app $B -p big=none -o w | grep -q ', [0-9]* guards' || die "weld"
+$G weld app $B -p big=none -o w | has ', [0-9]* guards' || die "weld"
 
 exits 4 $G weld app $B -p big=none -o strict --strict 2> log
 grep -q "guards.bpf.o: program 'tailed' could not be proved, it would run with a guard: guards.bpf.c:[0-9]*: *AT_MOST_99(PT_REGS_PARM1(ctx)); (fails where r[0-9] > 99)" log ||
@@ -172,6 +172,6 @@ exits 4 $G check -j app $B -p big=none --strict > said
 grep -q '^{"error":"[^"]*guards.bpf.o: program .tailed. could not be proved' said ||
 	die "check -j --strict: $(cat said)"
 # Of what is proved there is nothing to say.
-$W check app $B -p big=none -p spin=none | grep -q guard && die "no guards: said"
-$W weld app $B -p big=none -p spin=none -o w --strict | grep -q ' guard' && die "no guards"
+$W check app $B -p big=none -p spin=none | has guard && die "no guards: said"
+$W weld app $B -p big=none -p spin=none -o w --strict | has ' guard' && die "no guards"
 exit 0

@@ -136,7 +136,7 @@ for engine in native vm; do
 	rm -f $BPFWELD_REGION $t/pin-*
 	$t/run run 2 60000 > $t/out & one=$!
 	until [ "$($W map lookup $t/run cpus 1 2> $t/err | grep -c value)" != 0 ] &&
-		$W info $t/run | grep -qE 'op_pinned.* [1-9][0-9]* +0'; do
+		$W info $t/run | has -E 'op_pinned.* [1-9][0-9]* +0'; do
 		sleep 0.05
 	done
 	python3 $t/maps.py $one $t/run || { kill $one; die "$engine"; }

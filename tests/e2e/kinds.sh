@@ -13,7 +13,7 @@ try() { # NAME COMPILER FLAGS...
 	$W weld "$t/$name" "$O/count.bpf.o" -o "$t/$name.weld" \
 		-p count=uprobe:work >/dev/null
 	[ "$("$t/$name.weld")" = "$("$t/$name")" ] || die "$name: other output"
-	$W map lookup "$t/$name.weld" calls 0 | grep -qw 1000 ||
+	$W map lookup "$t/$name.weld" calls 0 | has -w 1000 ||
 		die "$name: $($W map lookup "$t/$name.weld" calls 0)"
 	n=$((n + 1))
 }
@@ -46,7 +46,7 @@ strip $t/s
 rm -f $t/region
 $W weld $t/s $O/count.bpf.o -o $t/s.weld -p count=uprobe:0x$at
 $t/s.weld >/dev/null
-$W map lookup $t/s.weld calls 0 | grep -qw 1000
+$W map lookup $t/s.weld calls 0 | has -w 1000
 
 # What the program begins with is not called: what lies on the stack there is
 # argc, not a return address, and the program gets to see it.

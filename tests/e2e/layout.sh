@@ -120,5 +120,5 @@ printf '.globl _start; _start: mov $60,%%eax; mov v(%%rip),%%edi; syscall
 ' | gcc -c -xassembler -o r.o -
 ld -T first.ld -o rodata-first r.o 2>/dev/null
 exits 9 ./rodata-first
-"$add" rodata-first rodata-first.w | grep -q moved
+"$add" rodata-first rodata-first.w | has moved
 exits 9 ./rodata-first.w

@@ -17,7 +17,7 @@ lib=$t/$(dirname "$pc")
 export PKG_CONFIG_PATH=$t/$pc PKG_CONFIG_SYSROOT_DIR=$t/root
 export LD_LIBRARY_PATH=$lib
 [ -e "$lib"/libbpfweld.so.0.1 ] || die "no soname"
-readelf -d "$lib"/libbpfweld.so | grep -q 'SONAME.*libbpfweld.so.0.1' || die soname
+readelf -d "$lib"/libbpfweld.so | has 'SONAME.*libbpfweld.so.0.1' || die soname
 
 # Nothing but the interface has a name.
 nm -D --defined-only "$lib"/libbpfweld.so | awk '{ print $3 }' | sort > shared
@@ -335,7 +335,7 @@ $CC -std=c11 $strict -O1 -o use use.c $flags $libs
 [ "$CC" != gcc ] || g++ -std=c++17 $strict -O1 -o use++ -x c++ use.c -x none $flags $libs
 $CC -std=c11 $strict -O1 -o use.static use.c $flags "$lib"/libbpfweld.a \
 	-lbpf -lz -lxxhash -lpthread
-ldd use | grep -q 'libbpfweld.so.0.1' || die "use is not linked with the library"
+ldd use | has 'libbpfweld.so.0.1' || die "use is not linked with the library"
 ! ldd use.static | grep libbpfweld || die "use.static is"
 # The header alone is enough, and the short one is what the sample uses.
 $CC -std=c99 -Wall -Werror -pedantic -fsyntax-only $flags -x c - \

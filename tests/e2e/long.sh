@@ -71,12 +71,12 @@ done
 # --- What is said.
 $W check app $B > said
 grep -A1 '^  loops: long.bpf.c:[0-9]*: *out.loops_turns++;$' said |
-	grep -qE '    a run may come to [0-9]{16} instructions, fails after [0-9]{9} of these turns; 0.2 ns$' ||
+	has -E '    a run may come to [0-9]{16} instructions, fails after [0-9]{9} of these turns; 0.2 ns$' ||
 	die "check: $(cat said)"
 grep -q 'fails after 8388608 iterations in a run; 0.2 ns$' said ||
 	die "check: $(cat said)"
 grep -q '^  after' said && die "a guard in what has no loop"
-$W check -j app $B | grep -q '"kind":"turn","max":[0-9]*,"instructions":[0-9]*,' ||
+$W check -j app $B | has '"kind":"turn","max":[0-9]*,"instructions":[0-9]*,' ||
 	die "check -j: $($W check -j app $B)"
 exits 4 $W weld app $B -o strict --strict 2> log
 grep -q "program '[a-z]*' could not be proved, it would run with a guard" log ||

@@ -66,9 +66,9 @@ counted() {
 	at=$(word 64)
 	hits=$(word $at) own=$(word $((at + 16)))
 	[ "$hits $own" = "$2 $3" ] || die "$1: $hits and $own, not $2 and $3"
-	$W info $t/w | grep -qE "work +count +[a-z]+ +$all +0" ||
+	$W info $t/w | has -E "work +count +[a-z]+ +$all +0" ||
 		die "$1: $($W info $t/w)"
-	$W map dump $t/w calls | grep -q "\"value\": $all\$" ||
+	$W map dump $t/w calls | has "\"value\": $all\$" ||
 		die "$1: $($W map dump $t/w calls)"
 }
 

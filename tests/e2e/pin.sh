@@ -23,7 +23,7 @@ $W weld one $O/pin.bpf.o -o one.w $probes > log
 grep -qx 'map shared is shared with other welds (pinned)' log || die "$(cat log)"
 [ "$(grep -c '^map .*pinned' log)" = 7 ] || die "$(cat log)"
 $W weld one $O/pin.bpf.o -o log.w $probes -j |
-	grep -q '"pinned":\["shared","sums","recent"' || die "weld -j"
+	has '"pinned":\["shared","sums","recent"' || die "weld -j"
 $W weld two other.bpf.o -o two.w $probes --engine=vm > log
 
 run() { BPFWELD_REGION=$(with $1) ./$1.w "${@:2}"; }
@@ -41,23 +41,23 @@ forget() { rm -rf r; mkdir r; }
 row() { w $1 map_list | awk -v m=$2 '$1 == m'; }
 
 # Before anything has run.
-w one info | grep -qx "  pinned   $t/r/pin-shared ([0-9]* bytes, not there yet)" ||
+w one info | has -x "  pinned   $t/r/pin-shared ([0-9]* bytes, not there yet)" ||
 	die "$(w one info)"
 [[ "$(row one shared)" == *'-  pinned' ]] || die "$(row one shared)"
 
 # One writes, the other reads.
 run one add 1 64
 run two ask 5
-w two map_dump .bss | grep -q '"answer": 1$' ||
-	w two map_dump .bss | grep -q '"answer": 1,' || die "$(w two map_dump .bss)"
+w two map_dump .bss | has '"answer": 1$' ||
+	w two map_dump .bss | has '"answer": 1,' || die "$(w two map_dump .bss)"
 is two shared 64; is two sums 64; is two mine 0; is one mine 64
 run two add 1 128
 run one ask 5
-w one map_dump .bss | grep -q '"answer": 3' || die "$(w one map_dump .bss)"
+w one map_dump .bss | has '"answer": 3' || die "$(w one map_dump .bss)"
 is one shared 192; is one sums 192; is one mine 64
-w one map_lookup shared 63 | grep -q '"value": 3' || die "lookup"
-w one info | grep -qx "  pinned   $t/r/pin-shared ([0-9]* bytes)" || die "info"
-w one info -j | grep -q '"path":"[^"]*/pin-shared","bytes":[0-9]*,"exists":true' ||
+w one map_lookup shared 63 | has '"value": 3' || die "lookup"
+w one info | has -x "  pinned   $t/r/pin-shared ([0-9]* bytes)" || die "info"
+w one info -j | has '"path":"[^"]*/pin-shared","bytes":[0-9]*,"exists":true' ||
 	die "$(w one info -j)"
 [[ "$(row one shared)" == *' 64  pinned' ]] || die "$(row one shared)"
 [ "$(stat -c %a r/pin-shared)" = 600 ] || die "its mode"
@@ -69,7 +69,7 @@ is two routes 3; is two recent 21
 # The region's file is not the map's: each is forgotten for itself.
 rm r/one; run one add 1 64; is one mine 64; is one shared 256
 rm r/pin-shared; is one shared 0 "no file"; is one sums 256
-w one info | grep -q 'pin-shared.*not there yet' || die "info without a file"
+w one info | has 'pin-shared.*not there yet' || die "info without a file"
 run two add 1 10; is one shared 10; is one sums 266
 forget
 
@@ -190,7 +190,7 @@ forget
 harmed() { # WHAT: one counts alone, and says why
 	run one add 1 50
 	is one mine 50 "$1"; is one sums 50 "$1"
-	row one shared | grep -q "pinned, not shown: $2, not used by 1 start\$" ||
+	row one shared | has "pinned, not shown: $2, not used by 1 start\$" ||
 		die "$1: $(row one shared)"
 	rm -rf r; mkdir r
 }
@@ -343,7 +343,7 @@ grep -q 'each: is pinned: values for each CPU cannot be shared' log ||
 $W weld one percpu.bpf.o --no-pin -o each.w > log
 ! grep pinned log || die "--no-pin: $(cat log)"
 run each add 1 20
-w each map_dump each | grep -q '"value": 20' || die "--no-pin"
+w each map_dump each | has '"value": 20' || die "--no-pin"
 [ ! -e r/pin-each ] || die "--no-pin: a file"
 
 $W unweld one.w -o back
@@ -376,7 +376,7 @@ nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 mount -t tmpfs -o size=4m,mode=1777 shm /dev/shm
 ./one.w add 2 100; $nobody ./two.w add 1 30; ./two.w add 1 7
 is two sums 207; is one sums 207; is two mine 7
-w one info | grep -q "  pinned   /dev/shm/bpfweld-0/pin-sums (8192 bytes)"
+w one info | has "  pinned   /dev/shm/bpfweld-0/pin-sums (8192 bytes)"
 [ "$(stat -c %a,%u /dev/shm/bpfweld-65534/pin-sums)" = 600,65534 ]
 rm -r /dev/shm/bpfweld-*
 # It can be read only, is full, or not: they run, and count what they can.

@@ -28,9 +28,9 @@ $w
 
 $W map push $w ring hex 10 11 12 13 14
 printf 'from standard input' | $W map push $w ring
-$W map list $w | grep -Eq '^ *ring .* 2$' || die "two samples are not counted"
+$W map list $w | has -E '^ *ring .* 2$' || die "two samples are not counted"
 $w 1
-$W map list $w | grep -Eq '^ *ring .* 0$' || die "samples are left"
+$W map list $w | has -E '^ *ring .* 0$' || die "samples are left"
 $W map lookup $w drains 1 > $t/one
 grep -q '"drained": 2,' $t/one || die "$(cat $t/one)"
 

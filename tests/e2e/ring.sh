@@ -93,7 +93,7 @@ for engine in native vm; do
 	[ "$(grep -c '^other:' out)" = 33 ] || die "$engine: $(grep -c ^other out)"
 	grep -qx 'other: 05 00 00 00 00' out || die "$(cat out)"
 	grep -q '^printk: [0-9]*/[0-9]* \[[0-9]*\] [0-9.]*: odd 19$' out
-	$W map dump w .bss -j | grep -q '"wrong":0' || die "$engine: wrong results"
+	$W map dump w .bss -j | has '"wrong":0' || die "$engine: wrong results"
 	[ -z "$($W trace w events other --once)" ] || die "a record is there twice"
 
 	# More than there is room for, and nobody reads meanwhile.

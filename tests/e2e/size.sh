@@ -124,7 +124,7 @@ for prog in "empty size" "array size" "entry entries"; do
 	python3 used.py "$W" weld "$crypto" "$O/${prog#* }.bpf.o" \
 		-o "$welded" -p "${prog% *}=uprobe:*" > log
 	grown "$crypto" "$welded"
-	ldd "$W" | grep -q libasan ||
+	ldd "$W" | has libasan ||
 		[ "$(sed -n 's/ KB .*//p' log)" -le 300000 ] || die "memory: $(cat log)"
 	grep ' KB ' log
 	rm -f region

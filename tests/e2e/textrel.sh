@@ -12,7 +12,7 @@ work:	movabs $work, %rax
 EOF
 $CC -shared -nostdlib -Wl,-z,notext -o $t/lib.so $t/lib.S 2>/dev/null ||
 	skip "the linker does not make text relocations"
-readelf -d $t/lib.so | grep -q TEXTREL || skip "no DT_TEXTREL was made"
+readelf -d $t/lib.so | has TEXTREL || skip "no DT_TEXTREL was made"
 exits 3 $W weld $t/lib.so $O/count.bpf.o -o $t/out -p count=uprobe:work \
 	2> $t/said
 grep -q 'text relocations' $t/said

@@ -359,7 +359,7 @@ $f calls 1000
 refused=$($W map dump $f update.bss | awk '/"refused":/ { print $2 }')
 [ "$refused" = 0 ] || die "$refused updates refused after 480 kills"
 for key in {0..7}; do
-	$W map lookup $f last $key | grep -q "\"value\": $((992 + key))" ||
+	$W map lookup $f last $key | has "\"value\": $((992 + key))" ||
 		die "key $key: $($W map lookup $f last $key)"
 done
 rm $BPFWELD_REGION

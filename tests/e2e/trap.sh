@@ -106,7 +106,7 @@ calls \(sigaction\|sigprocmask\), " log || die "$k: $(cat log)"
 	grep -qx '7 of 7 probes placed (100.00%), 7 trap' log ||
 		die "$k: $(cat log)"
 	[ "$($W info $k.weld | grep -c ' trap  ')" = 7 ]
-	welds $k n -n -j --allow-trap 2> log | grep -q '"traps":7' || die "$k"
+	welds $k n -n -j --allow-trap 2> log | has '"traps":7' || die "$k"
 	$W unweld $k.weld -o back
 	cmp $k back
 done

@@ -26,7 +26,7 @@ weld_walk() {
 		uniq > new
 	diff -q want new >/dev/null ||
 		die "$flags, ${*: -1}: other callers: $(diff want new | head -4)"
-	$W map dump weld .bss | grep -q '"calls": [1-9]' ||
+	$W map dump weld .bss | has '"calls": [1-9]' ||
 		die "$flags, ${*: -1}: no probe was hit"
 	steps=$((steps + $(cut -d' ' -f1 new.steps)))
 	welds=$((welds + 1))

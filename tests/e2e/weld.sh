@@ -9,12 +9,12 @@ for engine in native vm; do
 	rm -f $t/region
 	$W weld $t/count $O/count.bpf.o -o $t/count.$engine --engine=$engine
 	[ "$($t/count.$engine)" = "$want" ] || die "$engine: other output"
-	$W map dump $t/count.$engine calls | grep -q '"value": 1000' ||
+	$W map dump $t/count.$engine calls | has '"value": 1000' ||
 		die "$engine: $($W map dump $t/count.$engine calls)"
 	$t/count.$engine >/dev/null
-	$W map lookup $t/count.$engine calls 0 | grep -q 2000 ||
+	$W map lookup $t/count.$engine calls 0 | has 2000 ||
 		die "$engine: the region does not outlive the process"
-	$W info $t/count.$engine | grep -q 'work' || die "$engine: info"
+	$W info $t/count.$engine | has 'work' || die "$engine: info"
 	$W unweld $t/count.$engine -o $t/back
 	cmp $t/count $t/back
 done

@@ -53,6 +53,6 @@ for engine in native vm; do
 	out=$($t/welded)
 	[ "$out" = "changed frozen chan" ] || die "$engine: target says '$out'"
 	$W map dump $t/welded .bss > $t/bss
-	tr -d ' \n' < $t/bss | grep -q '"ret":\[0,-14,-14,-14,-14\]' ||
+	tr -d ' \n' < $t/bss | has '"ret":\[0,-14,-14,-14,-14\]' ||
 		die "$engine: $(cat $t/bss)"
 done

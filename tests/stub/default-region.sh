@@ -22,7 +22,7 @@ says "$shared" $t/lazy hit 3
 [ "$(stat -c %a $D $D/feed | tr '\n' ' ')" = "700 600 " ] ||
 	die "modes $(stat -c %a $D $D/feed)"
 [ "$(ls -A $D)" = feed ] || die "left in $D: $(ls -A $D)"
-BPFWELD_REGION= $t/lazy hit 3 | grep -q 'hits 6' || die "empty is not default"
+BPFWELD_REGION= $t/lazy hit 3 | has 'hits 6' || die "empty is not default"
 rm -r $D
 
 # Somebody else's directory, one that others may write, a link.
