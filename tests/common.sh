@@ -27,7 +27,6 @@ exits() {
 # ... | has GREP-ARGS: grep -q that reads to the end, or the writer may die of a
 # closed pipe and be what fails.
 has() { [ "$(grep -c "$@")" != 0 ]; }
-export -f has
 need() { command -v "$1" >/dev/null || skip "$1 is not installed"; }
 # bpf FILE.bpf.c -> object beside it in $t
 bpf() {

@@ -367,7 +367,7 @@ run two tell 1 1; [ "$(space)" = 1 ] || die "pid space $(space)"
 forget
 
 chmod 755 . one.w two.w
-export -f sum is die row w with
+export -f sum is die has row w with
 export t W
 with() { echo; }
 unset BPFWELD_REGION

@@ -9,7 +9,7 @@ target lazy
 target static -static
 chmod 755 $t
 export t
-export -f die
+export -f die has
 unshare -m bash -euo pipefail <<'EOF' || exit 1
 mount -t tmpfs -o size=1m,mode=1777 shm /dev/shm
 unset BPFWELD_REGION
