@@ -211,12 +211,12 @@ DEFINE_HELPER(probe_read)
 	return (uint64_t)read_user(r1, (uint32_t)r2, r3, run);
 }
 
-/* Where the whole of it lies in one cache line, AMD's op cache has not enough room
- * for that line, and a read takes a quarter longer: begin behind some nops. */
-#define NOT_IN_ONE_LINE                                                        \
-	__attribute__((aligned(64), patchable_function_entry(16, 16)))
+/* Where all of it is in one cache line, AMD's op cache has not enough room for
+ * that line, and a read takes a quarter longer: it begins behind some nops. */
+__asm__(".section .text.helper_probe_read_user, \"ax\", @progbits\n"
+	".balign 64\n.skip 16, 0x90\n.text");
 
-NOT_IN_ONE_LINE DEFINE_HELPER(probe_read_user)
+DEFINE_HELPER(probe_read_user)
 {
 	return (uint64_t)read_user(r1, (uint32_t)r2, r3, run);
 }
