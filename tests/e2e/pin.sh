@@ -113,6 +113,7 @@ for i in $(seq 60); do
 	fi
 	forget
 done
+forget_default $($W info lib.w | awk '/weld id/ { print $3 }')
 echo "few descriptors: $mixed with a region but not all maps"
 
 # Killed at any instant of their start, with both files to be made: what is

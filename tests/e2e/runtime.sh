@@ -151,9 +151,8 @@ for kind in $kinds; do
 	counted $kind main 20 "other address space layouts"
 done
 for kind in $kinds; do # what `env -i` has made
-	rm -f /dev/shm/bpfweld-$(id -u)/$(weld_id $(welded $kind main))
+	forget_default $(weld_id $(welded $kind main))
 done
-rmdir /dev/shm/bpfweld-$(id -u) 2>/dev/null || true
 
 # Descriptors: none is left open, and none is needed.
 for kind in $kinds; do

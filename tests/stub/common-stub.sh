@@ -12,6 +12,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 STUB=$BUILD/runtime-stub/stub.o
 [ -f "$STUB" ] || skip "no $STUB"
+trap 'forget_default feed; rm -rf "$t"' EXIT
 
 cat > $t/target.c <<'EOF'
 #include <pthread.h>
