@@ -96,7 +96,8 @@ corpus_find() {
 	file=$(readlink -f "$file")
 }
 work() { # what is run, by whatever runs it
-	echo env "LD_PRELOAD=$t/steady.so" bash "$S/$workload.sh" "$t/w" 1
+	echo env "LD_PRELOAD=$t/steady.so" ${one_stack:+ONE_STACK=1} \
+		bash "$S/$workload.sh" "$t/w" 1
 }
 run_plain() { setarch -R $(work); }
 # With $1 in the place of the target.
