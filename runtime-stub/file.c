@@ -26,6 +26,7 @@
 #include <linux/resource.h>
 #include <linux/stat.h>
 
+#include "runtime-stub/proc.h"
 #include "runtime-stub/stub.h"
 #include "runtime-stub/sys.h"
 
@@ -40,19 +41,6 @@ static char *put_hex(char *to, uint64_t v)
 {
 	for (int shift = 60; shift >= 0; shift -= 4)
 		*to++ = "0123456789abcdef"[v >> shift & 15];
-	return to;
-}
-
-static char *put_dec(char *to, uint32_t v)
-{
-	char digit[10];
-	int n = 0;
-
-	do
-		digit[n++] = (char)('0' + v % 10);
-	while (v /= 10);
-	while (n)
-		*to++ = digit[--n];
 	return to;
 }
 
@@ -73,7 +61,7 @@ STEP long open_default(void)
 	long fd;
 
 	mem_copy(path, prefix, sizeof(prefix) - 1);
-	*put_dec(path + sizeof(prefix) - 1, (uint32_t)sys0(__NR_geteuid)) = 0;
+	*proc_number(path + sizeof(prefix) - 1, (uint32_t)sys0(__NR_geteuid)) = 0;
 	fd = sys4(__NR_openat, AT_FDCWD, (long)path, flags, 0);
 	if (fd == -ENOENT) {
 		if (sys3(__NR_mkdirat, AT_FDCWD, (long)path, 0700) == 0)
@@ -214,7 +202,7 @@ STEP long give_name(long fd, long dir, const char *name)
 	if (ret == 0 || ret == -EEXIST)
 		return ret;
 	mem_copy(path, prefix, sizeof(prefix) - 1);
-	*put_dec(path + sizeof(prefix) - 1, (uint32_t)fd) = 0;
+	*proc_number(path + sizeof(prefix) - 1, (uint32_t)fd) = 0;
 	return sys6(__NR_linkat, AT_FDCWD, (long)path, dir, (long)name,
 		    AT_SYMLINK_FOLLOW, 0);
 }
