@@ -473,8 +473,9 @@ static enum taken decide(const struct bpf_insn *i, const struct val *dst,
 		yes = holds(op, wide, dst->n, src->n);
 	else if (wide && (op == BPF_JEQ || op == BPF_JNE) &&
 		 (val_address(dst) || dst->kind == V_MAP) &&
+		 (dst->kind != V_VALUE || dst->n >= 0) &&
 		 src->kind == V_CONST && !src->n)
-		yes = op == BPF_JNE; /* an address is not NULL */
+		yes = op == BPF_JNE; /* an address is not NULL (branch.c) */
 	else
 		return TAKEN_MAYBE;
 	return yes ? TAKEN_ALWAYS : TAKEN_NEVER;

@@ -45,10 +45,12 @@ static const struct bpf_insn *insn(const struct verify *v)
 	return &v->p->insn[v->i];
 }
 
-/* The kernel's reg_not_null(): what may be said to be no NULL. */
+/* The kernel's reg_not_null(): what may be said to be no NULL.  But our objects may
+ * be at low addresses, and what is far enough below one may be NULL. */
 static bool not_null(const struct reg *r)
 {
-	return r->kind == VALUE || r->kind == MEM || r->kind == MAP;
+	return (r->kind == VALUE || r->kind == MEM || r->kind == MAP) &&
+	       r->n.smin >= 0;
 }
 
 static bool is_zero(const struct reg *r)

@@ -403,3 +403,31 @@ SESSION part_of_a_cookie(struct pt_regs *ctx)
 		     : "r2");
 	return 0;
 }
+
+/* Our objects may be at low addresses, where something far below one is NULL; the
+ * kernel's never are. */
+// ours: refused: R3 invalid mem access 'scalar'
+NAKED null_by_arithmetic(void)
+{
+	asm volatile("r1 = %[table] ll; r1 += -0x4b9080; if r1 == 0 goto 1f;"
+		     "r0 = 0; exit; 1: r3 = 0x4141 ll; *(u64 *)(r3 + 0) = r3;"
+		     "r0 = 0; exit" ::[table] "i"(&table));
+}
+
+// ours: refused: R6 invalid mem access 'map_value_or_null'
+NAKED equal_to_null_by_arithmetic(void)
+{
+	asm volatile("r1 = 7; *(u64 *)(r10 - 8) = r1; r2 = r10; r2 += -8;"
+		     "r1 = %[hash] ll; call 1; r6 = r0; r1 = %[table] ll;"
+		     "r1 += -0x4b9080; if r6 != r1 goto 1f; r0 = *(u64 *)(r6 + 0);"
+		     "1: r0 = 0; exit" ::[hash] "i"(&hash),
+		     [table] "i"(&table));
+}
+
+// accepted
+NAKED not_null_where_it_is(void)
+{
+	asm volatile("r1 = %[table] ll; r1 += 8; if r1 == 0 goto 1f; r0 = 0; exit;"
+		     "1: r3 = 0x4141 ll; *(u64 *)(r3 + 0) = r3; r0 = 0; exit" ::
+			     [table] "i"(&table));
+}
