@@ -56,7 +56,7 @@ static inline long read_user(uint64_t to, uint32_t n, uint64_t from,
  * within a page. */
 struct source {
 	struct run *run;
-	uint64_t lo, hi; /* addresses of bytes[] */
+	uint64_t lo, n; /* bytes[] begins there, and so many are fetched */
 	uint8_t bytes[64];
 };
 
@@ -65,11 +65,8 @@ static bool refill(struct source *s, uint64_t at, uint64_t rest)
 	if (rest > sizeof(s->bytes))
 		rest = sizeof(s->bytes);
 	s->lo = at;
-	s->hi = at + rest;
-	if (copy_in(s->bytes, at, rest, s->run))
-		return true;
-	s->hi = at;
-	return false;
+	s->n = copy_in(s->bytes, at, rest, s->run) ? rest : 0;
+	return s->n;
 }
 
 static inline bool source_get(struct source *s, void *to, uint64_t at,
@@ -79,7 +76,8 @@ static inline bool source_get(struct source *s, void *to, uint64_t at,
 
 	if (rest < n)
 		return copy_in(to, at, n, s->run);
-	if ((at < s->lo || at + n > s->hi) && !refill(s, at, rest))
+	if ((at - s->lo >= s->n || at - s->lo + n > s->n) &&
+	    !refill(s, at, rest))
 		return false;
 	mem_copy(to, s->bytes + (at - s->lo), n);
 	return true;

@@ -39,7 +39,8 @@ struct copy {
 };
 struct copies {
 	struct copy word, sentence, empty, fits, odd, last, runs_out, unmapped,
-		no_read, null, kernel_half, not_canonical, short_of, one, none;
+		no_read, null, kernel_half, not_canonical, short_of, one, none,
+		end_byte, end_word;
 };
 struct kernel_copies { /* of what is the kernel's under the kernel */
 	struct copy stack, map, context;
@@ -83,6 +84,8 @@ ARRAY(source, char[BUFFER], 1);
 		COPY(helper, &c->short_of, 3, in.word);                        \
 		COPY(helper, &c->one, 1, in.word);                             \
 		COPY(helper, &c->none, 0, in.word);                            \
+		COPY(helper, &c->end_byte, 1, -1);                             \
+		COPY(helper, &c->end_word, 8, -8);                             \
 	} while (0)
 
 #define OWN(helper, results)                                                   \
