@@ -196,18 +196,30 @@ static int load_program_as(struct arena *a, const struct object *o,
 	return 0;
 }
 
+/* Both of its programs, or none. */
+static int load_session(struct arena *a, const struct object *o,
+			struct bpf_set *set, const struct obj_func *f,
+			struct err *e)
+{
+	uint32_t nprog = set->nprog, lost = set->nunusable;
+	int bad = load_program_as(a, o, set, f, SESSION_ENTRY, e);
+
+	if (set->nunusable == lost)
+		bad = load_program_as(a, o, set, f, SESSION_RETURN, e);
+	if (set->nunusable > lost)
+		set->nprog = nprog;
+	return bad;
+}
+
 static int load_program(struct arena *a, const struct object *o,
 			struct bpf_set *set, const struct obj_func *f,
 			struct err *e)
 {
 	const char *sec = o->sec[f->sec].name;
 
-	if (!is_session(sec + (*sec == '?')))
-		return load_program_as(a, o, set, f, SESSION_NONE, e);
-	return load_program_as(a, o, set, f, SESSION_ENTRY, e) ||
-			       load_program_as(a, o, set, f, SESSION_RETURN, e)
-		       ? -1
-		       : 0;
+	return is_session(sec + (*sec == '?'))
+		       ? load_session(a, o, set, f, e)
+		       : load_program_as(a, o, set, f, SESSION_NONE, e);
 }
 
 static int load_programs(struct arena *a, struct object *o, struct bpf_set *set,

@@ -262,6 +262,18 @@ static void set_refused(void **state)
 	load_ok("load", "target=-2147483648");
 }
 
+/* Neither of a session's programs is there without the other. */
+static void session(void **state)
+{
+	(void)state;
+	load_ok("session_half", NULL);
+	assert_int_equal(set.nprog, 1);
+	assert_string_equal(set.prog[0].name, "whole");
+	assert_int_equal(set.nunusable, 1);
+	assert_string_equal(set.unusable[0].name, "half");
+	assert_false(set.unusable[0].wanted);
+}
+
 static void refused(void **state)
 {
 	(void)state;
@@ -367,6 +379,7 @@ int main(void)
 		cmocka_unit_test_teardown(two_objects, done),
 		cmocka_unit_test_teardown(set_values, done),
 		cmocka_unit_test_teardown(set_refused, done),
+		cmocka_unit_test_teardown(session, done),
 		cmocka_unit_test_teardown(refused, done),
 		cmocka_unit_test_teardown(not_objects, done),
 		cmocka_unit_test_teardown(far_symbols, done),
