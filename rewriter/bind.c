@@ -29,6 +29,7 @@ struct bind {
 	uint32_t order, session;
 	const char *homeless; /* what to add for programs without a target */
 	uint32_t nhomeless;
+	bool rest; /* bind_rest() */
 	struct err *e;
 };
 enum {
@@ -536,10 +537,22 @@ static int bind_option(struct bind *b, uint32_t prog, const char *opt)
 	return link_spec(b, prog, &sp);
 }
 
-/* All of them are said at once, and how to go on. */
-static void no_target(struct bind *b, const struct bpf_prog *p,
-		      const char *suggest)
+/* It is judged all the same. */
+static int homeless(struct bind *b, uint32_t prog)
 {
+	struct links *l = b->out;
+
+	l->homeless = arena_push(b->a, l->homeless, l->nhomeless,
+				 sizeof(*l->homeless));
+	l->homeless[l->nhomeless++] = prog;
+	return 0;
+}
+
+/* All of them are said at once, and how to go on. */
+static void no_target(struct bind *b, uint32_t prog, const char *suggest)
+{
+	const struct bpf_prog *p = &b->set->prog[prog];
+
 	if (b->nhomeless++ >= HOMELESS_SHOWN)
 		return;
 	b->homeless =
@@ -568,10 +581,13 @@ static int bind_section(struct bind *b, uint32_t prog)
 	if (p->optional)
 		return 0;
 	bad = spec_parse_sec(b->a, p->section, &sp, &has_target, b->e);
+	if (b->rest && (bad || !has_target) &&
+	    (suggest || bpf_in_map(b->set, prog)))
+		return homeless(b, prog);
 	if ((bad || !has_target) && bpf_in_map(b->set, prog))
 		return 0;
 	if (suggest && (bad || !has_target)) {
-		no_target(b, p, suggest);
+		no_target(b, prog, suggest);
 		return 0;
 	}
 	if (bad) {
@@ -618,6 +634,24 @@ static int by_addr(const void *x, const void *y)
 	return a->order > b->order ? -1 : a->order < b->order;
 }
 
+static int bind_program(struct bind *b, uint32_t prog)
+{
+	const struct bpf_prog *p = &b->set->prog[prog];
+	bool named = false;
+
+	if (p->session == SESSION_RETURN)
+		return 0; /* comes with the one before it */
+	for (uint32_t k = 0; k < b->nopt; k++) {
+		if (!option_for(b->opt[k], p->name))
+			continue;
+		named = true;
+		if ((b->rest && check_option(b, b->opt[k])) ||
+		    bind_option(b, prog, b->opt[k]))
+			return -1;
+	}
+	return named ? 0 : bind_section(b, prog);
+}
+
 int bind_links(struct arena *a, const struct sites *s,
 	       const struct bpf_set *set, const char *const *opt, uint32_t nopt,
 	       struct links *out, struct err *e)
@@ -636,26 +670,44 @@ int bind_links(struct arena *a, const struct sites *s,
 	for (k = 0; k < nopt; k++)
 		if (check_option(&b, opt[k]))
 			return -1;
-	for (prog = 0; prog < set->nprog; prog++) {
-		bool named = false;
-
-		if (set->prog[prog].session == SESSION_RETURN)
-			continue; /* comes with the one before it */
-
-		for (k = 0; k < nopt; k++) {
-			if (!option_for(opt[k], set->prog[prog].name))
-				continue;
-			named = true;
-			if (bind_option(&b, prog, opt[k]))
-				return -1;
-		}
-		if (!named && bind_section(&b, prog))
+	for (prog = 0; prog < set->nprog; prog++)
+		if (bind_program(&b, prog))
 			return -1;
-	}
 	if (b.nhomeless)
 		return without_target(&b);
 	if (!out->nlink)
 		return nothing_left(&b);
 	qsort(out->link, out->nlink, sizeof(*out->link), by_addr);
 	return 0;
+}
+
+void bind_rest(struct arena *a, const struct sites *s,
+	       const struct bpf_set *set, const char *const *opt, uint32_t nopt,
+	       struct links *out)
+{
+	struct err e;
+	struct bind b = { .a = a,
+			  .s = s,
+			  .img = s->img,
+			  .set = set,
+			  .out = out,
+			  .opt = opt,
+			  .nopt = nopt,
+			  .rest = true,
+			  .e = &e };
+
+	memset(out, 0, sizeof(*out));
+	for (uint32_t prog = 0; prog < set->nprog; prog++) {
+		size_t before = out->nlink;
+
+		if (!bind_program(&b, prog))
+			continue;
+		out->nlink = before;
+		out->lost = arena_push(a, out->lost, out->nlost,
+				       sizeof(*out->lost));
+		out->lost[out->nlost++] =
+			(struct lost){ .prog = prog, .why = e };
+	}
+	if (out->nlink)
+		qsort(out->link, out->nlink, sizeof(*out->link), by_addr);
 }

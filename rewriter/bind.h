@@ -64,6 +64,14 @@ struct links {
 	struct link *link;
 	size_t nlink;
 	size_t nskipped;          /* programs for another binary */
+	/* Of bind_rest() only: */
+	uint32_t *homeless;       /* programs whose target nothing says */
+	size_t nhomeless;
+	struct lost {
+		uint32_t prog;
+		struct err why;
+	} *lost;                  /* programs that cannot be bound */
+	size_t nlost;
 };
 
 /* Parse a SEC() name or a -p option's right side. */
@@ -92,5 +100,10 @@ const char **bind_without(struct arena *a, const char *const *opt,
 int bind_links(struct arena *a, const struct sites *s,
 	       const struct bpf_set *set, const char *const *opt,
 	       uint32_t nopt, struct links *out, struct err *e);
+/* The same of a set that is what is left of one (bpf_set.rest): the programs
+ * that can be bound are, whatever the others are like. */
+void bind_rest(struct arena *a, const struct sites *s,
+	       const struct bpf_set *set, const char *const *opt,
+	       uint32_t nopt, struct links *out);
 
 #endif

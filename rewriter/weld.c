@@ -155,6 +155,20 @@ static void weld_name(struct weld *w, const struct weld_options *opt)
 	identity_end(&id, w->weld_id);
 }
 
+/* Programs are all that is wrong, and nothing will be welded: what the others
+ * would come to is to be said as well. */
+static void rest_judge(struct weld *w, const struct weld_options *opt)
+{
+	struct arena *a = &w->arena;
+	struct err e;
+
+	bind_rest(a, &w->sites, &w->set, opt->probe, opt->nprobe, &w->links);
+	if (!usdt_programs(a, &w->img, &w->set, &w->links, &e) &&
+	    !override_links(a, &w->set, &w->links, &e))
+		verify_all(a, &w->set, &w->links, &w->facts, opt->log,
+			   &w->judged, &e);
+}
+
 /* What is to stand where, and what that needs. */
 static int links_make(struct weld *w, const struct weld_options *opt,
 		      struct err *e)
@@ -167,8 +181,12 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	w->set.without =
 		bind_without(a, opt->probe, opt->nprobe, &w->set.nwithout);
 	if (bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset, &w->set,
-		     e) ||
-	    bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
+		     e)) {
+		if (w->set.rest)
+			rest_judge(w, opt);
+		return -1;
+	}
+	if (bind_links(a, &w->sites, &w->set, opt->probe, opt->nprobe,
 		       &w->links, e) ||
 	    usdt_programs(a, &w->img, &w->set, &w->links, e) ||
 	    links_keep(w, opt, e) ||

@@ -107,10 +107,11 @@ struct bpf_object_file {
 };
 
 /* A program that could not be loaded.  One of SEC("?...") is an error only for
- * who asks for it by name; because of any that is `wanted`, nothing was. */
+ * who asks for it by name; because of any that is `wanted`, loading fails. */
 struct bpf_unusable {
 	const char *name, *section;
 	uint32_t object;
+	uint32_t before; /* where in bpf_set.prog it would be */
 	bool wanted;
 	struct err why;
 };
@@ -124,6 +125,9 @@ struct bpf_set {
 	uint32_t nprog;
 	struct bpf_unusable *unusable;
 	uint32_t nunusable;
+	bool rest;           /* loading failed because of programs, and of
+				nothing else: the others are there to be
+				judged, and for nothing more */
 	const char **without; /* by the caller: programs that it does not want,
 				 treated as SEC("?...") */
 	uint32_t nwithout;
@@ -143,8 +147,9 @@ struct bpf_input {
 int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
 		   const char *const *set, uint32_t nset, struct bpf_set *out,
 		   struct err *e);
-/* Both leave nothing to unload when they fail; the error is that of the first
- * program that is wanted, and all of them are in `unusable`. */
+/* Both leave nothing to unload when they fail, but for what `rest` says; the
+ * error is that of the first program that is wanted, and all of them are in
+ * `unusable`. */
 void bpf_unload(struct bpf_set *s); /* what libbpf lent; the arena stays */
 
 /* Structural checks of one program; the error names program, instruction and

@@ -137,6 +137,7 @@ static void leave_out(struct arena *a, struct bpf_set *set,
 		.name = p->name,
 		.section = p->section,
 		.object = p->object,
+		.before = set->nprog,
 		.wanted = !p->optional,
 		.why = *e,
 	};
@@ -151,11 +152,23 @@ static bool is_left_out(const struct bpf_set *set, const char *name)
 }
 
 /* Others may be wrong, too: the first one's error is that of all. */
-static void note(bool *bad, const struct err *why, struct err *e)
+struct faults {
+	struct err *first;
+	bool any;    /* there is a first one */
+	bool object; /* not only programs are wrong */
+};
+
+static void note(struct faults *f, const struct err *why)
 {
-	if (!*bad)
-		*e = *why;
-	*bad = true;
+	if (!f->any)
+		*f->first = *why;
+	f->any = true;
+}
+
+static void note_object(struct faults *f, const struct err *why)
+{
+	note(f, why);
+	f->object = true;
 }
 
 /* What cannot run here need not keep the others from it. */
@@ -206,8 +219,10 @@ static int load_session(struct arena *a, const struct object *o,
 
 	if (set->nunusable == lost)
 		bad = load_program_as(a, o, set, f, SESSION_RETURN, e);
-	if (set->nunusable > lost)
+	if (set->nunusable > lost) {
 		set->nprog = nprog;
+		set->unusable[lost].before = nprog;
+	}
 	return bad;
 }
 
@@ -222,27 +237,27 @@ static int load_program(struct arena *a, const struct object *o,
 		       : load_program_as(a, o, set, f, SESSION_NONE, e);
 }
 
-static int load_programs(struct arena *a, struct object *o, struct bpf_set *set,
-			 struct err *e)
+static void load_programs(struct arena *a, struct object *o,
+			  struct bpf_set *set, struct faults *faults)
 {
 	uint32_t i, before = set->nprog + set->nunusable;
 	struct err why;
-	bool bad = false;
 
-	if (core_apply(a, o, e))
-		return -1;
+	if (core_apply(a, o, &why)) {
+		note_object(faults, &why);
+		return;
+	}
 	for (i = 0; i < o->nfunc; i++) {
 		const struct obj_func *f = &o->func[i];
 
 		if (f->sec != o->text && f->global &&
 		    load_program(a, o, set, f, &why))
-			note(&bad, &why, e);
+			note(faults, &why);
 	}
-	if (bad)
-		return -1;
-	if (set->nprog + set->nunusable == before)
-		return fail(e, o->path, NOWHERE, "no program in this object");
-	return 0;
+	if (set->nprog + set->nunusable == before) {
+		fail(&why, o->path, NOWHERE, "no program in this object");
+		note_object(faults, &why);
+	}
 }
 
 static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
@@ -250,8 +265,8 @@ static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
 		struct err *e)
 {
 	struct object *o = arena_alloc(a, n * sizeof(*o));
+	struct faults faults = { .first = e };
 	struct err why;
-	bool bad = false;
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
@@ -260,11 +275,13 @@ static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
 	for (i = 0; i < nset; i++)
 		if (vars_set(a, o, out, sets[i], e))
 			return -1;
-	for (i = 0; i < n; i++)
-		if (load_programs(a, &o[i], out, &why) ||
-		    (!bad && slots_read(a, &o[i], out, &why)))
-			note(&bad, &why, e);
-	return bad ? -1 : 0;
+	for (i = 0; i < n; i++) {
+		load_programs(a, &o[i], out, &faults);
+		if (!faults.object && slots_read(a, &o[i], out, &why))
+			note_object(&faults, &why);
+	}
+	out->rest = faults.any && !faults.object;
+	return faults.any ? -1 : 0;
 }
 
 int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
@@ -275,7 +292,8 @@ int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
 				 .nwithout = out->nwithout };
 	if (!load(a, in, n, set, nset, out, e))
 		return 0;
-	bpf_unload(out);
+	if (!out->rest)
+		bpf_unload(out);
 	return -1;
 }
 

@@ -18,6 +18,7 @@
 enum {
 	POINTER = 8
 };
+#define NOTHING UINT32_MAX
 
 struct slots {
 	struct arena *a;
@@ -70,10 +71,20 @@ static bool values_at(const struct btf *btf, const char *name, uint64_t *off)
 	return false;
 }
 
+static int unusable_ref(struct slots *s, const struct bpf_map_def *m,
+			const struct bpf_unusable *u)
+{
+	if (u->wanted)
+		return 0; /* that is an error already */
+	return fail(s->e, s->o->path, NOWHERE, "map '%s': %s", m->name,
+		    u->why.what);
+}
+
 static int program_ref(struct slots *s, const struct bpf_map_def *m,
 		       uint64_t key, const struct obj_symbol *to,
 		       uint32_t *index)
 {
+	*index = NOTHING;
 	for (uint32_t i = 0; i < s->set->nprog; i++) {
 		const struct bpf_prog *p = &s->set->prog[i];
 
@@ -88,8 +99,7 @@ static int program_ref(struct slots *s, const struct bpf_map_def *m,
 	}
 	for (uint32_t i = 0; i < s->set->nunusable; i++)
 		if (!strcmp(s->set->unusable[i].name, to->name))
-			return fail(s->e, s->o->path, NOWHERE, "map '%s': %s",
-				    m->name, s->set->unusable[i].why.what);
+			return unusable_ref(s, m, &s->set->unusable[i]);
 	return wrong(s, m, key, "is no program:", to->name);
 }
 
@@ -158,6 +168,8 @@ static int slot(struct slots *s, uint32_t sec, const struct obj_reloc *r)
 	if (map_has_progs(m->type) ? program_ref(s, m, key, to, &index)
 				   : map_ref(s, m, key, to, &index))
 		return -1;
+	if (index == NOTHING)
+		return 0;
 	m->slot = arena_push(s->a, m->slot, m->nslot, sizeof(*m->slot));
 	m->slot[m->nslot++] =
 		(struct bpf_slot){ .key = (uint32_t)key, .to = index };

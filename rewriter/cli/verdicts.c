@@ -65,20 +65,15 @@ static struct judged joined(const struct weld *w, uint32_t prog)
 	return all;
 }
 
-static void pairs_bound(struct weld *w, struct pairs *out)
+static void pair_bound(struct weld *w, uint32_t prog, struct pairs *out)
 {
-	for (uint32_t p = 0; p < w->set.nprog; p++) {
-		const struct bpf_prog *x = &w->set.prog[p];
-		struct judged j = joined(w, p);
+	const struct bpf_prog *x = &w->set.prog[prog];
+	struct judged j = joined(w, prog);
 
-		if (j.asked)
-			pair_add(&w->arena, out,
-				 (struct pair){ x->name,
-						x->section,
-						x->object,
-						j,
-						{ 0 } });
-	}
+	if (j.asked)
+		pair_add(&w->arena, out,
+			 (struct pair){
+				 x->name, x->section, x->object, j, { 0 } });
 }
 
 static bool says(const struct err *e, const struct err *why)
@@ -86,15 +81,16 @@ static bool says(const struct err *e, const struct err *why)
 	return strstr(e->what, why->what);
 }
 
-/* Nothing was bound, because of programs that could not be loaded, or of one that
- * was asked for and is SEC("?..."): `e` says what it says, and maybe more. */
-static void pairs_unusable(struct weld *w, const struct err *e,
+/* Nothing is welded because of programs that could not be loaded, or of one that
+ * was asked for and is SEC("?..."): `e` says what it says, and maybe more.
+ * Those that were to stand at `before`. */
+static void pairs_unusable(struct weld *w, const struct err *e, uint32_t before,
 			   struct pairs *out)
 {
 	for (uint32_t i = 0; e && i < w->set.nunusable; i++) {
 		const struct bpf_unusable *u = &w->set.unusable[i];
 
-		if (!u->wanted && !says(e, &u->why))
+		if (u->before != before || (!u->wanted && !says(e, &u->why)))
 			continue;
 		pair_add(&w->arena, out,
 			 (struct pair){ u->name,
@@ -127,10 +123,12 @@ static struct pairs pairs_ours(struct weld *w, const struct err *e)
 {
 	struct pairs p = { 0 };
 
-	if (w->judged)
-		pairs_bound(w, &p);
-	else
-		pairs_unusable(w, e, &p);
+	for (uint32_t i = 0; i < w->set.nprog; i++) {
+		pairs_unusable(w, e, i, &p);
+		if (w->judged)
+			pair_bound(w, i, &p);
+	}
+	pairs_unusable(w, e, w->set.nprog, &p);
 	return p;
 }
 
@@ -139,7 +137,7 @@ static struct pairs pairs_make(struct weld *w, const struct args *a,
 {
 	struct pairs p = pairs_ours(w, e);
 
-	for (size_t i = 0; i < p.n; i++)
+	for (size_t i = 0; a->ask_kernel && i < p.n; i++)
 		ask(w, a, &p.v[i]);
 	return p;
 }
@@ -204,12 +202,13 @@ static void pair_json(struct json *j, const struct weld *w,
 		json_str_at(j, "bpfweld_reason", x->ours.why.what);
 	else
 		json_u64_at(j, "guards", x->ours.guards);
-	json_str_at(j, "kernel", kernel_words[k->kind]);
+	if (a->ask_kernel)
+		json_str_at(j, "kernel", kernel_words[k->kind]);
 	if (k->why)
 		json_str_at(j, "kernel_reason", k->why);
 	if (k->insns)
 		json_u64_at(j, "kernel_insns", k->insns);
-	if (a->verbose)
+	if (a->ask_kernel && a->verbose)
 		json_str_at(j, "kernel_log", k->log);
 	json_end(j);
 }
@@ -226,60 +225,74 @@ void verdicts_json(struct json *j, struct weld *w, const struct args *a,
 	json_end(j);
 }
 
-/* --- What is refused. */
+/* --- What is refused, and what is not. */
 
 /* All but the one that the error is of. */
-static void others_text(struct weld *w, const struct err *e)
+static void refused_text(const struct pairs *p, const struct err *e)
 {
-	struct pairs p = pairs_ours(w, e);
-
-	for (size_t i = 0; i < p.n; i++)
-		if (p.v[i].ours.refused && !says(e, &p.v[i].ours.why))
-			err_print(stderr, &p.v[i].ours.why);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].ours.refused && !says(e, &p->v[i].ours.why))
+			err_print(stderr, &p->v[i].ours.why);
 }
 
-/* Where the error is of programs. */
-static void refused_json(struct json *j, struct weld *w, const struct err *e)
+static void accepted_text(const struct pairs *p)
 {
-	struct pairs p = pairs_ours(w, e);
-	bool any = false;
-
-	for (size_t i = 0; i < p.n; i++) {
-		if (!p.v[i].ours.refused)
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i].ours.refused)
 			continue;
-		if (!any) {
-			json_key(j, "refused");
-			json_array(j);
-			any = true;
-		}
+		say("%s: ", p->v[i].name);
+		ours_text(&p->v[i].ours);
+		putchar('\n');
+	}
+}
+
+static void refused_json(struct json *j, const struct weld *w,
+			 const struct pairs *p)
+{
+	json_key(j, "refused");
+	json_array(j);
+	for (size_t i = 0; i < p->n; i++) {
+		if (!p->v[i].ours.refused)
+			continue;
 		json_object(j);
-		json_str_at(j, "program", p.v[i].name);
-		json_str_at(j, "object", w->set.object[p.v[i].object].path);
-		json_str_at(j, "reason", p.v[i].ours.why.what);
+		json_str_at(j, "program", p->v[i].name);
+		json_str_at(j, "object", w->set.object[p->v[i].object].path);
+		json_str_at(j, "reason", p->v[i].ours.why.what);
 		json_end(j);
 	}
-	if (any)
-		json_end(j);
+	json_end(j);
+}
+
+/* Is the error of programs? */
+static bool any_refused(const struct pairs *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].ours.refused)
+			return true;
+	return false;
 }
 
 int verdicts_fail(struct weld *w, const struct args *a, bool all,
 		  const struct err *e)
 {
 	struct json j = json_to(stdout, false);
+	struct pairs p = pairs_ours(w, e);
 
+	all = all && any_refused(&p);
 	if (!a->json) {
 		if (a->ask_kernel)
 			verdicts_text(w, a, e);
+		else if (all)
+			accepted_text(&p);
 		cli_fail(e, false);
-		if (all)
-			others_text(w, e);
+		refused_text(&p, e);
 		return (int)e->kind;
 	}
 	json_object(&j);
 	cli_error_json(&j, e);
-	if (all)
-		refused_json(&j, w, e);
-	if (a->ask_kernel)
+	if (any_refused(&p))
+		refused_json(&j, w, &p);
+	if (a->ask_kernel || all)
 		verdicts_json(&j, w, a, e);
 	json_end(&j);
 	json_done(&j);

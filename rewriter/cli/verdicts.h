@@ -19,9 +19,9 @@ bool verdicts_impossible(const struct args *a, int *code);
 void verdicts_text(struct weld *w, const struct args *a, const struct err *e);
 void verdicts_json(struct json *j, struct weld *w, const struct args *a,
 		   const struct err *e);
-/* cli_fail() behind them; the plain one where they were not asked for.  `all`:
- * not only of the first program that is refused, but a line for each, or a list
- * of objects. */
+/* cli_fail() behind them; where they were not asked for, a line for each
+ * program that is refused, or a list of objects.  `all`: what the others have
+ * come to as well. */
 int verdicts_fail(struct weld *w, const struct args *a, bool all,
 		  const struct err *e);
 

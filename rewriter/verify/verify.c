@@ -104,10 +104,17 @@ int verify_all(struct arena *a, struct bpf_set *set, const struct links *links,
 	*facts = arena_alloc(a, set->nprog * sizeof(**facts));
 	for (size_t i = 0; i < links->nlink; i++)
 		bound[links->link[i].prog] = true;
+	for (size_t i = 0; i < links->nhomeless; i++)
+		bound[links->homeless[i]] = true;
 	bpf_tailed(set, bound, tailed);
 	*judged = j;
+	for (size_t i = 0; i < links->nlost; i++)
+		j[links->lost[i].prog] =
+			(struct judged){ .asked = true,
+					 .refused = true,
+					 .why = links->lost[i].why };
 	for (uint32_t p = 0; p < set->nprog; p++) {
-		if (!bound[p] && !tailed[p])
+		if ((!bound[p] && !tailed[p]) || j[p].asked)
 			continue;
 		j[p].asked = true;
 		j[p].refused = verify_one(a, set, p, *facts, log, &j[p]);

@@ -27,6 +27,7 @@ struct judged {
 	struct err why;
 };
 /* All are judged, whatever became of the others; the error is the first one's.
+ * So are those of links->homeless; those of links->lost are refused.
  * `judged` is an array like the set's programs.  `log`, if not NULL, gets what
  * led to each refusal. */
 int verify_all(struct arena *a, struct bpf_set *set, const struct links *links,

@@ -111,10 +111,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bpf_set set = { 0 };
 	struct err e;
 
-	if (!bpf_load_bytes(&a, &in, 1, NULL, 0, &set, &e)) {
+	if (!bpf_load_bytes(&a, &in, 1, NULL, 0, &set, &e))
 		verify(&a, &set);
-		bpf_unload(&set);
-	}
+	bpf_unload(&set);
 	arena_free(&a);
 	return 0;
 }

@@ -33,6 +33,7 @@ static int load(const char *name, const char *assignment)
 {
 	const char *path = object(name);
 
+	bpf_unload(&set); /* what is left of a bad one */
 	return bpf_load(&arena, &path, 1, &assignment, assignment != NULL, &set,
 			&err);
 }
@@ -287,11 +288,13 @@ static void refused(void **state)
 		 "'both'");
 	load_bad("slot_unusable", NULL, ERR_FAILED,
 		 "map 'jumps': program 'impossible'");
+	assert_false(set.rest); /* the object is wrong, not a program */
 	load_bad("spin_lock", NULL, ERR_UNSUPPORTED,
 		 "program 'locks': the kernel lets no tracing program have map "
 		 "'guarded', as its values hold a struct bpf_spin_lock");
 	load_bad("ours", NULL, ERR_FAILED,
 		 "program 'knows': call of unknown helper #252");
+	assert_true(set.rest);
 	load_bad("kfunc_strong", NULL, ERR_UNSUPPORTED,
 		 "kernel function 'must_be_there' is not supported");
 	load_bad("data_pointer", NULL, ERR_UNSUPPORTED,
