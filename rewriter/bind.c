@@ -314,16 +314,16 @@ static int link_function(struct bind *b, uint32_t prog, const struct spec *sp)
 
 /* Any of the function's names, as a function. */
 static bool any_name(const struct bind *b, const struct func *f,
-		     const char *glob)
+		     const struct spec *sp)
 {
 	uint32_t i;
 
 	for (i = f->sym; i < f->sym + f->nsym; i++)
 		if (b->img->sym[i].type == STT_FUNC &&
-		    name_matches(b->img->sym[i].name, glob))
+		    sp->matches(b->img->sym[i].name, sp->func))
 			return true;
 	return (!f->named || !f->nsym) && f->name &&
-	       name_matches(f->name, glob);
+	       sp->matches(f->name, sp->func);
 }
 
 /* Is a function called as the pattern is written? */
@@ -351,7 +351,7 @@ static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 	for (i = 0; i < b->s->nfunc; i++) {
 		const struct func *f = &b->s->func[i];
 
-		if (!f->fragment && any_name(b, f, sp->func))
+		if (!f->fragment && any_name(b, f, sp))
 			add_link(b, prog, sp, f, f->addr);
 	}
 	if (b->out->nlink == n)
@@ -395,7 +395,7 @@ static int link_usdt(struct bind *b, uint32_t prog, const struct spec *sp)
 		const char *name =
 			arena_printf(b->a, "%s:%s", n->provider, n->name);
 
-		if (!name_matches(name, sp->func))
+		if (!sp->matches(name, sp->func))
 			continue;
 		if (link_at(b, prog, sp, n->addr))
 			return -1;

@@ -25,13 +25,14 @@ struct spec { /* uprobe:FUNC[@VER][+OFF], uprobe:0xADDR, uprobe:GLOB,
 		 usdt:PROVIDER:NAME */
 	enum spec_kind kind;
 	const char *binary;  /* NULL: -p without one */
-	const char *func;    /* may be a glob (* and ?); NULL with addr;
-				of USDT probes, PROVIDER:NAME */
+	const char *func;    /* may be a glob; NULL with addr; of USDT
+				probes, PROVIDER:NAME */
 	const char *version; /* NULL: any; "x" from f@x or f@@x */
 	uint64_t addr, offset;
 	bool glob;           /* unless a function is called so: Go's have
 				stars in their names */
 	bool literal;        /* looks like a glob and is none (SEC()) */
+	bool (*matches)(const char *name, const char *glob);
 	bool by_addr;
 	uint64_t cookie;
 };

@@ -9,16 +9,59 @@ enum {
 	LONGEST = 64
 };
 
-bool name_matches(const char *name, const char *glob)
+/* What is behind a class's '[': does c match it?  Returns what is behind its
+ * ']', or NULL: there is none.  A ']' that comes first is one of its own. */
+static const char *class_end(const char *p, unsigned char c, bool *matches)
 {
-	const char *star = NULL, *again = NULL;
+	bool inverted = *p == '!', found = false;
+
+	p += inverted;
+	do {
+		unsigned char from = (unsigned char)*p, to = from;
+
+		if (!from)
+			return NULL;
+		p++;
+		if (p[0] == '-' && p[1] != ']') {
+			to = (unsigned char)p[1];
+			if (!to)
+				return NULL;
+			p += 2;
+		}
+		found |= from <= c && c <= to;
+	} while (*p != ']');
+	*matches = found != inverted;
+	return p + 1;
+}
+
+/* The glob behind what c matches; NULL: it does not. */
+static const char *one_matches(const char *glob, char c, bool classes)
+{
+	const char *end;
+	bool matches;
+
+	if (*glob == '?')
+		return glob + 1;
+	if (*glob == '[' && classes) {
+		end = class_end(glob + 1, (unsigned char)c, &matches);
+		if (end)
+			return matches ? end : NULL;
+	}
+	if (*glob == '\\' && classes)
+		glob++;
+	return *glob == c ? glob + 1 : NULL;
+}
+
+static bool matches(const char *name, const char *glob, bool classes)
+{
+	const char *star = NULL, *again = NULL, *next;
 
 	while (*name) {
 		if (*glob == '*') {
 			star = glob++;
 			again = name;
-		} else if (*glob == '?' || *glob == *name) {
-			glob++;
+		} else if ((next = one_matches(glob, *name, classes))) {
+			glob = next;
 			name++;
 		} else if (star) { /* let the last star take one more */
 			glob = star + 1;
@@ -30,6 +73,26 @@ bool name_matches(const char *name, const char *glob)
 	while (*glob == '*')
 		glob++;
 	return !*glob;
+}
+
+bool name_matches(const char *name, const char *glob)
+{
+	return !strcmp(name, glob) || matches(name, glob, true);
+}
+
+bool name_matches_plain(const char *name, const char *glob)
+{
+	return matches(name, glob, false);
+}
+
+bool is_glob(const char *s)
+{
+	return strpbrk(s, "*?[");
+}
+
+bool is_glob_plain(const char *s)
+{
+	return strpbrk(s, "*?");
 }
 
 /* Edit distance of two short strings; anything over LONGEST is far. */

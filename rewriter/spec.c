@@ -13,6 +13,9 @@
  *                     usdt:[BINARY:]PROVIDER:NAME        globs in both
  *                     none                               left out
  *
+ * Globs of SEC() are libbpf's, of * and ? only: an object shall be bound to the
+ * same functions.  Those of -p have classes, too.
+ *
  * As in libbpf, +OFF is what follows the last '+' if that is a number up to
  * the end; otherwise the '+' belongs to the name.
  */
@@ -22,6 +25,7 @@
 #include <string.h>
 
 #include "rewriter/bind.h"
+#include "rewriter/names.h"
 
 /* First matching row; `exact` rows do not match NAME.suffix. */
 // clang-format off
@@ -163,14 +167,14 @@ static bool whole(const char *s, uint64_t *out)
 }
 
 /* FUNC[@VER][+OFF]; the text is cut up in place. */
-static void function(char *text, struct spec *s)
+static void function(char *text, struct spec *s, bool (*glob)(const char *))
 {
 	char *plus = strrchr(text, '+'), *at;
 
 	if (plus && plus != text && whole(plus + 1, &s->offset))
 		*plus = 0;
 	s->func = text;
-	s->glob = strpbrk(text, "*?");
+	s->glob = glob(text);
 	at = strchr(text, '@');
 	if (at && at != text && !s->glob) {
 		*at++ = 0;
@@ -202,10 +206,10 @@ static int sec_target(struct arena *a, const char *sec, const char *target,
 			    sec);
 	if (pattern) {
 		out->func = colon + 1;
-		out->glob = strpbrk(out->func, "*?");
+		out->glob = is_glob_plain(out->func);
 		return 0;
 	}
-	function(colon + 1, out);
+	function(colon + 1, out, is_glob_plain);
 	out->literal = out->glob;
 	if (out->kind == SPEC_URETPROBE && out->offset)
 		return fail(e, NULL, NOWHERE,
@@ -219,7 +223,7 @@ int spec_parse_sec(struct arena *a, const char *sec, struct spec *out,
 	const char *slash = strchr(sec, '/');
 	size_t i, n = sizeof(sections) / sizeof(*sections);
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct spec){ .matches = name_matches_plain };
 	*has_target = slash != NULL;
 	for (i = 0; i < n; i++)
 		if (type_is(sec, sections[i].type, sections[i].exact))
@@ -295,7 +299,7 @@ static int usdt(const char *text, char *s, struct spec *out, struct err *e)
 	if (!is_probe(s))
 		return misuse(e, "'%s' is not usdt:PROVIDER:NAME", text);
 	out->func = s;
-	out->glob = strpbrk(s, "*?");
+	out->glob = is_glob(s);
 	return 0;
 }
 
@@ -304,7 +308,7 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 {
 	char *s = arena_strdup(a, text), *colon;
 
-	memset(out, 0, sizeof(*out));
+	*out = (struct spec){ .matches = name_matches };
 	if (cookie(s, out, e))
 		return -1;
 	colon = strchr(s, ':');
@@ -331,7 +335,7 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 	out->by_addr = !strncmp(s, "0x", 2) && whole(s, &out->addr);
 	if (out->by_addr)
 		return 0;
-	function(s, out);
+	function(s, out, is_glob);
 	if (out->kind == SPEC_URETPROBE && out->offset)
 		return misuse(e, "'%s': a return probe takes no offset", text);
 	return 0;

@@ -22,9 +22,10 @@ static const char usage[] =
 	"Lists the functions of an ELF file: address, size, known from (fde,\n"
 	"symbol, both, go, calls), name; and its USDT probes: address, usdt,\n"
 	"PROVIDER:NAME, arguments.  --usdt lists only those; --syscalls the system\n"
-	"call instructions: address, number, syscall, place.  GLOB (* and ?)\n"
-	"selects by any name of a function, or by PROVIDER:NAME.  A function without a symbol is called\n"
-	"fn_ADDRESS; a fragment is a part of another function (.cold) and no entry.\n";
+	"call instructions: address, number, syscall, place.  GLOB (* ? [a-z] [!a-z])\n"
+	"selects by any name of a function, or by PROVIDER:NAME.  A function without\n"
+	"a symbol is called fn_ADDRESS; a fragment is a part of another function\n"
+	"(.cold) and no entry.\n";
 
 struct list {
 	struct arena *a;

@@ -14,8 +14,8 @@ static const char usage_head[] =
 	"       bpfweld probe disable WELDED [PROBE]... [-j]\n\n";
 static const char usage_tail[] =
 	"\nPROBE is a probe's number, its program, or where it is, such as\n"
-	"uprobe:main; with * and ?.  Without PROBE it is all of them.  A change\n"
-	"holds for all processes of the program, now and when it runs again.\n";
+	"uprobe:main; with * ? [a-z] [!a-z].  Without PROBE it is all of them.\n"
+	"A change holds for all processes of the program, now and when it runs again.\n";
 
 struct probes {
 	struct cli cli;

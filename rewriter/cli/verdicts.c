@@ -81,8 +81,8 @@ static bool says(const struct err *e, const struct err *why)
 	return strstr(e->what, why->what);
 }
 
-/* Nothing is welded because of programs that could not be loaded, or of one that
- * was asked for and is SEC("?..."): `e` says what it says, and maybe more.
+/* Nothing is welded because of programs that could not be loaded, or of one
+ * that was asked for and is SEC("?..."): `e` says what it says, and maybe more.
  * Those that were to stand at `before`. */
 static void pairs_unusable(struct weld *w, const struct err *e, uint32_t before,
 			   struct pairs *out)

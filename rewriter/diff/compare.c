@@ -115,8 +115,8 @@ static bool is_ignored(const struct compare *c, const char *map,
 	const char *both = arena_printf(c->a, "%s.%s", map, field);
 
 	for (size_t i = 0; i < c->opt->nignore; i++)
-		if (name_matches(map, c->opt->ignore[i]) ||
-		    name_matches(both, c->opt->ignore[i]))
+		if (name_matches_plain(map, c->opt->ignore[i]) ||
+		    name_matches_plain(both, c->opt->ignore[i]))
 			return true;
 	return false;
 }
@@ -125,7 +125,7 @@ static bool is_ignored(const struct compare *c, const char *map,
 static bool map_is_ignored(const struct compare *c, const char *map)
 {
 	for (size_t i = 0; i < c->opt->nignore; i++)
-		if (name_matches(map, c->opt->ignore[i]))
+		if (name_matches_plain(map, c->opt->ignore[i]))
 			return true;
 	return false;
 }

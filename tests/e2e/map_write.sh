@@ -193,6 +193,10 @@ turn; turn
 [ "$(hits on_hit)" -gt "$was" ] || die "an enabled probe did not run"
 exec 5>&- 6<&-
 wait
+$W probe disable w 'on_[h-i]*'
+json '[x["enabled"] for x in d] == [False, True]' $W probe list -j w
+json 'len(d) == 1' $W probe list -j w '*[!t]:other'
+says "no probe is called 'on_[hi'" $W probe disable w 'on_[hi'
 $W probe disable w 'on_*'
 was=$(hits on_hit)
 ./w

@@ -92,7 +92,9 @@ says 3 "reads __bpf_usdt_specs by itself, which cannot say '8@%fs:tl@tpoff' of f
 	$O/usdt_new.bpf.o -p look=usdt:forms:local
 
 # list shows them with their arguments, and what is wrong with those.
-$W list --usdt $t/forms 'forms:[!p]*' > /dev/null 2>&1 && die "a glob of sets"
+$W list --usdt $t/forms 'forms:[!l]*' > $t/list
+has 'forms:regs' < $t/list || die "a glob of sets: $(cat $t/list)"
+not has 'forms:l' < $t/list
 [ "$($W list --usdt $t/forms | wc -l)" = 21 ] || die "list"
 $W list --usdt $t/forms 'forms:lone' |
 	grep -Ex '0x[0-9a-f]{12}        - usdt   forms:lone 8@%rax \(semaphore\)' \

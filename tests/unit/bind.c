@@ -183,6 +183,13 @@ static void globs(void **state)
 	assert_int_equal(links.nlink, 7);
 	goes_to("p=uprobe:ot*r", 0x1040); /* an alias */
 	goes_to("p=uprobe:fn_*", 0x1050);
+	assert_int_equal(bind_opt("p=uprobe:[a-t]w[!a-h]n"), 0);
+	assert_int_equal(links.nlink, 2);
+	goes_to("p=uprobe:o[s-u]*", 0x1040);
+	fails("p=uprobe:o[a-s]*", "no function matches 'o[a-s]*'");
+	goes_to("p=uprobe:m.(\\*T).[f]", 0x1080);
+	/* an object's are libbpf's */
+	assert_int_equal(bind("uprobe.multi/libapp.so.1:o[s-u]*", NULL, 0), -1);
 }
 
 static void options_add_up(void **state)

@@ -40,6 +40,7 @@ static const struct {
 	{ "uprobe/app:a:b",            "app",            "a:b",   NULL,    0,     false },
 	{ "uprobe.multi/app:f*",       "app",            "f*",    NULL,    0,     true },
 	{ "uprobe.multi.s/app:?x",     "app",            "?x",    NULL,    0,     true },
+	{ "uprobe.multi/app:m.F[...]", "app",            "m.F[...]", NULL, 0,     false },
 	{ "uprobe.multi/app:f",        "app",            "f",     NULL,    0,     false },
 	{ "usdt/app:p:n",              "app",            "p:n",   NULL,    0,     false },
 	{ "usdt.s//bin/app:p:n__x",    "/bin/app",       "p:n__x", NULL,   0,     false },
@@ -85,6 +86,8 @@ static const struct {
 	{ "uprobe:/bin/app:f+1",      "/bin/app", "f", NULL,    0,        1,    0,     false },
 	{ "uprobe:f*",                NULL,   "f*",    NULL,    0,        0,    0,     true },
 	{ "uprobe:m.(*T).f+4",        NULL,   "m.(*T).f", NULL, 0,        4,    0,     true },
+	{ "uprobe:f[0-9]",            NULL,   "f[0-9]", NULL,  0,        0,    0,     true },
+	{ "usdt:p:n[ab]",             NULL,   "p:n[ab]", NULL, 0,        0,    0,     true },
 	{ "uprobe:f,cookie=7",        NULL,   "f",     NULL,    0,        0,    7,     false },
 	{ "uprobe:0x10,cookie=0xff",  NULL,   NULL,    NULL,    0x10,     0,    255,   false },
 	{ "uprobe:0xyz",              NULL,   "0xyz",  NULL,    0,        0,    0,     false },
@@ -121,6 +124,58 @@ static const struct {
 	{ "aab", "*ab", true },     { "abab", "a*b", true },
 	{ "", "*", true },          { "", "?", false },
 	{ "main", "", false },      { "main", "mai", false },
+};
+
+/* The meaning of [] and \ is that of the kernel's lib/glob.c; for libbpf they
+ * are characters like others. */
+static const struct {
+	const char *name, *glob;
+	bool match, plain;
+} classes[] = {
+	/* name        glob             match  plain */
+	{ "f1",        "f[0-9]",        true,  false },
+	{ "fa",        "f[0-9]",        false, false },
+	{ "fa",        "f[!0-9]",       true,  false },
+	{ "f1",        "f[!0-9]",       false, false },
+	{ "f",         "f[!0-9]",       false, false },
+	{ "f",         "f[0-9]",        false, false },
+	{ "fb",        "f[abc]",        true,  false },
+	{ "fd",        "f[abc]",        false, false },
+	{ "fx",        "f[a-cx-z]",     true,  false },
+	{ "f-",        "f[a-]",         true,  false },
+	{ "f-",        "f[-a]",         true,  false },
+	{ "f]",        "f[]]",          true,  false },
+	{ "fa",        "f[]a]",         true,  false },
+	{ "f]",        "f[!]]",         false, false },
+	{ "fa",        "f[!]]",         true,  false },
+	{ "f!",        "f[a!]",         true,  false },
+	{ "f^",        "f[^a]",         true,  false }, /* ! alone inverts */
+	{ "f*",        "f[*]",          true,  false },
+	{ "fa",        "f[*]",          false, false },
+	{ "fb",        "f[c-a]",        false, false }, /* of nothing */
+	{ "f\xe9",     "f[\x80-\xff]",  true,  false },
+	{ "do_read",   "do_[rw]*",      true,  false },
+	{ "do_write",  "do_[rw]*",      true,  false },
+	{ "do_open",   "do_[rw]*",      false, false },
+	{ "a1b22c",    "*[0-9][0-9]c",  true,  false }, /* * takes more */
+	{ "a1b2c",     "*[0-9][0-9]c",  false, false },
+	/* Nothing closes it. */
+	{ "f[",        "f[",            true,  true },
+	{ "f[0-9",     "f[0-9",         true,  true },
+	{ "f1",        "f[0-9",         false, false },
+	{ "f[]x",      "f[]?",          true,  true },
+	{ "f[]",       "f[]",           true,  true },
+	{ "f[!]",      "f[!]",          true,  true },
+	{ "f[a-",      "f[a-",          true,  true },
+	/* A name matches itself. */
+	{ "m.F[...]",  "m.F[...]",      true,  true },
+	{ "m.F.",      "m.F[...]",      true,  false },
+	{ "m.F[...].g", "m.F[...]*",    false, true },
+	{ "m.F[...].g", "m.F\\[...]*",  true,  false },
+	{ "m.(*T).f",  "m.(*T).f",      true,  true },
+	{ "a*b",       "a\\*b",         true,  false },
+	{ "axb",       "a\\*b",         false, false },
+	{ "a\\xb",     "a\\*b",         false, true },
 };
 // clang-format on
 
@@ -235,6 +290,24 @@ static void glob(void **state)
 		if (name_matches(globs[i].name, globs[i].glob) !=
 		    globs[i].match)
 			fail_msg("'%s' and '%s'", globs[i].name, globs[i].glob);
+	for (i = 0; i < sizeof(globs) / sizeof(*globs); i++)
+		if (name_matches_plain(globs[i].name, globs[i].glob) !=
+		    globs[i].match)
+			fail_msg("'%s' and '%s'", globs[i].name, globs[i].glob);
+}
+
+static void glob_classes(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(classes) / sizeof(*classes); i++)
+		if (name_matches(classes[i].name, classes[i].glob) !=
+			    classes[i].match ||
+		    name_matches_plain(classes[i].name, classes[i].glob) !=
+			    classes[i].plain)
+			fail_msg("'%s' and '%s'", classes[i].name,
+				 classes[i].glob);
 }
 
 static void closest(void **state)
@@ -259,6 +332,7 @@ int main(void)
 		cmocka_unit_test_teardown(options, done),
 		cmocka_unit_test_teardown(bad_options, done),
 		cmocka_unit_test(glob),
+		cmocka_unit_test(glob_classes),
 		cmocka_unit_test_teardown(closest, done),
 	};
 
