@@ -25,7 +25,8 @@ struct err {
 	const char *file; /* input at fault, or NULL; must outlive the error */
 	uint64_t at;      /* offset, address or insn index, or NOWHERE */
 	enum err_kind kind;
-	char what[320];   /* one sentence: lower case, no full stop */
+	char what[320];   /* one sentence: lower case, no full stop; of one that
+			     is too long, its ends */
 };
 
 /* Describe a fault.  Always return -1, so that `return fail(...)` reads.

@@ -115,6 +115,26 @@ static void errors(void **state)
 	       "bpfweld: no\n");
 }
 
+/* What is too long keeps its ends: what is wrong stands behind the name. */
+static void long_error(void **state)
+{
+	char name[1000];
+	struct err e;
+
+	(void)state;
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	for (size_t n = 0; n < sizeof(name); n++) {
+		misuse(&e, "--engine=%s: native or vm", name + n);
+		assert_true(strlen(e.what) < sizeof(e.what));
+		assert_memory_equal(e.what, "--engine=", 9);
+		assert_string_equal(e.what + strlen(e.what) - 14,
+				    ": native or vm");
+		assert_int_equal(strstr(e.what, "x ... x") != NULL,
+				 strlen(name + n) + 23 >= sizeof(e.what));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +142,7 @@ int main(void)
 		cmocka_unit_test(json),
 		cmocka_unit_test(ends),
 		cmocka_unit_test(errors),
+		cmocka_unit_test(long_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
