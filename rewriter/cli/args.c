@@ -202,6 +202,8 @@ int args_parse(int argc, char **argv, bool want_out, struct args *out,
 		return misuse(e, "%s: --verify=kernel is for weld, and for "
 				 "check without --explain",
 			      argv[0]);
+	if (out->weld.dump && out->json)
+		return misuse(e, "%s: --dump is no JSON", argv[0]);
 	if (out->ask_kernel && out->weld.usdt_nop5)
 		return misuse(e, "%s: --usdt-nop5 has no programs to verify",
 			      argv[0]);

@@ -249,14 +249,8 @@ static void plan_json(struct weld *w, const struct args *a, const struct err *e)
 	struct json j = json_to(stdout, false);
 
 	json_object(&j);
-	if (e) {
-		json_key(&j, "error");
-		if (e->at == NOWHERE)
-			json_printf(&j, "%s: %s", e->file, e->what);
-		else
-			json_printf(&j, "%s:0x%" PRIx64 ": %s", e->file, e->at,
-				    e->what);
-	}
+	if (e)
+		cli_error_json(&j, e);
 	json_str_at(&j, "target", w->img.path);
 	json_u64_at(&j, "placed", w->nprobe);
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
@@ -342,7 +336,7 @@ int cmd_check(int argc, char **argv)
 	if (args_parse(argc, argv, false, &a, &e)) {
 		ret = cli_fail(&e, a.json);
 	} else if (a.help) {
-		fputs(usage, stdout);
+		cli_help(usage);
 	} else if (verdicts_impossible(&a, &ret)) {
 		; /* that was said */
 	} else if (a.explain) {

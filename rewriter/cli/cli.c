@@ -8,6 +8,26 @@
 #include "rewriter/cli/cli.h"
 #include "rewriter/names.h"
 
+/* --- What all commands see. */
+
+static bool json_asked;
+
+/* -j, --json or a beginning of it, or a cluster with a j that is no value. */
+static bool asks_json(const char *word)
+{
+	if (strncmp(word, "--j", 3) == 0)
+		return strncmp(word, "--json", strcspn(word, "=")) == 0;
+	if (word[0] != '-' || word[1] == '-')
+		return false;
+	return word[strcspn(word, "jopC")] == 'j';
+}
+
+void cli_begin(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+		json_asked |= asks_json(argv[i]);
+}
+
 static int unknown(struct err *e, const char *what, const char *word,
 		   const char *const *names, size_t n)
 {
@@ -41,6 +61,13 @@ static int unknown_long(struct err *e, const char *word,
 	return -1;
 }
 
+/* In a word of its own: `-o -j` lacks a value, and --output=-j says it. */
+static bool is_option(char **argv)
+{
+	return optarg && optind > 2 && optarg == argv[optind - 1] &&
+	       optarg[0] == '-' && optarg[1];
+}
+
 int cli_option(int argc, char **argv, const char *shorts,
 	       const struct option *longs, struct err *e)
 {
@@ -49,6 +76,11 @@ int cli_option(int argc, char **argv, const char *shorts,
 
 	opterr = 0;
 	c = getopt_long(argc, argv, shorts, longs, NULL);
+	if (c != '?' && c != ':' && is_option(argv)) {
+		misuse(e, "option '%s' needs a value, not '%s'",
+		       argv[optind - 2], optarg);
+		return '?';
+	}
 	if (c != '?' && c != ':')
 		return c;
 	/* The word at fault is behind us, or before us in a cluster (-xj). */
@@ -153,7 +185,9 @@ int cli_dispatch(const struct command *table, const char *what, int argc,
 			return table[n].run(argc, argv);
 		names[n] = table[n].name;
 	}
-	if (argv[0][0] == '-')
+	if (asks_json(argv[0]))
+		misuse(&e, "'%s' goes behind the %s", argv[0], what);
+	else if (argv[0][0] == '-')
 		misuse(&e, "unknown option '%s'", argv[0]);
 	else
 		unknown(&e, what, argv[0], names, n);
@@ -170,21 +204,26 @@ void cli_table(FILE *to, const struct command *table)
 
 void cli_error_json(struct json *j, const struct err *e)
 {
+	const char *file = e->file && !*e->file ? "''" : e->file;
+	struct arena a = { 0 };
+
 	json_key(j, "error");
-	if (e->file && e->at != NOWHERE)
-		json_printf(j, "%s:0x%llx: %s", e->file,
-			    (unsigned long long)e->at, e->what);
-	else if (e->file)
-		json_printf(j, "%s: %s", e->file, e->what);
+	if (file && e->at != NOWHERE)
+		json_string(j, arena_printf(&a, "%s:0x%llx: %s", file,
+					    (unsigned long long)e->at,
+					    e->what));
+	else if (file)
+		json_string(j, arena_printf(&a, "%s: %s", file, e->what));
 	else
 		json_string(j, e->what);
+	arena_free(&a);
 }
 
 int cli_fail(const struct err *e, bool json)
 {
 	struct json j = json_to(stdout, false);
 
-	if (!json) {
+	if (!json && !(json_asked && e->kind == ERR_USAGE)) {
 		err_print(stderr, e);
 		return (int)e->kind;
 	}
@@ -193,6 +232,34 @@ int cli_fail(const struct err *e, bool json)
 	json_end(&j);
 	json_done(&j);
 	return (int)e->kind;
+}
+
+void cli_help(const char *text)
+{
+	struct json j = json_to(stdout, false);
+
+	if (!json_asked) {
+		fputs(text, stdout);
+		return;
+	}
+	json_object(&j);
+	json_str_at(&j, "help", text);
+	json_end(&j);
+	json_done(&j);
+}
+
+void cli_help_by(void (*print)(FILE *to))
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *to = open_memstream(&text, &n);
+
+	if (!to)
+		abort(); /* as without memory elsewhere */
+	print(to);
+	fclose(to);
+	cli_help(text);
+	free(text);
 }
 
 int cli_skip(const char *what, const char *why, bool json)

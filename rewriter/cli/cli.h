@@ -4,7 +4,8 @@
  * A command is `int cmd_NAME(int argc, char **argv)` in a file of its own;
  * argv[0] is the command's name.  It returns the exit code: 0, or the kind of
  * its error (elf/err.h).  Results go to standard output, errors to standard
- * error as one line; under -j an error is {"error":"..."} on standard output.
+ * error as one line; under -j an error is {"error":"..."} on standard output,
+ * and nothing else is there.
  */
 #ifndef BPFWELD_CLI_H
 #define BPFWELD_CLI_H
@@ -17,6 +18,11 @@
 #include "elf/text.h"
 #include "runtime-stub/reader/json.h"
 #include "runtime-stub/reader/manifest.h"
+
+/* main() calls it first, with its own words: does one of them ask for JSON?
+ * For errors of the command line, which end its reading before that is known,
+ * and for helps. */
+void cli_begin(int argc, char **argv);
 
 struct command {
 	const char *name;
@@ -59,8 +65,12 @@ struct cli {
 int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 	      struct err *e);
 
-/* Report an error; returns the exit code. */
+/* Report an error; returns the exit code.  One of the command line is JSON
+ * where any word of it asks for that. */
 int cli_fail(const struct err *e, bool json);
+/* A command's help on standard output; under -j, {"help":"..."}. */
+void cli_help(const char *text);
+void cli_help_by(void (*print)(FILE *to));
 /* Only the member "error", in an object that is open. */
 void cli_error_json(struct json *j, const struct err *e);
 /* `what` needs the kernel, which cannot be used because of `why`; returns the

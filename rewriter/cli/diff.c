@@ -96,7 +96,7 @@ int cmd_diff(int argc, char **argv)
 	if (args_parse(argc, argv, false, &a, &e)) {
 		ret = cli_fail(&e, a.json);
 	} else if (a.help) {
-		fputs(usage, stdout);
+		cli_help(usage);
 	} else {
 		a.weld.dry_run = true;
 		a.weld.keep = kernel_probes;

@@ -263,7 +263,7 @@ int cmd_info(int argc, char **argv)
 	if (cli_parse(argc, argv, "j", &cli, &e))
 		return cli_fail(&e, cli.json);
 	if (cli.help) {
-		fputs(usage, stdout);
+		cli_help(usage);
 		return 0;
 	}
 	if (cli.narg != 1)

@@ -298,7 +298,7 @@ int cmd_list(int argc, char **argv)
 	if (cli_parse(argc, argv, "jUS", &cli, &e))
 		return cli_fail(&e, cli.json);
 	if (cli.help) {
-		fputs(usage, stdout);
+		cli_help(usage);
 		return 0;
 	}
 	l.glob = cli.narg > 1 ? cli.arg[1] : NULL;

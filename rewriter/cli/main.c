@@ -80,7 +80,7 @@ static int cmd_version(int argc, char **argv)
 		return cli_fail(&e, cli.json);
 	}
 	if (cli.help) {
-		puts("usage: bpfweld version [-j]");
+		cli_help("usage: bpfweld version [-j]\n");
 	} else if (cli.json) {
 		json_object(&j);
 		json_str_at(&j, "version", BPFWELD_VERSION);
@@ -98,20 +98,41 @@ static int cmd_version(int argc, char **argv)
 	return 0;
 }
 
+static void help_print(FILE *to)
+{
+	usage(to);
+	fputs("\nPrograms may use array and hash maps, ring and perf buffers, and these "
+	      "helpers:",
+	      to);
+	helpers_print(to);
+}
+
+/* `help map dump` is `map dump --help`. */
+static int help_of(char **word, int n)
+{
+	struct arena a = { 0 };
+	char **args = arena_alloc(&a, (n + 2) * sizeof(*args));
+	char help[] = "--help";
+	int ret;
+
+	memcpy(args, word, n * sizeof(*args));
+	args[n] = help;
+	ret = cli_dispatch(commands, "command", n + 1, args);
+	arena_free(&a);
+	return ret;
+}
+
 static int cmd_help(int argc, char **argv)
 {
-	char help[] = "--help", *args[3] = { NULL, help, NULL };
+	struct cli cli;
+	struct err e;
 
-	if (argc < 2 || argv[1][0] == '-') {
-		usage(stdout);
-		fputs("\nPrograms may use array and hash maps, ring and perf buffers, and these "
-		      "helpers:",
-		      stdout);
-		helpers_print(stdout);
-		return 0;
-	}
-	args[0] = argv[1];
-	return cli_dispatch(commands, "command", 2, args);
+	if (cli_parse(argc, argv, "j", &cli, &e))
+		return cli_fail(&e, cli.json);
+	if (cli.narg)
+		return help_of(cli.arg, cli.narg);
+	cli_help_by(help_print);
+	return 0;
 }
 
 static int run(int argc, char **argv)
@@ -147,5 +168,6 @@ static void on_bus(int sig)
 int main(int argc, char **argv)
 {
 	signal(SIGBUS, on_bus);
+	cli_begin(argc, argv);
 	return cli_flush(run(argc, argv));
 }

@@ -274,12 +274,14 @@ static int map_push(struct request *r, struct err *e)
 		return -1;
 	ret = sample_push(&f, maps->m.map[map].name, bytes, n, e);
 	reader_feed_close(&f);
+	if (!ret && r->cli.json)
+		puts("null");
 	return ret;
 }
 
 /* --- Parsing. */
 
-static void help_print(void);
+static void help_print(FILE *to);
 
 static int request_run(int argc, char **argv, const char *options, int least,
 		       int most, int (*run)(struct request *, struct err *))
@@ -291,7 +293,7 @@ static int request_run(int argc, char **argv, const char *options, int least,
 	if (cli_parse(argc, argv, options, &r.cli, &e)) {
 		ret = -1;
 	} else if (r.cli.help) {
-		help_print();
+		cli_help_by(help_print);
 	} else if (r.cli.narg < least) {
 		ret = misuse(&e, "map %s: %s is missing", argv[0],
 			     r.cli.narg == 0   ? "the welded file"
@@ -361,11 +363,11 @@ static const struct command commands[] = {
 	// clang-format on
 };
 
-static void help_print(void)
+static void help_print(FILE *to)
 {
-	fputs(usage_head, stdout);
-	cli_table(stdout, commands);
-	fputs(usage_tail, stdout);
+	fputs(usage_head, to);
+	cli_table(to, commands);
+	fputs(usage_tail, to);
 }
 
 int cmd_map(int argc, char **argv)
@@ -378,7 +380,7 @@ int cmd_map(int argc, char **argv)
 		return cli_fail(&e, false);
 	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-		help_print();
+		cli_help_by(help_print);
 		return 0;
 	}
 	return cli_dispatch(commands, "map command", argc - 1, argv + 1);

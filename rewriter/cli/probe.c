@@ -153,7 +153,7 @@ static int probe_disable(struct probes *p, struct err *e)
 	return set(p, false, e);
 }
 
-static void help_print(void);
+static void help_print(FILE *to);
 
 static int run(int argc, char **argv, int (*to)(struct probes *, struct err *))
 {
@@ -164,7 +164,7 @@ static int run(int argc, char **argv, int (*to)(struct probes *, struct err *))
 	if (cli_parse(argc, argv, "j", &p.cli, &e))
 		ret = -1;
 	else if (p.cli.help)
-		help_print();
+		cli_help_by(help_print);
 	else if (!p.cli.narg)
 		ret = misuse(&e, "probe %s: the welded file is missing",
 			     argv[0]);
@@ -201,11 +201,11 @@ static const struct command commands[] = {
 	// clang-format on
 };
 
-static void help_print(void)
+static void help_print(FILE *to)
 {
-	fputs(usage_head, stdout);
-	cli_table(stdout, commands);
-	fputs(usage_tail, stdout);
+	fputs(usage_head, to);
+	cli_table(to, commands);
+	fputs(usage_tail, to);
 }
 
 int cmd_probe(int argc, char **argv)
@@ -217,7 +217,7 @@ int cmd_probe(int argc, char **argv)
 		return cli_fail(&e, false);
 	}
 	if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-		help_print();
+		cli_help_by(help_print);
 		return 0;
 	}
 	return cli_dispatch(commands, "probe command", argc - 1, argv + 1);

@@ -434,7 +434,7 @@ int cmd_trace(int argc, char **argv)
 		ret = c == '?' ? -1 : 0;
 	}
 	if (!ret && help) {
-		fputs(usage, stdout);
+		cli_help(usage);
 	} else if (!ret && optind == argc) {
 		ret = misuse(&e, "trace: the welded file is missing");
 	} else if (!ret) {

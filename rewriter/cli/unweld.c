@@ -83,7 +83,7 @@ int cmd_unweld(int argc, char **argv)
 	if (cli_parse(argc, argv, "jo", &cli, &e))
 		return cli_fail(&e, cli.json);
 	if (cli.help) {
-		fputs(usage, stdout);
+		cli_help(usage);
 		return 0;
 	}
 	if (cli.narg != 1 || !cli.output)

@@ -196,7 +196,7 @@ int cmd_weld(int argc, char **argv)
 	if (args_parse(argc, argv, true, &a, &e))
 		ret = cli_fail(&e, a.json);
 	else if (a.help)
-		fputs(usage, stdout);
+		cli_help(usage);
 	else if (verdicts_impossible(&a, &ret))
 		; /* that was said */
 	else if (weld(&w, &a.weld, &e))

@@ -236,6 +236,8 @@ welds 2 "no such stage" count $B --dump=everything
 welds 2 "unknown option" count $B --bogus
 welds 2 "unknown option" count $B -x
 bad 2 "needs a value" weld count $B -o out -p
+bad 2 "option '-o' needs a value, not '-x'" weld count $B -o -x
+bad 2 "native or vm" weld count $B -o out --engine=$(printf 'x%.0s' {1..900})
 bad 2 "-o OUT is missing" weld count $B
 bad 2 "no BPF object" weld count -o out
 bad 2 "no target" weld -o out
@@ -305,6 +307,9 @@ fi
 
 bad 2 "unknown command 'wedl' (did you mean weld?)" wedl
 bad 2 "unknown option '--bogus'" --bogus
+bad 2 "unknown command 'wedl' (did you mean weld?)" help wedl
+bad 2 "unknown map command 'dmp' (did you mean dump?)" help map dmp
+bad 2 "unknown option '--bogus'" help --bogus
 for c in check list; do
 	bad 1 "No such file" $c missing $([ $c = list ] || echo $B)
 	bad 3 "not an ELF" $c script $([ $c = list ] || echo $B)
