@@ -114,6 +114,10 @@ static void function(struct maker *m, int s)
 	m->function = (uint8_t)s;
 	m->numbers = 0;
 	arguments(m, s);
+	if (m->takes[s] == TAKES_ROUNDS) {
+		round_body(m);
+		return;
+	}
 	mov(m, 6, 1);
 	for (int k = 0; k < NUMBERS; k++)
 		if (below(m, 2)) {
@@ -189,7 +193,8 @@ void make_program(struct dice *d, struct made *out)
 	static const uint32_t wrong[] = { 0, 0, 150, 40 };
 	struct maker m = { .d = d,
 			   .out = out,
-			   .wrong = wrong[dice_below(d, 4)] };
+			   .wrong = wrong[dice_below(d, 4)],
+			   .rounds_record = dice_below(d, 2) };
 	uint32_t nsub = 1;
 
 	memset(out, 0, sizeof(*out));

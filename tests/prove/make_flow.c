@@ -159,7 +159,7 @@ static void piece_loop(struct maker *m)
 }
 
 /* A subprogram behind this one, that is given such things; -1: none. */
-static int callee(struct maker *m, uint8_t takes)
+int callee(struct maker *m, uint8_t takes)
 {
 	for (int s = m->function + 1; s < MADE_SUBS; s++)
 		if (m->takes[s] == takes || m->takes[s] == TAKES_UNKNOWN) {
@@ -169,7 +169,7 @@ static int callee(struct maker *m, uint8_t takes)
 	return -1;
 }
 
-static void calls_sub(struct maker *m, int s)
+void calls_sub(struct maker *m, int s)
 {
 	m->call[m->ncall].insn = m->n;
 	m->call[m->ncall++].sub = (uint32_t)s;
@@ -262,7 +262,7 @@ static void (*const pieces[])(struct maker *) = {
 	piece_update,   piece_queue,   piece_helper,       piece_fill,
 	piece_output,   piece_reserve, piece_dynptr,       piece_if,
 	piece_if,       piece_loop,    piece_loop,         piece_call,
-	piece_callback, piece_exit,    piece_value_dynptr,
+	piece_callback, piece_exit,    piece_value_dynptr, piece_rounds,
 };
 enum {
 	PIECES = sizeof(pieces) / sizeof(*pieces)

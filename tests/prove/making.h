@@ -6,6 +6,7 @@
  *   make_memory.c  values, records, the stack
  *   make_map.c     maps and other helpers
  *   make_flow.c    branches, loops, calls
+ *   make_round.c   callbacks that leave something behind
  */
 #ifndef BPFWELD_PROVE_MAKING_H
 #define BPFWELD_PROVE_MAKING_H
@@ -68,6 +69,7 @@ struct maker {
 	uint32_t wrong;   /* one decision in so many; 0: none */
 	uint16_t numbers; /* slots that hold one */
 	uint8_t takes[MADE_SUBS]; /* what a subprogram is given: enum takes */
+	bool rounds_record; /* TAKES_ROUNDS: a record; else a value */
 	struct {
 		uint32_t insn, sub;
 	} call[64];
@@ -79,7 +81,8 @@ enum takes {
 	TAKES_STACK,
 	TAKES_VALUE,
 	TAKES_LOOP,
-	TAKES_EACH
+	TAKES_EACH,
+	TAKES_ROUNDS
 };
 
 /* --- Instructions. */
@@ -209,5 +212,11 @@ void piece_dynptr(struct maker *m);
 
 /* make_flow.c */
 void block(struct maker *m, uint32_t n);
+int callee(struct maker *m, uint8_t takes);
+void calls_sub(struct maker *m, int s);
+
+/* make_round.c */
+void piece_rounds(struct maker *m);
+void round_body(struct maker *m);
 
 #endif
