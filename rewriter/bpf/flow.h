@@ -112,5 +112,12 @@ static inline bool calls_back(const struct bpf_insn *insn)
 		insn->imm == BPF_FUNC_for_each_map_elem ||
 		insn->imm == BPF_FUNC_user_ringbuf_drain);
 }
+enum {
+	ITER_NUM_NEXT = 253 /* helpers.def */
+};
+static inline bool is_iter_next(const struct bpf_insn *insn)
+{
+	return is_call(insn) && !insn->src_reg && insn->imm == ITER_NUM_NEXT;
+}
 
 #endif

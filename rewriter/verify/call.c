@@ -22,6 +22,7 @@ enum {
 	CPUS_MAX = 8192,         /* of any x86-64 kernel */
 	SAMPLES_MAX = 128 << 10, /* BPF_MAX_USER_RINGBUF_SAMPLES */
 	KEY_SIZE = 4,            /* of arrays */
+	ROUNDS_MAX = 32,         /* that are counted */
 	/* Instructions of a program that take about as long: */
 	HELPER_STEPS = 16,
 	MAP_STEPS = 64,     /* one that searches, or changes, a map */
@@ -189,6 +190,7 @@ static struct state *behind(struct call *c, const struct reg *r0)
 	v->s = s;
 	forget_args(v);
 	*reg(v, 0) = *r0;
+	top(s)->left = 0;
 	v->s = was;
 	return s;
 }
@@ -286,11 +288,6 @@ static void callback_args(struct call *c, const struct frame *from,
 	}
 }
 
-static bool never_called(const struct call *c)
-{
-	return c->id == BPF_FUNC_loop && !reg(c->v, 1)->n.umax32;
-}
-
 static int call_back(struct call *c, const struct reg *r0, uint32_t *next)
 {
 	struct verify *v = c->v;
@@ -354,6 +351,15 @@ uint32_t call_turns(struct verify *v)
 				      : LOOPS_MAX;
 	}
 	return is_busy(v, r->map) ? 0 : SAMPLES_MAX;
+}
+
+uint32_t call_rounds(struct verify *v)
+{
+	uint32_t n = call_turns(v);
+
+	if (v->p->insn[v->i].imm != BPF_FUNC_loop)
+		return MANY;
+	return !n || (v->by_turns && n <= ROUNDS_MAX) ? n : MANY;
 }
 
 uint64_t call_scan(struct verify *v)
@@ -477,7 +483,7 @@ static int check_format(struct call *c)
 
 static bool may_call_back(const struct call *c)
 {
-	return c->p->arg[1] == arg_CALLBACK && !never_called(c);
+	return c->p->arg[1] == arg_CALLBACK && top(c->v->s)->left;
 }
 
 /* Where the call has more than one way to go on; *next: behind it. */

@@ -206,7 +206,7 @@ static int walk_all(struct verify *v)
 	return ret;
 }
 
-static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
+static int prove_so(struct verify *v, struct arena *a, struct bpf_prog *p)
 {
 	for (unsigned guards = 0;; guards++) {
 		v->p = p;
@@ -222,13 +222,73 @@ static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
 				return -1;
 			continue;
 		}
-		if (v->want.kind == WANT_NOTHING || guards == GUARDS_MAX)
+		if (v->want.kind == WANT_NOTHING || guards == GUARDS_MAX ||
+		    (v->by_turns && v->spent > BY_TURNS_MAX))
 			return -1;
 		if (v->spent > SPENT_MAX)
 			return too_large(v);
 		if (help(v, a, p))
 			return -1;
 	}
+}
+
+static bool has_turns(const struct bpf_prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsn; i += 1 + is_lddw(&p->insn[i]))
+		if (calls_back(&p->insn[i]) || is_iter_next(&p->insn[i]))
+			return true;
+	return false;
+}
+
+static bool has_range_guard(const struct bpf_prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsn; i += 1 + is_lddw(&p->insn[i]))
+		if (is_guard_of(&p->insn[i], GUARD_RANGE))
+			return true;
+	return false;
+}
+
+/* Of two verdicts about one program: would the second, of `q`, be better? */
+static bool is_better(const struct verify *v, int ret, const struct bpf_prog *q,
+		      int first, const struct bpf_prog *p)
+{
+	if (ret) /* it knows better what is wrong, if it got so far */
+		return first && v->spent <= BY_TURNS_MAX;
+	return first || guard_count(q) < guard_count(p);
+}
+
+/* Most programs are proved with their loops widened at once, which is cheap.
+ * Where that was not enough, a flag may tell what is there in the next turn, or
+ * a helper may call back a few times only: the turns are looked at one by one,
+ * unless that gets dear. */
+static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
+{
+	struct verify was = *v, turns = *v;
+	struct bpf_prog before = *p, q = *p;
+	struct err e;
+	int ret = prove_so(v, a, p), again;
+
+	if ((!ret && !has_range_guard(p)) || !has_turns(&before))
+		return ret;
+	turns.by_turns = true;
+	turns.e = &e;
+	again = prove_so(&turns, a, &q);
+	if (is_better(&turns, again, &q, ret, p)) {
+		*p = q;
+		if (again)
+			*was.e = e;
+		turns.e = was.e;
+		turns.spent += v->spent;
+		*v = turns;
+		return again;
+	}
+	v->spent += turns.spent;
+	if (ret && v->log) { /* it has to tell of this one */
+		*p = before;
+		*v = was;
+		return prove_so(v, a, p);
+	}
+	return ret;
 }
 
 int verify_program(struct arena *a, const struct bpf_set *set,

@@ -19,6 +19,7 @@
 
 enum { FRAMES = 8, STACK = 512, SLOTS = STACK / 8, REFS = 32 };
 #define NO_INSN UINT32_MAX
+#define MANY UINT32_MAX /* more than are counted */
 
 enum kind {
 	NOTHING,  /* was never set */
@@ -71,6 +72,8 @@ struct frame {
 			    dynptr, this `id` */
 	uint32_t helper; /* one id for each call of a helper that calls back */
 	uint32_t calls;  /* how often that one has */
+	uint32_t left;   /* how often it may from here on, at most, or MANY;
+			    0 where no such helper is at work */
 	bool again;      /* it has just returned to it */
 	uint16_t care;   /* registers whose number matters (care.c) ... */
 	uint64_t care_slots; /* ... and slots; of states that are compared */
@@ -132,6 +135,9 @@ enum covers state_covers(const struct state *old, const struct state *now,
 
 /* The same calls have led to both. */
 bool state_same_place(const struct state *a, const struct state *b);
+
+/* The same pointers are in the same places, and as much is held. */
+bool state_alike(const struct state *a, const struct state *b);
 
 /* What changed from `old` to `s` in numbers becomes unknown; both are in the same
  * place. */

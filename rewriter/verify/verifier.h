@@ -28,8 +28,9 @@
 #include "rewriter/verify/state.h"
 
 enum {
-	LOOPS_MAX = 8 << 20
-}; /* BPF_MAX_LOOPS */
+	LOOPS_MAX = 8 << 20, /* BPF_MAX_LOOPS */
+	BY_TURNS_MAX = 50000, /* instructions looked at by turns */
+};
 
 /* What cannot be proved, but can be made sure of at run time: that register
  * `reg`, before instruction `insn`, is at most `max`; that a loop ends. */
@@ -52,6 +53,9 @@ struct verify {
 	void (*watch)(void *arg, const struct verify *v);
 	void *watch_arg;
 	const char *where;  /* the source line that it showed last */
+
+	bool by_turns;      /* loops are walked turn by turn for a while
+			       (program.c) */
 
 	struct state *s;    /* where we are */
 	uint32_t i;         /* the instruction that is looked at */
@@ -173,6 +177,8 @@ const char *proto_name(uint32_t id);
 /* Of a helper that calls back, at v->i: how often, at most; and what it
  * takes apart from that. */
 uint32_t call_turns(struct verify *v);
+/* The same of bpf_loop(), if these are few, and counted; else MANY. */
+uint32_t call_rounds(struct verify *v);
 uint64_t call_scan(struct verify *v);
 /* A call at v->i; *next as in step(). */
 int step_call(struct verify *v, uint32_t *next);

@@ -11,7 +11,10 @@
  * that ends is walked through as often as it runs.
  *
  * At loop points what changes from one time round to the next is widened, so
- * that one is covered soon.
+ * that one is covered soon.  Where that has lost too much, the walk is done
+ * again by turns (program.c): the first few are left as they are, and a helper
+ * that calls back a few times only does not do so once more.  How often it
+ * still may is part of the state: one covers only what has no more before it.
  *
  * That each run gets on is not enough to say that it ends, as the helper may be
  * called anew each time round, and a path may end at a state of another that
@@ -29,7 +32,7 @@ enum {
 	PROCESSED_MAX = 1000000, /* BPF_COMPLEXITY_LIMIT_INSNS */
 	PENDING_MAX = 1 << 16,
 	KEPT_MAX = 1 << 16,
-	ITER_NUM_NEXT = 253 /* helpers.def */
+	TURNS = 8 /* that are not widened */
 };
 
 struct kept {
@@ -59,8 +62,7 @@ static bool is_loop_point(const struct bpf_insn *i)
 {
 	if (i->code == GUARD)
 		return i->src_reg == GUARD_LOOP;
-	return calls_back(i) ||
-	       (is_call(i) && !i->src_reg && i->imm == ITER_NUM_NEXT);
+	return calls_back(i) || is_iter_next(i);
 }
 
 static void find_points(struct verify *v, struct walk *w)
@@ -279,16 +281,36 @@ static bool this_got_on(struct verify *v, const struct state *old)
 	       top(old)->calls != top(v->s)->calls;
 }
 
-/* The second time round, what has changed since the first is widened. */
+/* Few rounds are gone through one by one. */
+static bool is_counted(struct verify *v)
+{
+	return calls_back(&v->p->insn[v->i]) && top(v->s)->left != MANY;
+}
+
+static bool alike(struct verify *v, const struct state *old)
+{
+	return v->by_turns ? state_alike(old, v->s)
+			   : state_same_place(old, v->s);
+}
+
+/* The second time round, what has changed since the first is widened; when
+ * loops are walked by turns, some turns later, and only from one that had the
+ * same pointers. */
 static bool widen(struct verify *v)
 {
+	const struct state *last = NULL;
+	uint32_t n = 0;
+
+	if (is_counted(v))
+		return false;
 	for (struct kept *k = v->walk->kept[v->i]; k; k = k->next)
-		if (k->s->branches && this_got_on(v, k->s) &&
-		    state_same_place(k->s, v->s)) {
-			state_widen(v->s, k->s);
-			return true;
-		}
-	return false;
+		if (k->s->branches && this_got_on(v, k->s) && alike(v, k->s) &&
+		    !n++)
+			last = k->s;
+	if (!n || (v->by_turns && n < TURNS))
+		return false;
+	state_widen(v->s, last);
+	return true;
 }
 
 /* What the helper takes though it calls nobody is a turn, too. */
@@ -318,10 +340,13 @@ static void pass(struct verify *v)
 		state_used(v->s, limit_budget(), GUARD_BUDGET);
 	} else if (f->again) {
 		f->calls++;
+		if (f->left != MANY)
+			f->left--;
 		state_used(v->s, limit_helper(v->s->nframe - 1), call_turns(v));
 	} else if (calls_back(&v->p->insn[v->i])) {
 		f->helper = ++v->ids;
 		f->calls = 0;
+		f->left = call_rounds(v);
 		v->s->renewed |= limit_helper(v->s->nframe - 1);
 		goes_through(v);
 	}
@@ -370,7 +395,8 @@ int walk_later(struct verify *v, struct state *s, uint32_t insn)
 
 static int too_many(struct verify *v)
 {
-	return v->processed > PROCESSED_MAX || v->walk->nkept > KEPT_MAX;
+	return v->processed > (v->by_turns ? BY_TURNS_MAX : PROCESSED_MAX) ||
+	       v->walk->nkept > KEPT_MAX;
 }
 
 /* One path, to its end. */

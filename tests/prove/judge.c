@@ -302,7 +302,7 @@ static void records_after(struct judge *j, int32_t id, const uint64_t *r,
 
 struct back {
 	struct judge *j;
-	uint32_t to, call;
+	uint32_t to, call, times;
 	bool each;
 };
 
@@ -314,12 +314,14 @@ static uint64_t call_back(const void *self, uint64_t r1, uint64_t r2,
 	struct judge *j = b->j;
 	uint64_t was = j->key, nwas = j->nkey, r0;
 
+	j->frame[j->depth].left = b->times - (b->each ? 0 : (uint32_t)r1);
 	if (b->each) {
 		j->key = r2;
 		j->nkey = ((const struct region_map *)r1)->key_size;
 	}
 	r0 = stops(j) ? 1
 		      : enter(j, b->to, args, b->call, b->each ? 0x3e : 0x6);
+	j->frame[j->depth].left = 0;
 	j->key = was;
 	j->nkey = nwas;
 	return r0;
@@ -330,7 +332,7 @@ static uint64_t helper(struct judge *j, uint32_t i, const uint64_t *regs)
 	int32_t id = j->p->insn[i].imm;
 	uint64_t r[6], r0;
 	const struct helper *h = helper_find((uint32_t)id);
-	struct back b = { j, 0, i, id == BPF_FUNC_for_each_map_elem };
+	struct back b = { j, 0, i, 0, id == BPF_FUNC_for_each_map_elem };
 
 	memcpy(r, regs, sizeof(r));
 	for (unsigned k = 0; h && k < 5 && !j->wrong[0]; k++)
@@ -341,6 +343,7 @@ static uint64_t helper(struct judge *j, uint32_t i, const uint64_t *regs)
 	b.to = (uint32_t)((r[2] - j->place->code) / 8);
 	switch (id) {
 	case BPF_FUNC_loop:
+		b.times = (uint32_t)r[1];
 		return loop_run(r[1], r[4], r[3], call_back, &b);
 	case BPF_FUNC_for_each_map_elem:
 		return map_each((const void *)r[1], r[4], r[3], call_back, &b,
@@ -470,6 +473,7 @@ static void guard(struct judge *j, const struct bpf_insn *i, const uint64_t *r)
 static void begin(struct judge *j, struct judge_frame *f, uint32_t call)
 {
 	f->call = call;
+	f->left = 0;
 	f->stack = j->place->frame[j->depth];
 	memset(f->stack, j->place->fill, JUDGE_STACK);
 	memset(f->set, 0, sizeof(f->set));

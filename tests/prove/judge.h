@@ -22,6 +22,7 @@ struct judge_frame {
 	uint64_t r[11];
 	uint16_t regs;  /* which of them were set, a bit each */
 	uint32_t call;  /* the call that made it; UINT32_MAX: the first */
+	uint32_t left;  /* of bpf_loop(), here: rounds, with this one */
 	uint8_t *stack; /* its lower end */
 	uint8_t set[JUDGE_STACK];
 };

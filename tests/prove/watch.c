@@ -32,17 +32,21 @@ struct noted {
 	uint64_t care_slots[FRAMES];
 };
 
-struct watch {
+struct notes {
 	struct arena a;
 	uint32_t n;
 	struct noted **at; /* of each instruction of the proved program */
-	uint32_t *old;     /* instruction of a run -> of the proved program */
 	bool off;          /* too many */
+};
+struct watch {
+	struct notes notes[2]; /* [by_turns] */
+	const struct notes *of; /* what was proved */
+	uint32_t *old; /* instruction of a run -> of the proved program */
 };
 
 /* --- noting ------------------------------------------------------------ */
 
-static struct frame *copy_frame(struct watch *w, const struct frame *f)
+static struct frame *copy_frame(struct notes *w, const struct frame *f)
 {
 	return arena_dup(&w->a, f,
 			 offsetof(struct frame, slot) +
@@ -60,7 +64,7 @@ static uint32_t goes_on(const struct state *s, uint32_t k, uint32_t i)
 	return callee->call + !callee->callback;
 }
 
-static void forget_all(struct watch *w, const struct bpf_prog *p)
+static void forget_all(struct notes *w, const struct bpf_prog *p)
 {
 	arena_free(&w->a);
 	w->a = (struct arena){ 0 };
@@ -71,7 +75,7 @@ static void forget_all(struct watch *w, const struct bpf_prog *p)
 
 static void note(void *arg, const struct verify *v)
 {
-	struct watch *w = arg;
+	struct notes *w = &((struct watch *)arg)->notes[v->by_turns];
 	struct noted *x;
 
 	if (v->processed == 1) /* from the start */
@@ -100,7 +104,8 @@ struct watch *watch_new(void)
 
 void watch_free(struct watch *w)
 {
-	arena_free(&w->a);
+	for (int k = 0; k < 2; k++)
+		arena_free(&w->notes[k].a);
 	free(w->old);
 	free(w);
 }
@@ -131,6 +136,7 @@ int watch_verify(struct watch *w, struct arena *a, const struct bpf_set *set,
 			    .watch_arg = w };
 	int ret = prove(&v, a, p);
 
+	w->of = &w->notes[v.by_turns];
 	out->processed = v.processed;
 	out->longest = v.longest;
 	out->once = v.once;
@@ -237,6 +243,8 @@ static bool fits(const struct watch *w, const struct judge *j,
 
 		if (k && f->call != w->old[jf->call])
 			return false;
+		if (k + 1 < x->nframe && f->left < jf->left)
+			return false;
 	}
 	for (uint32_t k = 0; k < x->nframe; k++) {
 		const struct frame *f = x->frame[k];
@@ -296,9 +304,9 @@ static int see(struct judge *j, uint32_t i, void *arg)
 	struct misfit no = { 0, -1, -1 };
 	uint32_t n = 0;
 
-	if (w->off || is_guard_of(&j->p->insn[i], GUARD_RUN))
+	if (w->of->off || is_guard_of(&j->p->insn[i], GUARD_RUN))
 		return 0;
-	for (x = w->at[w->old[i]]; x; last = x, x = x->next, n++)
+	for (x = w->of->at[w->old[i]]; x; last = x, x = x->next, n++)
 		if (fits(w, j, x, &no))
 			return 0;
 	tell(j, last, n, &no);

@@ -120,7 +120,7 @@ RULE stops_behind_the_last(struct pt_regs *ctx)
 	EACH(text[k] = 1; if (++k == sizeof(text)) break;);
 }
 
-// ours: guards: 1
+// accepted
 RULE begins_anew(struct pt_regs *ctx)
 {
 	EACH(text[k] = 1; k += 8; if (k >= sizeof(text)) k = 0;);
