@@ -511,7 +511,8 @@ int arg_RECORD(struct call *c, unsigned no)
 				 "R%u must have zero offset when passed to "
 				 "release func or trusted arg to kfunc",
 				 no);
-	return reference_put(c->v, r->ref);
+	reference_put(c->v, r->ref);
+	return 0;
 }
 
 int arg_DYNPTR(struct call *c, unsigned no)

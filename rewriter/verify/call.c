@@ -201,7 +201,7 @@ static int tail_call(struct call *c, const struct reg *r0, uint32_t *next)
 	struct verify *v = c->v;
 
 	if (v->s->nframe == 1 &&
-	    references_left(v, 0, ": tail_call would lead to reference leak"))
+	    references_left(v, ": tail_call would lead to reference leak"))
 		return -1;
 	if (walk_later(v, behind(c, r0), *next))
 		return -1;
@@ -592,13 +592,10 @@ static int leave(struct verify *v, uint32_t *next)
 		return 0;
 	}
 	*next = callback ? f->call : f->call + 1;
-	if (callback && references_left(v, s->nframe - 1, ""))
+	if (callback && references_kept(v))
 		return -1;
 	if (callback)
 		pointers_lost(v, f->lent);
-	for (uint32_t i = 0; i < s->nref; i++)
-		if (s->ref[i].frame == s->nframe - 1)
-			s->ref[i].frame--;
 	frame_pop(s);
 	state_each(s, frame_lost, s);
 	top(s)->again = callback;
@@ -611,7 +608,7 @@ static int leave(struct verify *v, uint32_t *next)
 
 static int exit_program(struct verify *v)
 {
-	if (references_left(v, 0, "") || reg_is_set(v, 0))
+	if (references_left(v, "") || reg_is_set(v, 0))
 		return -1;
 	return v->p->session ? check_result(v, "At program exit") : 0;
 }

@@ -48,7 +48,6 @@ uint32_t reference_get(struct verify *v)
 		.id = ++v->ids,
 		.insn = v->i,
 		.helper = v->p->insn[v->i].imm,
-		.frame = (uint8_t)(s->nframe - 1),
 	};
 	return v->ids;
 }
@@ -83,30 +82,11 @@ void pointers_lost(struct verify *v, uint32_t ref)
 	state_each(v->s, lose, &l);
 }
 
-/* A callback runs any number of times, and so would this. */
-static bool in_callback_since(const struct state *s, uint32_t frame)
+void reference_put(struct verify *v, uint32_t ref)
 {
-	for (uint32_t i = frame + 1; i < s->nframe; i++)
-		if (s->frame[i]->callback)
-			return true;
-	return false;
-}
-
-int reference_put(struct verify *v, uint32_t ref)
-{
-	struct reference *r = reference_find(v->s, ref);
-
-	assert(r);
-	if (in_callback_since(v->s, r->frame))
-		return refuse_at(v, -1,
-				 "a callback may run often: release it where "
-				 "it was acquired",
-				 "reference id=%u of the caller cannot be "
-				 "released in a callback",
-				 ref);
+	assert(reference_find(v->s, ref));
 	reference_null(v->s, ref);
 	pointers_lost(v, ref);
-	return 0;
 }
 
 /* What should have been done with what the call at `insn` gave. */
@@ -124,16 +104,50 @@ static const char *give_back(const struct verify *v, uint32_t insn)
 	return "call bpf_iter_num_destroy() on every path";
 }
 
-int references_left(struct verify *v, uint32_t from, const char *why)
+static int left(struct verify *v, const struct reference *r, const char *why)
+{
+	return refuse_at(v, -1, give_back(v, r->insn),
+			 "Unreleased reference id=%u alloc_insn=%u%s", r->id,
+			 r->insn, why);
+}
+
+int references_left(struct verify *v, const char *why)
+{
+	return v->s->nref ? left(v, &v->s->ref[0], why) : 0;
+}
+
+/* Does something in the frame lead to it, so that it may be given back? */
+static bool frame_has(const struct frame *f, uint32_t ref)
+{
+	for (unsigned r = 0; r < 10; r++)
+		if (f->r[r].ref == ref)
+			return true;
+	for (uint32_t k = 0; k < f->nslot; k++)
+		switch (f->slot[k].byte[0]) {
+		case SPILL:
+		case DYNPTR_BYTE:
+		case ITER_BYTE:
+			if (f->slot[k].reg.ref == ref)
+				return true;
+		}
+	return false;
+}
+
+static bool callers_have(const struct state *s, uint32_t ref)
+{
+	for (uint32_t i = 0; i + 1 < s->nframe; i++)
+		if (frame_has(s->frame[i], ref))
+			return true;
+	return false;
+}
+
+int references_kept(struct verify *v)
 {
 	const struct state *s = v->s;
 
 	for (uint32_t i = 0; i < s->nref; i++)
-		if (s->ref[i].frame >= from)
-			return refuse_at(v, -1, give_back(v, s->ref[i].insn),
-					 "Unreleased reference id=%u "
-					 "alloc_insn=%u%s",
-					 s->ref[i].id, s->ref[i].insn, why);
+		if (!callers_have(s, s->ref[i].id))
+			return left(v, &s->ref[i], "");
 	return 0;
 }
 
@@ -342,8 +356,7 @@ int dynptr_end(struct verify *v, unsigned no)
 				 "only one of bpf_ringbuf_reserve_dynptr() is "
 				 "submitted or discarded, once",
 				 "arg %u is an unacquired reference", no);
-	if (reference_put(v, ref))
-		return -1;
+	reference_put(v, ref);
 	clones_lost(v->s, ref);
 	return 0;
 }
@@ -445,8 +458,9 @@ int iter_end(struct verify *v, unsigned no)
 {
 	struct handle h;
 
-	if (iter_find(v, no, &h) || reference_put(v, h.ref))
+	if (iter_find(v, no, &h))
 		return -1;
+	reference_put(v, h.ref);
 	memset(h.slot, 0, sizeof(*h.slot));
 	return 0;
 }

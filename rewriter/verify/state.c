@@ -323,8 +323,7 @@ static bool refs_cover(const struct state *old, const struct state *now,
 	if (old->nref != now->nref)
 		return false;
 	for (uint32_t i = 0; i < old->nref; i++)
-		if (old->ref[i].frame != now->ref[i].frame ||
-		    old->ref[i].helper != now->ref[i].helper ||
+		if (old->ref[i].helper != now->ref[i].helper ||
 		    !ids_match(m, old->ref[i].id, now->ref[i].id, true))
 			return false;
 	return true;

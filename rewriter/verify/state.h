@@ -86,7 +86,6 @@ struct reference {
 	uint32_t id;
 	uint32_t insn; /* that acquired it, ... */
 	int32_t helper; /* ... calling this one */
-	uint8_t frame; /* which did */
 	uint32_t moved; /* how many numbers an iterator gave */
 };
 

@@ -190,14 +190,18 @@ void turn_begins(struct verify *v, uint32_t insn);
 /* object.c: references.  What has one has to be given back on every path, once:
  * a ring's record, a dynptr of one, an iterator. */
 uint32_t reference_get(struct verify *v);         /* 0: too many, refused */
-int reference_put(struct verify *v, uint32_t ref); /* what points there is gone */
+/* What points there is gone. */
+void reference_put(struct verify *v, uint32_t ref);
 /* What points there is gone. */
 void pointers_lost(struct verify *v, uint32_t ref);
 /* It was none: NULL. */
 void reference_null(struct state *s, uint32_t ref);
 uint32_t reference_insn(const struct state *s, uint32_t ref); /* or NO_INSN */
-/* Refuses if one is held that frame `from` or one that it called has got. */
-int references_left(struct verify *v, uint32_t from, const char *why);
+/* Refuses if one is held. */
+int references_left(struct verify *v, const char *why);
+/* The running function is left: refuses if one is held that no caller knows
+ * of. */
+int references_kept(struct verify *v);
 
 /* Dynptrs and iterators live on the stack, a register points there; a callback
  * is given a dynptr in a register.  What points into one has its reference or, if

@@ -314,7 +314,7 @@ static long gives_back(__u32 i, struct held *h)
 	return 1;
 }
 
-// refused: cannot be released in a callback
+// refused: Unreleased reference id=
 RULE record_of_caller_released_in_callback(struct pt_regs *ctx)
 {
 	struct held h = { reserve() };

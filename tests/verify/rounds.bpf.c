@@ -337,6 +337,186 @@ struct held {
 	__u64 flag;
 };
 
+static long reserves(__u32 i, struct held *h)
+{
+	if (h->flag)
+		return 1;
+	h->r = bpf_ringbuf_reserve(&ring, sizeof(struct pair), 0);
+	if (h->r)
+		h->flag = 1;
+	return 0;
+}
+
+#define SUBMIT(h)                                                              \
+	if ((h).flag)                                                          \
+		bpf_ringbuf_submit((h).r, 0);                                  \
+	return 0
+#define LEFT(times, how)                                                       \
+	struct held h = {};                                                    \
+                                                                               \
+	bpf_loop(times, how, &h, 0);                                           \
+	SUBMIT(h)
+
+// accepted
+RULE record_left_by_one(struct pt_regs *ctx)
+{
+	LEFT(1, reserves);
+}
+
+// accepted
+RULE record_left_by_any(struct pt_regs *ctx)
+{
+	LEFT(UNKNOWN(ctx), reserves);
+}
+
+// refused: Unreleased reference id=
+RULE record_left_and_not_submitted(struct pt_regs *ctx)
+{
+	struct held h = {};
+
+	bpf_loop(1, reserves, &h, 0);
+	return 0;
+}
+
+// refused: Unreleased reference id=
+RULE record_left_and_submitted_on_one_path(struct pt_regs *ctx)
+{
+	struct held h = {};
+
+	bpf_loop(4, reserves, &h, 0);
+	if (h.flag && UNKNOWN(ctx))
+		bpf_ringbuf_submit(h.r, 0);
+	return 0;
+}
+
+// refused: Unreleased reference id=
+RULE record_left_by_none(struct pt_regs *ctx)
+{
+	struct held h = {};
+
+	bpf_loop(4, reserves, &h, 0);
+	if (!h.flag)
+		bpf_ringbuf_submit(h.r, 0);
+	return 0;
+}
+
+/* The second round loses what the first has left. */
+static long reserves_anew(__u32 i, struct held *h)
+{
+	h->r = bpf_ringbuf_reserve(&ring, sizeof(struct pair), 0);
+	h->flag = h->r != NULL;
+	return 0;
+}
+
+// accepted
+RULE record_of_the_only_round(struct pt_regs *ctx)
+{
+	LEFT(1, reserves_anew);
+}
+
+// refused: Unreleased reference id=
+RULE record_lost_in_round_two(struct pt_regs *ctx)
+{
+	LEFT(2, reserves_anew);
+}
+
+// refused: Unreleased reference id=
+RULE record_lost_in_some_round(struct pt_regs *ctx)
+{
+	LEFT(UNKNOWN(ctx), reserves_anew);
+}
+
+/* Only who was called can get at it. */
+static long leaves_iterator(__u32 i, void *none)
+{
+	struct bpf_iter_num it;
+
+	bpf_iter_num_new(&it, 0, 10);
+	return 0;
+}
+
+// refused: Unreleased reference id=
+RULE iterator_left(struct pt_regs *ctx)
+{
+	bpf_loop(4, leaves_iterator, NULL, 0);
+	return 0;
+}
+
+static long gives_back(__u32 i, struct held *h)
+{
+	if (h->flag)
+		bpf_ringbuf_submit(h->r, 0);
+	h->flag = 0;
+	return 0;
+}
+
+static long gives_back_again(__u32 i, struct held *h)
+{
+	bpf_ringbuf_submit(h->r, 0);
+	h->flag = 0;
+	return 0;
+}
+
+#define GIVEN(times, how)                                                      \
+	struct held h = { bpf_ringbuf_reserve(&ring, sizeof(struct pair), 0),  \
+			  1 };                                                 \
+                                                                               \
+	if (!h.r)                                                              \
+		return 0;                                                      \
+	bpf_loop(times, how, &h, 0)
+
+// accepted
+RULE record_given_back(struct pt_regs *ctx)
+{
+	GIVEN(UNKNOWN(ctx), gives_back);
+	SUBMIT(h);
+}
+
+// accepted
+RULE record_given_back_by_the_only_round(struct pt_regs *ctx)
+{
+	GIVEN(1, gives_back_again);
+	SUBMIT(h);
+}
+
+// refused: R1 type=scalar expected=ringbuf_mem
+RULE record_given_back_in_round_two(struct pt_regs *ctx)
+{
+	GIVEN(2, gives_back_again);
+	SUBMIT(h);
+}
+
+/* It may not have been called. */
+// refused: Unreleased reference id=
+RULE record_perhaps_given_back(struct pt_regs *ctx)
+{
+	GIVEN(1, gives_back);
+	return 0;
+}
+
+// refused: invalid mem access 'scalar'
+RULE record_given_back_and_used(struct pt_regs *ctx)
+{
+	GIVEN(1, gives_back);
+	h.r->a = 1;
+	SUBMIT(h);
+}
+
+static long counts(__u32 i, struct held *h)
+{
+	text[h->flag++] = 1;
+	return 0;
+}
+
+/* Where one is held, nothing is guarded. */
+// refused: no guard can be put there
+RULE index_while_a_record_is_held(struct pt_regs *ctx)
+{
+	GIVEN(100, counts);
+	bpf_ringbuf_submit(h.r, 0);
+	return 0;
+}
+
 /* --- an iterator's loop */
 // accepted
 RULE record_of_an_earlier_turn(struct pt_regs *ctx)
