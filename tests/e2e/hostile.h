@@ -30,30 +30,37 @@ struct hostile {
 	uint32_t parts;
 };
 
-/* Look at a region that is still good, or at a pinned map's file. */
+/* If it is one: the region may be damaged already. */
+static inline void hostile_part_add(struct hostile *t, uint64_t size,
+				    uint64_t at, uint64_t n)
+{
+	if (t->parts < sizeof(t->part) / sizeof(*t->part) && n >= 8 &&
+	    at <= size && n <= size - at)
+		t->part[t->parts++] = (struct hostile_part){ at, n };
+}
+
+/* Look at a region, or at a pinned map's file. */
 static inline struct hostile hostile_at(uint8_t *base, uint64_t size)
 {
 	const struct region_header *h = (const void *)base;
 	struct hostile t = { base, { { 0, size } }, 1 };
 
-	if (h->magic != REGION_MAGIC)
+	if (size < sizeof(*h) || h->magic != REGION_MAGIC)
 		return t;
-	t.part[t.parts++] = (struct hostile_part){ 0, h->counts };
-	t.part[t.parts++] = (struct hostile_part){
-		h->cpus, h->cpu_count * sizeof(struct region_cpu)
-	};
-	for (uint32_t i = 0; i < h->map_count && t.parts < 100; i++) {
+	hostile_part_add(&t, size, 0, h->counts);
+	hostile_part_add(&t, size, h->cpus,
+			 (uint64_t)h->cpu_count * sizeof(struct region_cpu));
+	for (uint64_t i = 0; i < h->map_count; i++) {
 		const struct region_map *m =
 			(const struct region_map *)(base + h->maps) + i;
-		struct hostile_part p = { m->data, m->size };
 
-		if (m->pinned || m->size < 8)
+		if (h->maps > size || (i + 1) * sizeof(*m) > size - h->maps)
+			break;
+		if (m->pinned)
 			continue;
-		t.part[t.parts++] = p;
-		if (m->size > 256) { /* heads, the first links */
-			p.size = 256;
-			t.part[t.parts++] = p;
-		}
+		hostile_part_add(&t, size, m->data, m->size);
+		if (m->size > 256) /* heads, the first links */
+			hostile_part_add(&t, size, m->data, 256);
 	}
 	return t;
 }
