@@ -314,8 +314,10 @@ static int explain(struct weld *w, const struct args *a, struct err *e)
 	else
 		bad = image_read(&w->arena, a->weld.target, &w->img, e) ||
 		      trap_check(&a->weld, &w->img, e) ||
+		      emit_plan(&w->arena, &w->img, &w->room, e) ||
 		      sites_find(&w->arena, &w->img, &w->sites, e);
 	w->sites.allow_trap = a->weld.allow_trap;
+	w->sites.frame_table = w->room.frame_table;
 	if (bad || explain_site(&w->arena, &w->sites,
 				a->weld.nobject ? w : NULL, a->explain, &x, e))
 		return cli_fail(e, a->json);

@@ -135,6 +135,24 @@ same(explain("room+1")["cfa_offset"], 16, "the frame at room+1")
 X
 python3 look.py "$W" fixture "$O/busy.bpf.o" "${probe[@]}"
 
+# C++ exceptions do not forbid that a return address is exchanged.
+cat > throws.cc <<'X'
+int g(int);
+int f(int x) { return x ? g(x - 1) : 0; }
+__attribute__((noinline)) int g(int x)
+{
+	asm volatile("");
+	if (x == 99)
+		throw 1;
+	return x * 2;
+}
+int main() { try { return f(3); } catch (...) { return 9; } }
+X
+g++ -O2 -o throws throws.cc
+$W check throws --explain _Z1fi > log
+grep -q 'left at .*(jump)' log || die "f is not left by a jump: $(cat log)"
+! grep -q 'not watched' log || die "$(grep 'not watched' log)"
+
 # Where nothing can be placed, or --strict wants all, it says why all the same.
 for args in "-p busy=uprobe:named" "-p busy=uprobe:* --strict"; do
 	# shellcheck disable=SC2086
