@@ -5,6 +5,7 @@
 
 #include "elf/text.h"
 #include "rewriter/dump.h"
+#include "rewriter/output.h"
 
 static void dump_sites(const struct weld *w)
 {
@@ -113,21 +114,22 @@ static void dump_insns(const struct weld *w, const char *name, uint64_t at,
 /* Each trampoline. */
 static void dump_code(const struct weld *w)
 {
-	char name[256];
+	struct arena a = { 0 };
 
 	for (size_t i = 0; i < w->plan.npatch; i++) {
 		const struct patch *p = &w->plan.patch[i];
 
-		snprintf(name, sizeof(name), "%s.weld", p->func->name);
-		dump_insns(w, name, p->tramp, p->tramp_size);
+		dump_insns(w, trampoline_name(&a, p->func->name), p->tramp,
+			   p->tramp_size);
 	}
 	for (size_t i = 0; i < w->plan.nlate; i++) {
 		const struct late *l = &w->plan.late[i];
+		const char *name = trampoline_name(&a, l->body->func->name);
 
-		snprintf(name, sizeof(name), "%s.weld.return",
-			 l->body->func->name);
-		dump_insns(w, name, l->code, l->size);
+		dump_insns(w, arena_printf(&a, "%s.return", name), l->code,
+			   l->size);
 	}
+	arena_free(&a);
 }
 
 static const struct {

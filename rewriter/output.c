@@ -113,10 +113,17 @@ static void code_symbol(struct weld *w, const char *name, uint64_t vaddr,
 					   .size = size, .type = STT_FUNC });
 }
 
+const char *trampoline_name(struct arena *a, const char *name)
+{
+	bool mangled = name[0] == '_' && name[1] && strchr("ZRD", name[1]);
+
+	return arena_printf(a, mangled ? "%s-weld" : "%s.weld", name);
+}
+
 static void patch_symbol(struct weld *w, const struct patch *p)
 {
 	uint64_t off = (p->npoint ? p->point[0].site : p->at) - p->func->addr;
-	const char *name = arena_printf(&w->arena, "%s.weld", p->func->name);
+	const char *name = trampoline_name(&w->arena, p->func->name);
 
 	if (!p->tramp) /* changed where it is */
 		return;
@@ -128,9 +135,10 @@ static void patch_symbol(struct weld *w, const struct patch *p)
 
 static void late_symbol(struct weld *w, const struct late *l)
 {
-	code_symbol(w, arena_printf(&w->arena, "%s.weld.return",
-				    l->body->func->name),
-		    l->code, l->size);
+	const char *name = trampoline_name(&w->arena, l->body->func->name);
+
+	code_symbol(w, arena_printf(&w->arena, "%s.return", name), l->code,
+		    l->size);
 }
 
 /* From one piece of code to the end of another. */

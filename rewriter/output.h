@@ -13,6 +13,11 @@
 int output_edits(struct weld *w, const struct weld_options *opt,
 		 struct err *e);
 
+/* What the trampoline of a function is called: NAME.weld; or, if NAME is mangled
+ * (_Z, _R, _D), NAME-weld: demanglers take the first for a clone of the function,
+ * and then gdb puts two breakpoints where one is asked for. */
+const char *trampoline_name(struct arena *a, const char *name);
+
 /* A hash of a sequence of byte strings (XXH3-128, each with its length). */
 struct identity {
 	XXH3_state_t *state;

@@ -132,6 +132,17 @@ for flags in "-O2" "-O0" "-O2 -static"; do
 	echo "stepi, $flags: $(tail -1 log)"
 done
 
+# A breakpoint in C++ is one: the trampoline's name is no other form of the function's.
+cat > p.cc <<'E'
+__attribute__((noinline)) int work(int x) { asm volatile("nop; nop; nop"); return x + 1; }
+int main(int n, char **) { return work(n) == 99; }
+E
+g++ -g -O2 -o p p.cc
+$W weld p "$O/unwind.bpf.o" -o w -p heavy=uprobe:_Z4worki > log
+nm w | has '_Z4worki-weld$' || die "the trampoline's name: $(nm w | grep _Z4worki)"
+gdb -batch -ex 'break work' ./w 2> log | has '^Breakpoint 1 at 0x[0-9a-f]*: file p.cc' ||
+	die "a breakpoint in C++: $(gdb -batch -ex 'break work' ./w 2>&1)"
+
 # And of a return: the exchange, the pad, what that leads to.
 cat > back.c <<'E'
 #define F __attribute__((noinline))
