@@ -76,13 +76,20 @@ static void pop(struct tramp *t, uint8_t op)
 	depth_change(&t->depths, t->c, -8);
 }
 
+/* The register that a jump to a thunk goes by, or -1. */
+static int through(const struct tramp *t, const struct insn *in)
+{
+	return in && in->rel_off ? thunk_register(t->img, in->target) : -1;
+}
+
 /* Arguments of weld_exchange (entry.S): where the return address is, the
  * function's row, and of an indirect jump, where it goes. */
 void exchange(struct tramp *t, const struct point *pt, const struct insn *in)
 {
 	enum { PUSH_RDX = 0x52, PUSH_RSI = 0x56, PUSH_RDI = 0x57, POP = 8,
 	       OVER = 128 };
-	bool ind = in && in->flow == FLOW_JMP_IND;
+	int reg = through(t, in);
+	bool ind = in && (in->flow == FLOW_JMP_IND || reg >= 0);
 	int32_t by = OVER + (ind ? 24 : 16) + (t->called ? 8 : 0);
 	struct mem ret = { .base = RSP, .disp = by };
 	const struct stub *stub = t->env->code.stub;
@@ -92,7 +99,10 @@ void exchange(struct tramp *t, const struct point *pt, const struct insn *in)
 	push(t, PUSH_RSI);
 	if (ind) {
 		push(t, PUSH_RDX);
-		displace_target(t->c, t->img, in, by);
+		if (reg >= 0)
+			x86_mov(t->c, 8, RDX, reg);
+		else
+			displace_target(t->c, t->img, in, by);
 	}
 	x86_lea(t->c, RDI, &ret);
 	x86_set(t->c, RSI, from_info(t, row_of(t, pt->late)));

@@ -143,7 +143,7 @@ static void leave_cold(struct tramp *t, struct spot *s)
 	code_land(t->c, s->taken);
 	for (const struct spot *x = s;
 	     x < t->spot + t->p->npoint && x->pt->before == s->pt->before; x++)
-		exchange(t, x->pt, NULL);
+		exchange(t, x->pt, in);
 	code_jmp(t->c, in->target);
 }
 

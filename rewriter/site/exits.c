@@ -16,7 +16,8 @@
  * A jump out of a body leaves the function, and a ret returns from it, when the
  * stack pointer is at the return address again, says its frame description; or
  * height.c, where there is none or it is not to be believed.  Compiled Go
- * jumps indirectly to the cases of a switch only.
+ * jumps indirectly to the cases of a switch only.  A jump to a thunk is the
+ * indirect one that it stands for.
  */
 #include <stdlib.h>
 
@@ -216,6 +217,14 @@ static int32_t height_at(const struct sites *s, const struct body *b,
 	return fde ? unwind_height(fde, at) : stack_height(s, b->func, at);
 }
 
+static bool is_indirect(const struct sites *s, const struct body *b,
+			const struct insn *in)
+{
+	return in->flow == FLOW_JMP_IND ||
+	       (!is_compiled_go(b->func) &&
+		thunk_register(s->img, in->target) >= 0);
+}
+
 /* A jump out, as far as one can see.  While the function still has a frame, a
  * direct one goes to code that belongs to it as to others, and an indirect one
  * is a switch; when the return address is gone, it stands for a ret. */
@@ -232,7 +241,7 @@ static void tail_note(const struct sites *s, struct body *b,
 		exit_add(s, b, in->at, kind);
 	else if (height < AT_RETURN)
 		b->why = "it returns by a jump";
-	else if (kind != EXIT_IND)
+	else if (!is_indirect(s, b, in))
 		b->why = "it shares code with other functions";
 }
 
@@ -257,7 +266,8 @@ static void exit_note(const struct sites *s, struct body *b,
 		break;
 	case FLOW_JMP:
 		if (!stays(b, in->target))
-			tail_note(s, b, in, EXIT_JMP);
+			tail_note(s, b, in, is_indirect(s, b, in) ? EXIT_IND
+								  : EXIT_JMP);
 		break;
 	case FLOW_JCC:
 	case FLOW_LOOP:

@@ -254,7 +254,9 @@ static void insn_note(struct finder *f, const uint8_t *p, const struct insn *in)
 {
 	f->number |= is_number(p, in);
 	f->right += f->number && in->flow == FLOW_SYSCALL;
-	f->jumps |= in->flow == FLOW_JMP_IND;
+	f->jumps |= in->flow == FLOW_JMP_IND ||
+		    (in->flow == FLOW_JMP &&
+		     thunk_register(f->s->img, in->target) >= 0);
 	if (in->rip_off != 3 || !is_lea(p))
 		return;
 	lead_add(f, in->target, BY_NAME);

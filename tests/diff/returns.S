@@ -33,6 +33,29 @@ function out_second
 	ret
 end out_second
 
+/* --- jumps through a register: what compilers put in place of them -------- */
+
+	.macro	thunk name, reg /* gcc's, and padded, LLVM's */
+function \name
+	call	1f
+2:	pause
+	lfence
+	jmp	2b
+	.balign	16
+1:	.cfi_adjust_cfa_offset 8
+	mov	%\reg, (%rsp)
+	ret
+end \name
+	.endm
+	thunk	by_rax, rax
+	thunk	by_rsi, rsi
+	thunk	by_r11, r11
+function by_rcx /* where the processor is not in danger */
+	endbr64
+	lfence
+	notrack jmp *%rcx
+end by_rcx
+
 /* --- rets ---------------------------------------------------------------- */
 
 function rets_rep
@@ -138,6 +161,65 @@ function out_frame /* with a frame of its own, taken down before */
 	.cfi_adjust_cfa_offset -8
 	jmp	out_second
 end out_frame
+/* --- jumps to thunks ----------------------------------------------------- */
+
+/* (Labels that only a pointer names might be data: some branch leads there,
+ * too.) */
+function thunk_goto /* to a label of its own, always or sometimes */
+	lea	1f(%rip), %rsi
+	xor	%eax, %eax
+	test	%rdi, %rdi
+	js	1f
+	jmp	by_rsi
+1:	inc	%rax
+	cmp	%rdi, %rax
+	jne	by_rsi
+	ret
+end thunk_goto
+function thunk_frame /* the same, with a frame */
+	push	%rbx
+	.cfi_adjust_cfa_offset 8
+	lea	1f(%rip), %r11
+	mov	%rdi, %rax
+	mov	%rdi, %rbx
+	test	%rdi, %rdi
+	jz	1f
+	jmp	by_r11
+1:	lea	2f(%rip), %rcx
+	dec	%rbx
+	js	2f
+	jnz	by_r11
+	jmp	by_rcx
+2:	pop	%rbx
+	.cfi_adjust_cfa_offset -8
+	ret
+end thunk_frame
+function thunk_tail
+	lea	out_leaf(%rip), %rax
+	jmp	by_rax
+end thunk_tail
+function thunk_either /* a label of its own, or another function */
+	lea	out_second(%rip), %rcx
+	lea	1f(%rip), %rax
+	test	%rdi, %rdi
+	cmovns	%rax, %rcx
+	jz	1f
+	jmp	by_rcx
+1:	lea	out_leaf(%rip), %r11
+	mov	%rdi, %rax
+	test	%rdi, %rdi
+	jnz	by_r11
+	ret
+end thunk_either
+function thunk_call
+	sub	$8, %rsp
+	.cfi_adjust_cfa_offset 8
+	lea	out_leaf(%rip), %rax
+	call	by_rax
+	add	$8, %rsp
+	.cfi_adjust_cfa_offset -8
+	ret
+end thunk_call
 function loop_entry /* itself, by a jump to its entry */
 	sub	$1, %rdi
 	jg	loop_entry
@@ -327,6 +409,13 @@ begin out
 	try	out_table, 4, 5
 	try	out_frame, 8
 done out
+begin thunk
+	try	thunk_goto, 1, 9
+	try	thunk_frame, 4
+	try	thunk_tail, 3
+	try	thunk_either, -5, 0, 5
+	try	thunk_call, 3
+done thunk
 begin loop
 	try	loop_entry, 1, 3
 done loop

@@ -68,6 +68,51 @@ void run_indirect(void)
 	say("index", indirect_index(2) + indirect_index(3));
 }
 
+/* To labels of its own, and by one of them out. */
+PROBED long label_goto(const unsigned char *p)
+{
+	static void *const to[] = { &&one, &&three, &&odd, &&call, &&end };
+	long x = 0;
+
+	goto *to[*p++];
+one:
+	x += 1;
+	goto *to[*p++];
+three:
+	x *= 3;
+	goto *to[*p++];
+odd:
+	x ^= 0x1234567;
+	goto *to[*p++];
+call:
+	return indirect_table[0](x);
+end:
+	return x;
+}
+PROBED long label_switch(long i, long x)
+{
+	switch (i) {
+	case 0:
+		return indirect_table[0](x);
+	case 1:
+		return x * 0x1234567;
+	case 2:
+		return indirect_table[1](x) + 1;
+	case 3:
+		return x ^ 0x7654321;
+	case 4:
+		return indirect_table[0](indirect_table[1](x));
+	}
+	return x;
+}
+void run_label(void)
+{
+	say("goto", label_goto((const unsigned char *)"\0\1\2\0\1\4"));
+	say("out", label_goto((const unsigned char *)"\0\3"));
+	for (long i = 0; i < 6; i++)
+		say("switch", label_switch(i, 5));
+}
+
 /* Into another file, through the PLT or the GOT. */
 PROBED int plt_upper(int c)
 {

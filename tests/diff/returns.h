@@ -24,8 +24,8 @@
 // clang-format off
 #define CASES(CASE) \
 	/* returns.c */ \
-	CASE(tail) CASE(indirect) CASE(plt) CASE(args) CASE(mutual) \
-	CASE(forth) CASE(depth) CASE(deep) CASE(jump) CASE(again) \
+	CASE(tail) CASE(indirect) CASE(label) CASE(plt) CASE(args) \
+	CASE(mutual) CASE(forth) CASE(depth) CASE(deep) CASE(jump) CASE(again) \
 	CASE(noreturn) CASE(exit) CASE(exec) CASE(exec_target) \
 	CASE(value) CASE(caller) CASE(order) CASE(seldom) CASE(first) \
 	/* returns_stacks.c */ \
@@ -35,8 +35,8 @@
 	/* returns.cc */ \
 	CASE(throw) CASE(within) CASE(rethrow) CASE(unwound) CASE(method) \
 	/* returns.S */ \
-	CASE(rets) CASE(out) CASE(popped) CASE(pushed) CASE(carry) \
-	CASE(loop) CASE(fall) CASE(common) CASE(middle) CASE(part)
+	CASE(rets) CASE(out) CASE(thunk) CASE(popped) CASE(pushed) \
+	CASE(carry) CASE(loop) CASE(fall) CASE(common) CASE(middle) CASE(part)
 // clang-format on
 
 #ifdef __cplusplus

@@ -21,6 +21,10 @@ indirect  >indirect_register >indirect_a <indirect_a <indirect_register \
 >indirect_memory >indirect_b <indirect_b <indirect_memory \
 >indirect_index >indirect_a <indirect_a <indirect_index \
 >indirect_index >indirect_b <indirect_b <indirect_index
+label     >label_goto <label_goto >label_goto <label_goto \
+>label_switch <label_switch >label_switch <label_switch \
+>label_switch <label_switch >label_switch <label_switch \
+>label_switch <label_switch >label_switch <label_switch
 plt       >plt_upper <plt_upper >plt_environment <plt_environment
 args      >args_f >args_g <args_g <args_f
 mutual    >mutual_even >mutual_odd >mutual_even >mutual_odd >mutual_even \
@@ -73,6 +77,10 @@ out       >out_direct >out_leaf <out_leaf <out_direct >out_chain \
 <out_leaf <out_table >out_table >out_second <out_second \
 <out_table >out_frame >out_leaf <out_leaf >out_second \
 <out_second <out_frame
+thunk     >thunk_goto <thunk_goto >thunk_goto <thunk_goto \
+>thunk_frame <thunk_frame >thunk_tail <thunk_tail \
+>thunk_either <thunk_either >thunk_either <thunk_either \
+>thunk_either <thunk_either >thunk_call <thunk_call
 popped    >popped_jump <popped_jump
 pushed    >pushed_ret <pushed_ret
 carry     >carry_flag <carry_flag >carry_flag <carry_flag
@@ -237,6 +245,12 @@ equal=$(awk NF <<<"$equal") broken=$(awk NF <<<"$broken")
 added_up=$(awk NF <<<"$added_up") odds=yes mask=()
 judge_build gcc -O2 -no-pie -fno-pie
 judge_build clang -O2 -fPIE
+only=${ONLY-}
+ONLY=${only:-tail indirect label plt args mutual jump thunk}
+judge_build gcc -O2 -mindirect-branch=thunk -fjump-tables -fPIE
+judge_build gcc -O2 -mindirect-branch=thunk -mfunction-return=thunk
+judge_build clang -O2 -mretpoline
+ONLY=$only
 if [ "${1-}" = all ]; then
 	for o in -O0 -O1 -O3 -Os; do
 		judge_build gcc $o -pie -fPIE
