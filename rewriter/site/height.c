@@ -5,8 +5,11 @@
  *
  * The flow is followed from the function's entry; what is counted are pushes,
  * pops, constants added, and a frame pointer that keeps an earlier value.
- * Calls leave the pointer as it was.  Where paths disagree, or something else
- * is done to it, nothing is known; nor is it where no path was seen to lead.
+ * Calls leave the pointer as it was; one into the function itself also leads
+ * there, with its return address on the stack.  (A ret in the form that is safe
+ * from Spectre: call 1f; [...]; 1: lea 8(%rsp), %rsp; ret.)  Where paths
+ * disagree, or something else is done to it, nothing is known; nor is it where
+ * no path was seen to lead.
  */
 #include "elf/unwind.h"
 #include "rewriter/site/targets.h"
@@ -116,6 +119,11 @@ static struct height behind(const uint8_t *p, const struct insn *in,
 	return now;
 }
 
+static struct height pushed(struct height h)
+{
+	return (struct height){ h.sp > 0 ? h.sp + 8 : UNKNOWN, h.fp };
+}
+
 static void step(struct heights *w, uint64_t at)
 {
 	const uint8_t *p = w->in->p + (at - w->in->lo);
@@ -129,6 +137,8 @@ static void step(struct heights *w, uint64_t at)
 	if (in.flow == FLOW_JMP || in.flow == FLOW_JCC ||
 	    in.flow == FLOW_LOOP)
 		reached(w, in.target, h);
+	if (in.flow == FLOW_CALL && in.target != w->lo)
+		reached(w, in.target, pushed(h));
 	if (in.flow != FLOW_JMP && in.flow != FLOW_JMP_IND &&
 	    in.flow != FLOW_RET && in.flow != FLOW_STOP)
 		reached(w, at + in.len, h);

@@ -248,7 +248,7 @@ judge_build clang -O2 -fPIE
 only=${ONLY-}
 ONLY=${only:-tail indirect label plt args mutual jump thunk}
 judge_build gcc -O2 -mindirect-branch=thunk -fjump-tables -fPIE
-judge_build gcc -O2 -mindirect-branch=thunk -mfunction-return=thunk
+judge_build gcc -O2 -mindirect-branch=thunk -mfunction-return=thunk-inline
 judge_build clang -O2 -mretpoline
 ONLY=$only
 if [ "${1-}" = all ]; then

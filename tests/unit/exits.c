@@ -52,6 +52,13 @@ static const struct {
 	  B("\x41\x0e\x10"), 0, "a ret that", false },
 	{ "ret, described wrongly", B("\x50\x58\xc3"), B("\xc3"),
 	  B("\x41\x0e\x10"), 0, NULL, false },
+	/* in the form that is safe from Spectre: gcc describes it so */
+	{ "return by a thunk",
+	  B("\xe8\x02\0\0\0\xeb\xfe\x48\x8d\x64\x24\x08\xc3"), B("\xc3"),
+	  B("\x47\x0e\x10"), 0, NULL, false },
+	{ "jump by a thunk",
+	  B("\xe8\x02\0\0\0\xeb\xfe\x48\x89\x04\x24\xc3"), B("\xc3"),
+	  B("\x47\x0e\x10"), 0, "a ret that", false },
 	/* counted only */
 	{ "bare", B("\x50\x58\xe9\x19\0\0\0"), B("\xc3"), B(""), 1, NULL,
 	  true },
