@@ -174,6 +174,9 @@ static void code_symbols(struct weld *w)
 					      .at = w->func_of[p] -
 						    w->rx.vaddr,
 					      .type = STT_FUNC });
+	if (w->built.pads) /* one name: there are thousands */
+		code_symbol(w, "bpfweld.pads", w->built.pads,
+			    w->built.pads_size);
 	if (w->dense) {
 		dense_symbols(w);
 		return;

@@ -228,6 +228,8 @@ static void pads_write(struct tramp *t, struct built *out)
 	info = at_vaddr(t, t->env->code.info_vaddr);
 	info->pads = (int32_t)from_info(t, start);
 	info->pad_count = n;
+	out->pads = start;
+	out->pads_size = n * (uint64_t)PAD_SIZE;
 	out->frame = arena_push(t->c->a, out->frame, out->nframe,
 				sizeof(*out->frame));
 	out->frame[out->nframe++] = (struct frame_desc){

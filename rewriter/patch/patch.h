@@ -168,6 +168,7 @@ struct built {
 	size_t nedit;
 	struct frame_desc *frame;  /* trampolines, hops in padding, pads */
 	size_t nframe;
+	uint64_t pads, pads_size;  /* all pads; 0: there are none */
 };
 /* `probe_of[link]` is the probe's number in the region (gates, counts).
  * vm_insns[prog] is where a program's bytecode stands in RX (ENGINE_VM).

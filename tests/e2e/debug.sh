@@ -174,7 +174,8 @@ while gdb.newest_frame().name() != "main" and steps < 20000:
     gdb.execute("stepi", to_string=True)
     steps += 1
 print(steps, "steps", len(lost), "lost", lost[:5],
-      any("work.weld.return" in n for n in names))
+      any("work.weld.return" in n for n in names) and
+      "bpfweld.pads" in names)
 E
 for flags in "-O2" "-O2 -static" "-O2 -static-pie"; do
 	# shellcheck disable=SC2086
