@@ -237,6 +237,8 @@ static void tail_note(const struct sites *s, struct body *b,
 		return;
 	if (height == UNWIND_UNKNOWN && !image_fde(s->img, in->at))
 		b->why = "it jumps away and has no frame description";
+	else if (kind != EXIT_IND && thunk_imported(s->img, in->target))
+		b->why = "it jumps into a library that may jump back";
 	else if (height == AT_RETURN)
 		exit_add(s, b, in->at, kind);
 	else if (height < AT_RETURN)

@@ -135,6 +135,8 @@ void body_find(const struct sites *s, const struct func *f, struct body *out);
 
 /* thunk.c: a jump or call to `at` is one through this register; -1: it is not. */
 int thunk_register(const struct image *img, uint64_t at);
+/* May `at` lead to a thunk in another file? */
+bool thunk_imported(const struct image *img, uint64_t at);
 
 /* --- syscall.c: the system call instructions of a function. */
 struct syscall_site {

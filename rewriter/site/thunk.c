@@ -11,8 +11,12 @@
  *	ret
  *
  * They are known by what they do.  What stands behind the call is never run.
+ * Those that a program has from a library (-mindirect-branch=thunk-extern) are
+ * out of sight: there only the import's name tells.
  */
-#include "rewriter/site/site.h"
+#include <string.h>
+
+#include "rewriter/site/targets.h"
 
 enum {
 	LONGEST = 15,
@@ -67,6 +71,26 @@ static int store_register(const uint8_t *p, const struct insn *in)
 	    (p[2] & 0xc7) != 0x04 || p[3] != 0x24)
 		return -1;
 	return (p[2] >> 3 & 7) | (p[0] & 4) << 1;
+}
+
+static bool is_name(const char *s)
+{
+	static const char *const v[] = { "__x86_indirect_thunk",
+					 "__llvm_retpoline_",
+					 "__llvm_lvi_thunk_" };
+
+	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++)
+		if (!strncmp(s, v[i], strlen(v[i])))
+			return true;
+	return false;
+}
+
+bool thunk_imported(const struct image *img, uint64_t at)
+{
+	for (size_t i = 0; i < img->nneed; i++)
+		if (is_name(img->need[i]))
+			return func_in_plt(img, at);
+	return false;
 }
 
 int thunk_register(const struct image *img, uint64_t at)

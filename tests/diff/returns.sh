@@ -250,6 +250,17 @@ ONLY=${only:-tail indirect label plt args mutual jump thunk}
 judge_build gcc -O2 -mindirect-branch=thunk -fjump-tables -fPIE
 judge_build gcc -O2 -mindirect-branch=thunk -mfunction-return=thunk-inline
 judge_build clang -O2 -mretpoline
+if chosen label; then # thunks of a library
+	for r in ax bx cx dx si di bp $(seq 8 15); do
+		echo "$r" | sed 's/.*/	.globl __x86_indirect_thunk_r&\
+__x86_indirect_thunk_r&: jmp *%r&/'
+	done | gcc -shared -nostdlib -Wl,-z,noexecstack -o libthunks.so -xassembler -
+	gcc -O2 -mindirect-branch=thunk-extern -c "$D/returns.c" -o returns.o
+	how=thunk-extern
+	g++ -O2 -o returns "$D/returns.cc" "$D/returns.S" returns.o \
+		returns_stacks.o -pthread -L. -lthunks -Wl,-rpath,. -Wl,-z,now
+	stated events label "$(sed -n 's/^label *//p' <<<"$equal")"
+fi
 ONLY=$only
 if [ "${1-}" = all ]; then
 	for o in -O0 -O1 -O3 -Os; do
