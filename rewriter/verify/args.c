@@ -461,6 +461,7 @@ static int size(struct call *c, unsigned no, bool zero)
 	if (r->kind != NUMBER)
 		return expected(c, no, "scalar");
 	c->size = n.umax;
+	c->bytes += n.umax;
 	if (!range_is_const(&n))
 		c->access |= ACCESS_AT_MOST;
 	if (!unbounded(c, no, &n, zero) &&

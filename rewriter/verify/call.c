@@ -13,8 +13,11 @@
  * push_callback_call(), check_func_call(), prepare_func_exit().
  */
 #include <assert.h>
+#include <string.h>
 
+#include "rewriter/region.h"
 #include "rewriter/verify/call.h"
+#include "runtime-stub/dynptr.h"
 #include "runtime-stub/layout.h"
 
 enum {
@@ -391,6 +394,9 @@ static bool asks_kernel(uint32_t id)
 	case BPF_FUNC_get_ns_current_pid_tgid:
 	case BPF_FUNC_trace_printk:
 	case BPF_FUNC_trace_vprintk:
+	case BPF_FUNC_send_signal:
+	case BPF_FUNC_send_signal_thread:
+	case BPF_FUNC_user_ringbuf_drain:
 		return true;
 	}
 	return false;
@@ -437,6 +443,7 @@ static uint64_t fixed_steps(const struct call *c)
 	return c->map ? map_steps(c->map) : HELPER_STEPS;
 }
 
+/* Text that it makes is looked at, too. */
 static bool looks_at_chars(uint32_t id)
 {
 	switch (id) {
@@ -446,22 +453,70 @@ static bool looks_at_chars(uint32_t id)
 	case BPF_FUNC_strncmp:
 	case BPF_FUNC_strtol:
 	case BPF_FUNC_strtoul:
+	case BPF_FUNC_snprintf:
+	case BPF_FUNC_trace_printk:
+	case BPF_FUNC_trace_vprintk:
 		return true;
 	}
 	return false;
 }
 
+/* Of what has a size: how many bytes. */
+static uint64_t bytes_given(const struct call *c)
+{
+	const struct reg *fmt = reg(c->v, 3);
+	const uint8_t *text;
+
+	if (c->id != BPF_FUNC_snprintf)
+		return c->bytes;
+	text = fmt->map->initial.p + fmt->n.bits.value;
+	return c->bytes + strlen((const char *)text);
+}
+
+/* Bytes that dynptr.c moves one by one; some only where source and destination
+ * overlap. */
+static uint64_t bytes_moved(const struct call *c)
+{
+	uint64_t n = 0;
+
+	switch (c->id) {
+	case BPF_FUNC_dynptr_read:
+	case BPF_FUNC_dynptr_write:
+		n = c->bytes;
+		break;
+	case OURS_DYNPTR_COPY:
+		n = reg(c->v, 5)->n.umax32;
+		break;
+	case OURS_DYNPTR_MEMSET:
+		n = reg(c->v, 3)->n.umax32;
+		break;
+	}
+	return n < DYNPTR_MAX ? n : DYNPTR_MAX;
+}
+
+/* A new element's values are zeroed first, each CPU's. */
+static uint64_t bytes_of_value(const struct call *c)
+{
+	uint64_t n = c->map->value_size;
+
+	if (c->id == BPF_FUNC_map_update_elem &&
+	    (c->map->type == BPF_MAP_TYPE_PERCPU_HASH ||
+	     c->map->type == BPF_MAP_TYPE_LRU_PERCPU_HASH))
+		return n * REGION_CPUS;
+	return n;
+}
+
 /* Eight bytes that are copied count as an instruction. */
 static uint64_t helper_steps(const struct call *c)
 {
-	uint64_t n = c->size;
+	uint64_t n = bytes_given(c);
 
 	if (looks_at_chars(c->id))
 		n *= 8 * CHAR_STEPS;
 	for (unsigned i = 0; i < 5; i++)
 		if (c->p->arg[i] == arg_VALUE || c->p->arg[i] == arg_VALUE_OUT)
-			n += c->map->value_size;
-	return fixed_steps(c) + n / 8;
+			n += bytes_of_value(c);
+	return fixed_steps(c) + bytes_moved(c) + n / 8;
 }
 
 /* bpf_snprintf(): the format is constant, and its data an array of u64. */

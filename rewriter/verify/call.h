@@ -15,6 +15,8 @@
 enum {
 	OURS_DYNPTR_CLONE = 247,
 	OURS_DYNPTR_SLICE = 248,
+	OURS_DYNPTR_COPY = 249,
+	OURS_DYNPTR_MEMSET = 250,
 	OURS_ITER_NEXT = 253,
 };
 
@@ -24,7 +26,8 @@ struct call {
 	const struct proto *p;
 	const struct bpf_map_def *map; /* of MAP, RING */
 	int access;                    /* to the memory whose size follows */
-	uint64_t size;                 /* SIZE: at most */
+	uint64_t size;                 /* SIZE: at most; of the last one */
+	uint64_t bytes;                /* ... and of all together */
 	uint64_t constant;             /* CONST */
 	uint32_t callee;               /* CALLBACK: its first insn */
 	struct handle handle;          /* DYNPTR, ITER: the last one */

@@ -378,11 +378,106 @@ RULE bad_strings(struct pt_regs *ctx)
 {
 	TURNS(bad_strings);
 }
+/* (How much room there is for text counts.) */
+SLOW(wide_text, bpf_snprintf(at->c, sizeof(at->c), "x", 0, 0))
+// ours: guards: 1
+RULE wide_text(struct pt_regs *ctx)
+{
+	TURNS(wide_text);
+}
+SLOW(long_format, bpf_trace_printk(at->c, sizeof(at->c)))
+// ours: guards: 1
+RULE long_format(struct pt_regs *ctx)
+{
+	TURNS(long_format);
+}
 SLOW(number_in_text, bpf_strtol(at->c, sizeof(at->c), 10, &n))
 // ours: guards: 1
 RULE number_in_text(struct pt_regs *ctx)
 {
 	TURNS(number_in_text);
+}
+
+/* An update may bring a new element, whose values are zeroed for all CPUs. */
+MAP(percpu, PERCPU_HASH, __u32, char[1024], 2);
+SLOW(all_cpus, bpf_map_update_elem(&percpu, &key, at, 0))
+// ours: guards: 1
+RULE all_cpus(struct pt_regs *ctx)
+{
+	TURNS(all_cpus);
+}
+
+SLOW(signals, bpf_send_signal(10))
+// ours: guards: 1
+RULE signals(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, slow_signals, &ctx, 0);
+	bpf_loop(MOST, slow_signals, &ctx, 0);
+	return 0;
+}
+
+/* How much a dynptr's helpers move is told by numbers that are no memory's
+ * size. */
+extern int bpf_dynptr_memset(struct bpf_dynptr *p, __u64 off, __u64 size,
+			     __u8 val) __ksym __weak;
+extern int bpf_dynptr_copy(struct bpf_dynptr *p, __u64 off,
+			   struct bpf_dynptr *from, __u64 from_off,
+			   __u64 size) __ksym __weak;
+char much[1 << 16];
+
+#define DYNPTR_TURNS(turn)                                                     \
+	struct bpf_dynptr d;                                                   \
+	bpf_dynptr_from_mem(much, sizeof(much), 0, &d);                        \
+	bpf_loop(1 << 20, turn, &d, 0);                                        \
+	return 0
+
+SUB int sets(__u32 i, struct bpf_dynptr *d)
+{
+	bpf_dynptr_memset(d, 0, sizeof(much), i);
+	return 0;
+}
+
+// ours: guards: 1
+RULE sets_bytes(struct pt_regs *ctx)
+{
+	DYNPTR_TURNS(sets);
+}
+
+SUB int sets_some(__u32 i, struct bpf_dynptr *d)
+{
+	bpf_dynptr_memset(d, 0, 64, i);
+	return 0;
+}
+
+// accepted
+RULE sets_some_bytes(struct pt_regs *ctx)
+{
+	DYNPTR_TURNS(sets_some);
+}
+
+SUB int moves(__u32 i, struct bpf_dynptr *d)
+{
+	bpf_dynptr_copy(d, i & 1, d, 0, sizeof(much) - 1);
+	return 0;
+}
+
+// ours: guards: 1
+RULE copies_dynptr(struct pt_regs *ctx)
+{
+	DYNPTR_TURNS(moves);
+}
+
+/* (Each byte by itself, if source and destination overlap.) */
+SUB int writes(__u32 i, struct bpf_dynptr *d)
+{
+	bpf_dynptr_write(d, 1, much, 4096, 0);
+	return 0;
+}
+
+// ours: guards: 1
+RULE writes_dynptr(struct pt_regs *ctx)
+{
+	DYNPTR_TURNS(writes);
 }
 
 RING(ring, RINGBUF);
