@@ -34,6 +34,7 @@ enum {
 	HASHES_MAX = 16,    /* of a BLOOM_FILTER */
 	KERNEL_STEPS = 256, /* one that may ask the kernel */
 	STRING_STEPS = 1 << 12,   /* an argument that may be a bad address */
+	PRINTK_ARGS = 3,
 	STACK_STEPS = 1 << 14,    /* 127 frames */
 	BUILD_ID_STEPS = 1 << 17, /* and their files' headers */
 	CHAR_STEPS = 3,           /* a character that is looked at */
@@ -428,6 +429,22 @@ static uint64_t stack_steps(const struct call *c)
 	return ids ? BUILD_ID_STEPS : STACK_STEPS;
 }
 
+/* How many arguments of bpf_trace_printk() may be bad addresses: those that its
+ * format reads from, where that is known. */
+static uint64_t addresses(const struct call *c)
+{
+	const struct reg *fmt = reg(c->v, 1);
+	const struct bytes *b = fmt->kind == VALUE ? &fmt->map->initial : NULL;
+	uint64_t off = fmt->n.bits.value;
+	unsigned n = 0;
+
+	if (!b || !bpf_frozen(fmt->map) || !range_is_const(&fmt->n) ||
+	    off >= b->n || !memchr(b->p + off, 0, b->n - off) ||
+	    !format_reads((const char *)b->p + off, &n) || n > PRINTK_ARGS)
+		return PRINTK_ARGS;
+	return n;
+}
+
 static uint64_t fixed_steps(const struct call *c)
 {
 	switch (c->id) {
@@ -437,6 +454,8 @@ static uint64_t fixed_steps(const struct call *c)
 	case BPF_FUNC_snprintf: /* each argument may be a bad address */
 	case BPF_FUNC_trace_vprintk:
 		return KERNEL_STEPS + c->size / 8 * STRING_STEPS;
+	case BPF_FUNC_trace_printk:
+		return KERNEL_STEPS + addresses(c) * STRING_STEPS;
 	}
 	if (asks_kernel(c->id))
 		return KERNEL_STEPS;

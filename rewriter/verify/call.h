@@ -41,6 +41,9 @@ struct proto {
 
 /* format.c: is it a format, with arguments enough? */
 bool format_fits(const char *format, uint64_t args);
+/* How many of its arguments it takes for addresses and reads there; false: it is
+ * no format. */
+bool format_reads(const char *format, unsigned *n);
 
 /* args.c: register `no` is an argument of this class. */
 #define CLASS(name) int arg_##name(struct call *c, unsigned no)

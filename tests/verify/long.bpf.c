@@ -391,6 +391,25 @@ RULE long_format(struct pt_regs *ctx)
 {
 	TURNS(long_format);
 }
+/* (Numbers are no addresses.) */
+SLOW(numbers_printed, bpf_printk("%d %u %lx", i, i, i))
+// accepted
+RULE numbers_printed(struct pt_regs *ctx)
+{
+	TURNS(numbers_printed);
+}
+SLOW(strings_printed, bpf_printk("%d %s", i, (void *)16))
+// ours: guards: 1
+RULE strings_printed(struct pt_regs *ctx)
+{
+	TURNS(strings_printed);
+}
+SLOW(any_printed, bpf_trace_printk(at->c, 16, i, i, i))
+// ours: guards: 1
+RULE any_printed(struct pt_regs *ctx)
+{
+	TURNS(any_printed);
+}
 SLOW(number_in_text, bpf_strtol(at->c, sizeof(at->c), 10, &n))
 // ours: guards: 1
 RULE number_in_text(struct pt_regs *ctx)
