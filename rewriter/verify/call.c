@@ -590,7 +590,7 @@ static int call_helper(struct verify *v, uint32_t id, uint32_t *next)
 			return -1;
 	if (id == BPF_FUNC_snprintf && check_format(&c))
 		return -1;
-	v->s->steps += helper_steps(&c);
+	call_takes(v, helper_steps(&c));
 	c.p->result(&c, &r0);
 	if (id == BPF_FUNC_ringbuf_reserve && !r0.ref)
 		return -1;

@@ -339,7 +339,7 @@ int step_load(struct verify *v)
 		return -1;
 	if (is_task_load(i)) { /* the stub looks whether it is one (task.c) */
 		reg_number(&out, range_load(size, false), v->i);
-		v->s->steps += TASK_STEPS;
+		call_takes(v, TASK_STEPS);
 	} else if (memory_check(v, base, i->src_reg, i->off, size, ACCESS_READ) ||
 		 load(v, base, i->off, size, &out))
 		return -1;

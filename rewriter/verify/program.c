@@ -146,6 +146,16 @@ static int check_once(struct verify *v)
 			 (unsigned long long)v->longest);
 }
 
+/* Guards where turns begin would not do: one turn, or what is in none, is too
+ * long.  Then calls that take long are counted where they stand. */
+static bool is_too_long(const struct verify *v)
+{
+	for (uint32_t i = 0; i < v->p->ninsn; i++)
+		if (v->turn[i] > LIMIT)
+			return true;
+	return v->once > LIMIT;
+}
+
 static int guard_turns(struct verify *v, struct arena *a, struct bpf_prog *p)
 {
 	struct guard *guard =
@@ -163,6 +173,7 @@ static int guard_turns(struct verify *v, struct arena *a, struct bpf_prog *p)
 			guard[n++] = (struct guard){ i, guard_turn(weight(
 								v->turn[i])) };
 	p->longest = v->longest;
+	v->apart = NULL;
 	return guard_insert_all(a, p, guard, n, v->e);
 }
 
@@ -218,6 +229,10 @@ static int prove_so(struct verify *v, struct arena *a, struct bpf_prog *p)
 			if (p->longest || v->longest <= verify_longest)
 				return 0;
 			v->spent = 0;
+			if (!v->apart && is_too_long(v)) {
+				v->apart = v->held;
+				continue;
+			}
 			if (guard_turns(v, a, p))
 				return -1;
 			continue;

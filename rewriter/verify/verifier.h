@@ -72,7 +72,9 @@ struct verify {
 	uint64_t *turn;   /* per instruction, where a turn of a loop begins: its
 			     instructions, at most; else 0 */
 	bool *held;       /* there, it would leave something reserved to fail */
-	uint64_t longest; /* of all runs: instructions */
+	const bool *apart; /* NULL, or calls that take long are counted by
+			      themselves, but for these */
+	uint64_t longest; /* of all runs: instructions, none `apart` */
 	uint64_t once;    /* of these, those that belong to no turn */
 };
 
@@ -186,6 +188,8 @@ int step_exit(struct verify *v, uint32_t *next);
 
 /* walk.c: something may be held where this turn begins. */
 void turn_begins(struct verify *v, uint32_t insn);
+/* What a helper takes is part of the path, or of a turn of its own. */
+void call_takes(struct verify *v, uint64_t steps);
 
 /* object.c: references.  What has one has to be given back on every path, once:
  * a ring's record, a dynptr of one, an iterator. */

@@ -30,6 +30,7 @@
 
 enum {
 	PROCESSED_MAX = 1000000, /* BPF_COMPLEXITY_LIMIT_INSNS */
+	LONG_CALL = 4000, /* so that all others come to less than 2^32 */
 	PENDING_MAX = 1 << 16,
 	KEPT_MAX = 1 << 16,
 	TURNS = 8 /* that are not widened */
@@ -313,20 +314,37 @@ static bool widen(struct verify *v)
 	return true;
 }
 
+static void turn_takes(struct verify *v, uint64_t steps)
+{
+	if (v->turn[v->i] < steps)
+		v->turn[v->i] = steps;
+}
+
 /* What the helper takes though it calls nobody is a turn, too. */
 static void goes_through(struct verify *v)
 {
 	uint64_t steps = call_scan(v);
 
-	v->s->steps += steps;
 	turn_begins(v, v->i);
-	if (v->turn[v->i] < steps)
-		v->turn[v->i] = steps;
+	v->s->steps += steps;
+	turn_takes(v, steps);
 }
 
 void turn_begins(struct verify *v, uint32_t insn)
 {
 	v->held[insn] |= reference_held(v);
+}
+
+void call_takes(struct verify *v, uint64_t steps)
+{
+	if (steps > LONG_CALL) {
+		turn_begins(v, v->i);
+		if (v->apart && !v->apart[v->i]) {
+			turn_takes(v, steps);
+			return;
+		}
+	}
+	v->s->steps += steps;
 }
 
 /* A loop point is arrived at.  (An iterator moves when it is called.) */
@@ -406,8 +424,12 @@ static int follow(struct verify *v)
 	uint32_t next;
 
 	for (;;) {
-		v->processed++;
-		w->insns++;
+		/* Those are put in when all has been looked at: what was not
+		 * too much is not, then. */
+		bool turn = is_guard_of(&v->p->insn[v->i], GUARD_TURN);
+
+		v->processed += !turn;
+		w->insns += !turn;
 		if (too_many(v))
 			return want_loop(v, NO_INSN);
 		if (w->point[v->i])
@@ -471,7 +493,8 @@ static int all_end(struct verify *v)
 
 	if (insn != NO_INSN)
 		return want_loop(v, insn);
-	v->longest = ends_longest(v->ends);
+	if (!v->apart)
+		v->longest = ends_longest(v->ends);
 	v->once = ends_turns(v->ends, v->turn, v->held);
 	return 0;
 }

@@ -499,7 +499,63 @@ RULE writes_dynptr(struct pt_regs *ctx)
 	DYNPTR_TURNS(writes);
 }
 
+/* A loop that the verifier walks through has no guard; calls that take long have
+ * one, if that is too much. */
+char huge[1 << 24];
+
+// ours: guards: 1
+RULE walked_loop(struct pt_regs *ctx)
+{
+	for (int i = 0; i < 50000; i++) {
+		USE(i);
+		bpf_probe_read_user(huge, sizeof(huge), (void *)UNKNOWN(ctx));
+	}
+	return 0;
+}
+
+// accepted
+RULE short_walked_loop(struct pt_regs *ctx)
+{
+	for (int i = 0; i < 1000; i++) {
+		USE(i);
+		bpf_probe_read_user(huge, sizeof(huge), (void *)UNKNOWN(ctx));
+	}
+	return 0;
+}
+
+SUB int reads_often(__u32 i, struct pt_regs **ctx)
+{
+	for (int k = 0; k < 5000; k++) {
+		USE(k);
+		bpf_probe_read_user(huge, sizeof(huge), (void *)(long)i);
+	}
+	return 0;
+}
+
+/* A turn of its own, too long by itself. */
+// ours: guards: 2
+RULE walked_loop_in_loop(struct pt_regs *ctx)
+{
+	bpf_loop(MOST, reads_often, &ctx, 0);
+	return 0;
+}
+
 RING(ring, RINGBUF);
+
+// ours: refused: instructions, and while a ring record is held no guard
+RULE walked_loop_with_a_record(struct pt_regs *ctx)
+{
+	__u64 *r = bpf_ringbuf_reserve(&ring, 8, 0);
+
+	if (!r)
+		return 0;
+	for (int i = 0; i < 50000; i++) {
+		USE(i);
+		bpf_probe_read_user(huge, sizeof(huge), (void *)UNKNOWN(ctx));
+	}
+	bpf_ringbuf_submit(r, 0);
+	return 0;
+}
 
 /* Where turns cannot be counted, they are part of those around. */
 SUB int writes_record(__u32 i, void *ctx)
