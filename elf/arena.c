@@ -18,9 +18,9 @@ struct arena_chunk {
 	_Alignas(16) unsigned char bytes[];
 };
 
-static _Noreturn void out_of_memory(struct arena *a)
+_Noreturn void arena_full(struct arena *a)
 {
-	if (a->full)
+	if (a && a->full)
 		longjmp(*a->full, 1);
 	fputs("bpfweld: out of memory\n", stderr);
 	exit(1);
@@ -31,7 +31,7 @@ static struct arena_chunk *chunk_new(struct arena *a, size_t size)
 	struct arena_chunk *c = calloc(1, sizeof(*c) + size);
 
 	if (!c)
-		out_of_memory(a);
+		arena_full(a);
 	c->size = size;
 	return c;
 }
@@ -42,7 +42,7 @@ void *arena_alloc(struct arena *a, size_t size)
 	void *p;
 
 	if (size > SIZE_MAX / 2)
-		out_of_memory(a);
+		arena_full(a);
 	size = (size + 15) & ~(size_t)15;
 	if (c && c->size - c->used >= size) {
 		p = c->bytes + c->used;

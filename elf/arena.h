@@ -16,6 +16,8 @@ struct arena {
 	jmp_buf *full; /* or NULL */
 };
 
+/* There is none left, here or, NULL, in no arena. */
+_Noreturn void arena_full(struct arena *a);
 /* Zeroed memory, aligned to 16 bytes. */
 void *arena_alloc(struct arena *a, size_t size);
 /* Copies. */

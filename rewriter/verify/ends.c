@@ -38,7 +38,7 @@ static void *more(void *p, uint32_t n, uint32_t *room, size_t size)
 	*room = *room ? 2 * *room : 256;
 	p = realloc(p, *room * size);
 	if (!p)
-		abort();
+		arena_full(NULL);
 	return p;
 }
 
@@ -47,7 +47,7 @@ void *ends_room(size_t n, size_t size)
 	void *p = calloc(n + 1, size);
 
 	if (!p)
-		abort();
+		arena_full(NULL);
 	return p;
 }
 

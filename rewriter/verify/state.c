@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* state.c - states as values: made, copied, compared, widened. */
+#include "elf/arena.h"
 #include "rewriter/verify/state.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ static void *room(size_t size)
 	void *p = calloc(1, size);
 
 	if (!p)
-		abort();
+		arena_full(NULL);
 	return p;
 }
 
@@ -122,6 +123,16 @@ void state_each(struct state *s, void (*f)(struct reg *r, void *arg), void *arg)
 			if (spilled(&fr->slot[k]))
 				f(&fr->slot[k].reg, arg);
 	}
+}
+
+size_t state_size(const struct state *s, bool whole)
+{
+	size_t size = sizeof(*s);
+
+	for (uint32_t i = 0; i < s->nframe; i++)
+		size += whole ? sizeof(struct frame)
+			      : frame_size(s->frame[i]->nslot);
+	return size;
 }
 
 /* --- comparing --------------------------------------------------------- */

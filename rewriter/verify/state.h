@@ -118,6 +118,7 @@ struct state *state_new(void); /* one frame */
 struct state *state_copy(const struct state *s); /* to go on with */
 struct state *state_keep(const struct state *s); /* to wait; not changed */
 void state_free(struct state *s);
+size_t state_size(const struct state *s, bool whole); /* a copy; or kept: less */
 struct frame *frame_push(struct state *s, uint32_t sub, uint32_t call);
 void frame_pop(struct state *s);
 

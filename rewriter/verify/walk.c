@@ -33,6 +33,7 @@ enum {
 	LONG_CALL = 4000, /* so that all others come to less than 2^32 */
 	PENDING_MAX = 1 << 16,
 	KEPT_MAX = 1 << 16,
+	BYTES_MAX = 1 << 29, /* of all these states */
 	TURNS = 8 /* that are not widened */
 };
 
@@ -49,6 +50,7 @@ struct walk {
 	uint32_t nkept;
 	struct state **pending;
 	uint32_t npending, room;
+	size_t bytes; /* of states kept and pending */
 	uint32_t jumps, insns; /* since a state was kept */
 };
 enum point {
@@ -170,6 +172,7 @@ static void let_go(struct walk *w, struct kept **at)
 	if (k->s->branches)
 		return;
 	w->gone = k->next;
+	w->bytes -= state_size(k->s, false);
 	state_free(k->s);
 	free(k);
 	w->nkept--;
@@ -254,7 +257,7 @@ static void keep(struct verify *v)
 	struct kept *k = calloc(1, sizeof(*k));
 
 	if (!k)
-		abort();
+		arena_full(NULL);
 	k->s = state_keep(v->s);
 	k->s->insn = v->i;
 	k->s->branches = 1;
@@ -265,6 +268,7 @@ static void keep(struct verify *v)
 	k->next = w->kept[v->i];
 	w->kept[v->i] = k;
 	w->nkept++;
+	w->bytes += state_size(k->s, false);
 	v->s->parent = k->s;
 	w->jumps = w->insns = 0;
 }
@@ -403,9 +407,10 @@ int walk_later(struct verify *v, struct state *s, uint32_t insn)
 		w->room = w->room ? 2 * w->room : 64;
 		w->pending = realloc(w->pending, w->room * sizeof(s));
 		if (!w->pending)
-			abort();
+			arena_full(NULL);
 	}
 	w->pending[w->npending++] = s;
+	w->bytes += state_size(s, true);
 	if (w->npending <= PENDING_MAX)
 		return 0;
 	return want_loop(v, NO_INSN);
@@ -414,7 +419,7 @@ int walk_later(struct verify *v, struct state *s, uint32_t insn)
 static int too_many(struct verify *v)
 {
 	return v->processed > (v->by_turns ? BY_TURNS_MAX : PROCESSED_MAX) ||
-	       v->walk->nkept > KEPT_MAX;
+	       v->walk->nkept > KEPT_MAX || v->walk->bytes > BYTES_MAX;
 }
 
 /* One path, to its end. */
@@ -508,7 +513,7 @@ int walk(struct verify *v)
 	w.point = calloc(v->p->ninsn + 1, sizeof(*w.point));
 	w.kept = calloc(v->p->ninsn + 1, sizeof(*w.kept));
 	if (!w.point || !w.kept)
-		abort();
+		arena_full(NULL);
 	v->walk = &w;
 	v->ends = ends_new();
 	v->s = &none;
@@ -522,6 +527,7 @@ int walk(struct verify *v)
 	while (!ret && w.npending) {
 		struct state *s = w.pending[--w.npending];
 
+		w.bytes -= state_size(s, true);
 		v->s = state_copy(s);
 		v->i = s->insn;
 		if (s->log_at >= 0) /* what followed is of another path */
