@@ -9,6 +9,8 @@
 #include "rewriter/verify/verify.h"
 #include "rewriter/cli/cli.h"
 #include "rewriter/kernel/kernel.h"
+#include "rewriter/region.h"
+#include "runtime-stub/ring.h"
 
 struct pair {
 	const char *name, *section;
@@ -101,8 +103,40 @@ static void pairs_unusable(struct weld *w, const struct err *e, uint32_t before,
 	}
 }
 
+static bool is_larger(uint64_t *all, uint64_t n, uint64_t each)
+{
+	if (n && each > (REGION_MAX - *all) / n)
+		return true;
+	*all += n * each;
+	return false;
+}
+
+/* The kernel makes all maps of the object before it looks at a program.  For maps
+ * of many elements that takes minutes in which nothing can stop it, or all memory.
+ * NULL: they would have room in a region. */
+static const char *map_too_large(const struct bpf_set *set, uint32_t object)
+{
+	uint64_t all = 0;
+
+	for (uint32_t i = 0; i < set->nmap; i++) {
+		const struct bpf_map_def *m = &set->map[i];
+		uint64_t each = 8 + align_up(m->value_size, 8);
+
+		if (m->object != object)
+			continue;
+		if (map_is_percpu(m->type))
+			each *= REGION_CPUS;
+		if (ring_is(m->type) || m->type == BPF_MAP_TYPE_USER_RINGBUF)
+			each = 1;
+		if (is_larger(&all, m->max_entries, each + m->key_size))
+			return m->name;
+	}
+	return NULL;
+}
+
 static void ask(struct weld *w, const struct args *a, struct pair *x)
 {
+	const char *large = map_too_large(&w->set, x->object);
 	const struct bpf_object_file *f = &w->set.object[x->object];
 	struct bpf_prog named = { .section = x->section };
 	struct kernel_question q = {
@@ -116,7 +150,18 @@ static void ask(struct weld *w, const struct args *a, struct pair *x)
 		.object = x->object,
 	};
 
-	kernel_judge(&w->arena, &q, &x->kernel);
+	if (!large) {
+		kernel_judge(&w->arena, &q, &x->kernel);
+		return;
+	}
+	x->kernel = (struct kernel_verdict){
+		.kind = KERNEL_UNASKED,
+		.why = arena_printf(&w->arena,
+				    "with map '%s' its maps are larger than "
+				    "1 GiB",
+				    large),
+		.log = "",
+	};
 }
 
 static struct pairs pairs_ours(struct weld *w, const struct err *e)

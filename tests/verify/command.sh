@@ -142,6 +142,15 @@ grep -F "forgets: bpfweld: refused: $of_map; kernel: refused: " out > said ||
 	die "not refused: $(cat out why)"
 says "bpfweld: sock.bpf.o: $of_map" why
 
+# The kernel is not made to make maps that we refuse for their size.
+sed -e 's/SOCKMAP/ARRAY/; s/int);$/long);/; s/(key, long/(key, int/' \
+	-e 's/max_entries, 4/max_entries, 1 << 27/; s/socks/large/' \
+	-e 's/bpf_map_delete_elem/!bpf_map_lookup_elem/' sock.bpf.c > large.bpf.c
+bpf large.bpf.c
+exits 3 $W check work large.bpf.o --verify=kernel > out 2> why
+grep -x "forgets: bpfweld: accepted; kernel: not asked: with map 'large' \
+its maps are larger than 1 GiB" out > said || die "asked: $(cat out why)"
+
 # Not here, and not with everything.
 nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
 cp $W bpfweld
