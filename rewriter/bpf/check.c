@@ -143,7 +143,8 @@ static const char *jump_fault(const struct bpf_insn *i)
 		if (narrow)
 			return UNKNOWN;
 		if (reg)
-			return "calls through a register are not supported";
+			return "calls through a register are not supported: "
+			       "build with -O2";
 		if (i->src_reg > BPF_PSEUDO_CALL)
 			return "kernel functions are not supported";
 		return i->dst_reg || i->off ? RESERVED : NULL;

@@ -39,7 +39,9 @@ static int expected(struct call *c, unsigned no, const char *what)
 	if (r->null)
 		hint = "compare it with NULL first";
 	else if (what == MEMORY && r->kind == NUMBER && !is_null(r))
-		hint = "copy what it may point to by bpf_probe_read_user()";
+		hint = number_hint(c->v, r,
+				   "copy what it may point to by "
+				   "bpf_probe_read_user()");
 	return refuse_at(c->v, (int)no, hint, "R%u type=%s expected=%s", no,
 			 kind_name(r), what);
 }

@@ -648,7 +648,7 @@ static void frame_lost(struct reg *r, void *arg)
 	const struct state *s = arg;
 
 	if (r->kind == FRAME && r->frame == s->nframe)
-		reg_number(r, range_any(), NO_INSN);
+		reg_spoilt(r, NO_INSN);
 }
 
 /* The running function is left; what it holds is the caller's.  Back to the

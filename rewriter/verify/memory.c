@@ -38,10 +38,10 @@ static int wrong_kind(struct verify *v, const struct reg *r, unsigned no)
 
 	if (r->null)
 		hint = "compare it with NULL first";
-	else if (was_released(v, r))
-		hint = "it is not the program's any more after that";
 	else if (r->kind == NUMBER)
-		hint = "read what it may point to by bpf_probe_read_user()";
+		hint = number_hint(
+			v, r,
+			"read what it may point to by bpf_probe_read_user()");
 	return refuse_at(v, (int)no, hint, "R%u invalid mem access '%s'", no,
 			 kind_name(r));
 }

@@ -72,7 +72,7 @@ static void lose(struct reg *r, void *arg)
 	const struct loss *l = arg;
 
 	if (r->ref == l->ref)
-		reg_number(r, range_any(), l->insn);
+		reg_spoilt(r, l->insn);
 }
 
 void pointers_lost(struct verify *v, uint32_t ref)

@@ -11,6 +11,10 @@
 #include "elf/text.h"
 #include "rewriter/bpf/object.h"
 
+enum {
+	ITER_NUM_DESTROY = 254
+}; /* helpers.def */
+
 static const char *const names[] = {
 	[NOTHING] = "?",	  [NUMBER] = "scalar", [CTX] = "ctx",
 	[FRAME] = "fp",		  [MAP] = "map_ptr",   [VALUE] = "map_value",
@@ -40,18 +44,30 @@ const char *helper_at(const struct verify *v, uint32_t insn)
 	return is_call(i) && !i->src_reg ? proto_name((uint32_t)i->imm) : NULL;
 }
 
-bool was_released(const struct verify *v, const struct reg *r)
+/* Why what points nowhere any more does not. */
+static const char *how_spoilt(const struct verify *v, const struct reg *r)
 {
 	const struct bpf_insn *i;
 
-	if (r->kind != NUMBER || r->from == NO_INSN)
-		return false;
+	if (r->from == NO_INSN)
+		return "it was of a function that has returned";
 	i = &v->p->insn[r->from];
-	return is_call(i) && !i->src_reg &&
-	       (i->imm == BPF_FUNC_ringbuf_submit ||
-		i->imm == BPF_FUNC_ringbuf_discard ||
-		i->imm == BPF_FUNC_ringbuf_submit_dynptr ||
-		i->imm == BPF_FUNC_ringbuf_discard_dynptr);
+	if (is_exit(i))
+		return "it was lent to the callback only";
+	if (is_call(i) && !i->src_reg &&
+	    (i->imm == BPF_FUNC_ringbuf_submit ||
+	     i->imm == BPF_FUNC_ringbuf_discard ||
+	     i->imm == BPF_FUNC_ringbuf_submit_dynptr ||
+	     i->imm == BPF_FUNC_ringbuf_discard_dynptr ||
+	     i->imm == ITER_NUM_DESTROY))
+		return "it is not the program's any more after that";
+	return "it was overwritten there";
+}
+
+const char *number_hint(const struct verify *v, const struct reg *r,
+			const char *otherwise)
+{
+	return r->spoilt ? how_spoilt(v, r) : otherwise;
 }
 
 /* "R0 came from bpf_map_lookup_elem at x.bpf.c:12" */
@@ -63,9 +79,12 @@ static const char *origin(struct verify *v, unsigned no, const struct reg *r)
 		return "";
 	helper = helper_at(v, r->from);
 	where = place_at(v->a, v->p, r->from);
-	if (was_released(v, r))
+	if (r->spoilt && helper)
 		return arena_printf(v->a, ": what R%u was went by %s at %s", no,
 				    helper, where);
+	if (r->spoilt)
+		return arena_printf(v->a, ": what R%u was went at %s", no,
+				    where);
 	if (helper)
 		return arena_printf(v->a, ": R%u came from %s at %s", no,
 				    helper, where);

@@ -88,12 +88,25 @@ int stack_read(struct verify *v, struct frame *f, int64_t off, unsigned size,
 	if (all_are(s, at, size, SPILL))
 		return read_spill(v, s, at, size, out);
 	reg_number(out, range_load(size, false), v->i);
+	if (size == 8 && s->reg.spoilt) {
+		out->spoilt = true;
+		out->from = s->reg.from;
+	}
 	if (all_are(s, at, size, ZERO))
 		out->n = range_const(0);
 	return 0;
 }
 
 /* --- writing ----------------------------------------------------------- */
+
+/* To be told when it is used. */
+static void pointer_spoilt(struct verify *v, struct slot *s)
+{
+	if (s->byte[0] != SPILL || s->reg.kind == NUMBER)
+		return;
+	s->reg.spoilt = true;
+	s->reg.from = v->i;
+}
 
 /* What was an object, or a stored register, is bytes from now on. */
 static int lay_open(struct verify *v, struct frame *f, int64_t off)
@@ -102,6 +115,7 @@ static int lay_open(struct verify *v, struct frame *f, int64_t off)
 
 	if (is_object(s))
 		return object_overwritten(v, f, slot_index(off));
+	pointer_spoilt(v, s);
 	for (unsigned i = 0; i < 8; i++)
 		if (s->byte[i] == SPILL)
 			s->byte[i] = MISC;
@@ -137,6 +151,8 @@ int stack_write(struct verify *v, struct frame *f, int64_t off, unsigned size,
 	if (check_pointer(v, f, value) || lay_open(v, f, off))
 		return -1;
 	memset(s->byte + at, what, size);
+	if (size == 8)
+		s->reg.spoilt = false; /* nothing is left of it */
 	if (what != SPILL)
 		return 0;
 	s->reg = *value;

@@ -39,6 +39,12 @@ void reg_pointer(struct reg *r, enum kind kind, uint32_t from)
 	r->from = from;
 }
 
+void reg_spoilt(struct reg *r, uint32_t from)
+{
+	reg_number(r, range_any(), from);
+	r->spoilt = true;
+}
+
 /* --- states ------------------------------------------------------------ */
 
 static size_t frame_size(uint32_t nslot)

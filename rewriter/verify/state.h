@@ -46,6 +46,8 @@ struct reg {
 	uint32_t added; /* insn that last added something variable to a
 			   pointer; NO_INSN: none did */
 	bool by_src;    /* there, the pointer was in dst, the number in src */
+	bool spoilt;    /* NUMBER: what is left of a pointer; `from`: since when.
+			   Of a stored register: since then it is none */
 	int64_t rest;   /* an upper bound of all else in its offset */
 	const struct bpf_map_def *map;
 	struct range n; /* the number, or a pointer's offset (signed) */
@@ -147,5 +149,7 @@ void state_widen(struct state *s, const struct state *old);
 void reg_nothing(struct reg *r);
 void reg_number(struct reg *r, struct range n, uint32_t from);
 void reg_pointer(struct reg *r, enum kind kind, uint32_t from);
+/* It was a pointer until `from`, and is a number now. */
+void reg_spoilt(struct reg *r, uint32_t from);
 
 #endif

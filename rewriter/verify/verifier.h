@@ -90,8 +90,10 @@ int refuse_at(struct verify *v, int r, const char *hint, const char *fmt, ...)
 const char *kind_name(const struct reg *r); /* the kernel's: "map_value" */
 /* What the instruction calls, "bpf_map_lookup_elem"; NULL: no helper. */
 const char *helper_at(const struct verify *v, uint32_t insn);
-/* Is it what is left of something that was given back? */
-bool was_released(const struct verify *v, const struct reg *r);
+/* What to say of a number that is used as a pointer: what became of that, or
+ * `otherwise`. */
+const char *number_hint(const struct verify *v, const struct reg *r,
+			const char *otherwise);
 void log_insn(struct verify *v);
 
 /* A guard that would help; always -1.  v->e tells what is wrong without it. */

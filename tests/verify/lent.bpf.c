@@ -49,7 +49,7 @@ LENT leave_data(void)
 }
 
 /* (The kernel does not come to it: "too complex".) */
-// refused: R1 invalid mem access 'scalar'
+// refused: it was lent to the callback only
 NAKED data_afterwards(void)
 {
 	asm volatile("r1 = 0;"
@@ -76,7 +76,7 @@ LENT leave_key(void)
 }
 
 /* (An array's key is a variable of the helper's, in the kernel, too.) */
-// ours: refused: R1 invalid mem access 'scalar'
+// ours: refused: it was lent to the callback only
 NAKED key_afterwards(void)
 {
 	asm volatile("r1 = 0;"

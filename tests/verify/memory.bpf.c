@@ -210,10 +210,27 @@ NAKED spilled(void)
 		     "r0 = *(u64 *)(r2 + 8); exit");
 }
 
-// refused: invalid mem access 'scalar'
+// refused: it was overwritten there
 NAKED spilled_and_spoilt(void)
 {
 	asm volatile("*(u64 *)(r10 - 8) = r1; r3 = 0; *(u8 *)(r10 - 5) = r3;"
+		     "r2 = *(u64 *)(r10 - 8); r0 = *(u64 *)(r2 + 8); exit");
+}
+
+// refused: what R2 was went by bpf_probe_read_user at
+NAKED spilled_and_given(void)
+{
+	asm volatile("*(u64 *)(r10 - 8) = r1; r1 = r10; r1 += -8; r2 = 4;"
+		     "r3 = 0; call 112;"
+		     "r2 = *(u64 *)(r10 - 8); r0 = *(u64 *)(r2 + 8); exit");
+}
+
+/* (A number was put there on purpose.) */
+// refused: read what it may point to by bpf_probe_read_user()
+NAKED spilled_and_replaced(void)
+{
+	asm volatile("*(u64 *)(r10 - 8) = r1; r2 = *(u64 *)(r1 + 8);"
+		     "*(u64 *)(r10 - 8) = r2;"
 		     "r2 = *(u64 *)(r10 - 8); r0 = *(u64 *)(r2 + 8); exit");
 }
 
@@ -290,7 +307,7 @@ RULE stack_indexed_unchecked(struct pt_regs *ctx)
 	return 0;
 }
 
-// refused: invalid mem access 'scalar'
+// refused: it was overwritten there
 NAKED stack_index_spoils_spills(void)
 {
 	asm volatile("r2 = *(u64 *)(r1 + 112); r2 &= 15; *(u64 *)(r10 - 8) = r1;"
