@@ -19,6 +19,7 @@
 #include "rewriter/verify/call.h"
 #include "runtime-stub/dynptr.h"
 #include "runtime-stub/layout.h"
+#include "runtime-stub/task.h"
 
 enum {
 	ERRNO_MAX = 4095,
@@ -445,6 +446,22 @@ static uint64_t addresses(const struct call *c)
 	return n;
 }
 
+/* May the helper find a task where it reads (runtime-stub/tasks.c)? */
+static bool may_read_task(const struct call *c)
+{
+	const struct reg *at = reg(c->v, 3);
+
+	switch (c->id) {
+	case BPF_FUNC_probe_read:
+	case BPF_FUNC_probe_read_str:
+	case BPF_FUNC_probe_read_kernel:
+	case BPF_FUNC_probe_read_kernel_str:
+		return at->kind == NUMBER && at->n.umax >= TASK_BASE &&
+		       (task_is(at->n.umin) || at->n.umin < TASK_BASE);
+	}
+	return false;
+}
+
 static uint64_t fixed_steps(const struct call *c)
 {
 	switch (c->id) {
@@ -457,6 +474,8 @@ static uint64_t fixed_steps(const struct call *c)
 	case BPF_FUNC_trace_printk:
 		return KERNEL_STEPS + addresses(c) * STRING_STEPS;
 	}
+	if (may_read_task(c))
+		return TASK_STEPS;
 	if (asks_kernel(c->id))
 		return KERNEL_STEPS;
 	return c->map ? map_steps(c->map) : HELPER_STEPS;

@@ -15,8 +15,6 @@
 enum {
 	MEMSX = 0x80
 }; /* newer than Debian 12's <linux/bpf.h> */
-/* Instructions that take as long as to ask /proc for a field of a task. */
-enum { TASK_STEPS = 1 << 15 };
 
 static const struct bpf_insn *insn(const struct verify *v)
 {

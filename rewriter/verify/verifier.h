@@ -28,6 +28,7 @@
 #include "rewriter/verify/state.h"
 
 enum {
+	TASK_STEPS = 1 << 15, /* to ask /proc for a field of a task */
 	LOOPS_MAX = 8 << 20, /* BPF_MAX_LOOPS */
 	BY_TURNS_MAX = 50000, /* instructions looked at by turns */
 };

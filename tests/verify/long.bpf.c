@@ -540,6 +540,20 @@ RULE walked_loop_in_loop(struct pt_regs *ctx)
 	return 0;
 }
 
+/* What is read by number may be a task's, in the kernel's half. */
+SLOW(task, bpf_probe_read_kernel(at, 8, (void *)bpf_get_current_task() + 16384))
+// ours: guards: 1
+RULE task(struct pt_regs *ctx)
+{
+	TURNS(task);
+}
+SLOW(no_task, bpf_probe_read_kernel(at, 8, (void *)(bpf_get_current_task() >> 1)))
+// accepted
+RULE no_task(struct pt_regs *ctx)
+{
+	TURNS(no_task);
+}
+
 RING(ring, RINGBUF);
 
 // ours: refused: instructions, and while a ring record is held no guard
