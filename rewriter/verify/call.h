@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* call.h - one call of a helper while it is looked at; private to call.c and
- * args.c.
+/* call.h - one call of a helper while it is looked at; private to call.c,
+ * args.c and cost.c.
  *
  * helpers.def names for each helper a class of result and a class for each
  * argument; here a class is a function.  Arguments are looked at in order and
@@ -44,6 +44,10 @@ bool format_fits(const char *format, uint64_t args);
 /* How many of its arguments it takes for addresses and reads there; false: it is
  * no format. */
 bool format_reads(const char *format, unsigned *n);
+
+/* cost.c: how many instructions the call takes, at most; arguments have been
+ * looked at.  Eight bytes that are copied count as one. */
+uint64_t helper_steps(const struct call *c);
 
 /* args.c: register `no` is an argument of this class. */
 #define CLASS(name) int arg_##name(struct call *c, unsigned no)

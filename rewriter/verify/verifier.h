@@ -9,6 +9,7 @@
  *   stack.c   bytes of the stack: spills, fills, zeros
  *   call.c    helpers, by helpers.def; subprograms, callbacks, exits
  *   args.c    what helpers are given (call.h)
+ *   cost.c    how long they take
  *   object.c  dynptrs, iterators, references
  *   depth.c   what nested calls need of the stack
  *   say.c     messages and the log
