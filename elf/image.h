@@ -125,6 +125,11 @@ struct image {
 	 * -z separate-code they hold .rodata).  Sorted, unique. */
 	uint64_t *codeptr;
 	size_t ncodeptr;
+	/* Those of them where a function begins for sure, because kernel, ld.so
+	 * or the start code goes there: a program's entry point, DT_INIT,
+	 * DT_FINI, init/fini arrays, IFUNC resolvers.  Sorted, unique. */
+	uint64_t *begin;
+	size_t nbegin;
 
 	/* Landing pads (in Go, where recovered panics go on) and, separately,
 	 * call-site boundaries of all LSDAs (.gcc_except_table): addresses

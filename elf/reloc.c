@@ -6,13 +6,22 @@
  * relocations are complete.  An ET_EXEC need not: there any aligned word that
  * could be one is taken for one.  Too many are harmless (fewer places can be
  * patched), one too few is not.
+ *
+ * Some of them are more than that: they are called, or run first.  Here one too
+ * many would be taken for code, so a word of an array counts only as it is at
+ * run time, and a library's entry point does not (linkers have set it to
+ * .text's start).
  */
 #include "elf/image_parts.h"
 
 struct search {
 	struct arena *a;
 	const struct image *img;
-	struct addrs found;
+	struct addrs found, begin;
+	struct range { /* arrays of functions to call */
+		uint64_t lo, hi;
+	} *array;
+	size_t narray;
 	bool resolves;
 	struct bytes sym; /* from DT_SYMTAB to the end of its segment */
 	uint64_t lo, hi;  /* all code lies in [lo, hi) */
@@ -24,13 +33,32 @@ static void consider(struct search *s, uint64_t addr)
 		addrs_add(s->a, &s->found, addr);
 }
 
+/* Execution begins there, or a call leads there. */
+static void begins(struct search *s, uint64_t addr)
+{
+	consider(s, addr);
+	if (image_is_code(s->img, addr))
+		addrs_add(s->a, &s->begin, addr);
+}
+
+/* What will stand at vaddr. */
+static void placed(struct search *s, uint64_t vaddr, uint64_t addr)
+{
+	for (size_t i = 0; i < s->narray; i++)
+		if (vaddr >= s->array[i].lo && vaddr < s->array[i].hi) {
+			begins(s, addr);
+			return;
+		}
+	consider(s, addr);
+}
+
 /* The word that stands at vaddr in the file. */
 static void consider_at(struct search *s, uint64_t vaddr)
 {
 	uint64_t word;
 
 	if (bytes_get(image_from(s->img, vaddr), 0, &word, sizeof(word)))
-		consider(s, word);
+		placed(s, vaddr, word);
 }
 
 static void find_code(struct search *s)
@@ -83,9 +111,10 @@ static void rela(struct search *s, struct bytes b)
 		switch (ELF64_R_TYPE(r.r_info)) {
 		case R_X86_64_IRELATIVE:
 			s->resolves = true;
-			/* fall through */
+			begins(s, (uint64_t)r.r_addend);
+			break;
 		case R_X86_64_RELATIVE:
-			consider(s, (uint64_t)r.r_addend);
+			placed(s, r.r_offset, (uint64_t)r.r_addend);
 			break;
 		case R_X86_64_64:
 			consider(s, symbol_value(s, i) + (uint64_t)r.r_addend);
@@ -131,6 +160,25 @@ static void words(struct search *s, struct bytes b, uint64_t vaddr)
 		consider(s, word);
 }
 
+static void array_add(struct search *s, uint64_t vaddr, uint64_t size)
+{
+	s->array = arena_push(s->a, s->array, s->narray, sizeof(*s->array));
+	s->array[s->narray++] = (struct range){ vaddr, vaddr + size };
+}
+
+/* Static programs have them by their linker's symbols alone. */
+static void arrays_by_section(struct search *s)
+{
+	for (size_t i = 1; i < s->img->nsec; i++) {
+		const struct section *x = &s->img->sec[i];
+
+		if (x->type == SHT_INIT_ARRAY || x->type == SHT_FINI_ARRAY ||
+		    x->type == SHT_PREINIT_ARRAY)
+			if (x->size <= image_room(s->img, x->addr))
+				array_add(s, x->addr, x->size);
+	}
+}
+
 static int arrays(struct search *s, const struct dynamic *d, struct err *e)
 {
 	static const struct {
@@ -148,8 +196,33 @@ static int arrays(struct search *s, const struct dynamic *d, struct err *e)
 			  array[i].name, &b, e))
 			return -1;
 		words(s, b, 0);
+		array_add(s, d->tag[array[i].at], b.n);
 	}
+	if (!s->img->dynamic)
+		arrays_by_section(s);
+	/* Elsewhere a word that no relocation names is no address. */
+	for (size_t i = 0; i < s->narray && s->img->type == ET_EXEC; i++)
+		for (uint64_t at = s->array[i].lo; at < s->array[i].hi; at += 8)
+			consider_at(s, at);
 	return 0;
+}
+
+/* So are the relocations that a static program applies itself. */
+static void resolvers_by_section(struct search *s)
+{
+	Elf64_Rela r;
+
+	for (size_t i = 1; i < s->img->nsec; i++) {
+		const struct section *x = &s->img->sec[i];
+		struct bytes b = section_bytes(s->img, x);
+
+		if (x->type != SHT_RELA || !(x->flags & SHF_ALLOC))
+			continue;
+		for (uint64_t at = 0; bytes_get(b, at, &r, sizeof(r));
+		     at += sizeof(r))
+			if (ELF64_R_TYPE(r.r_info) == R_X86_64_IRELATIVE)
+				begins(s, (uint64_t)r.r_addend);
+	}
 }
 
 static int relocations(struct search *s, const struct dynamic *d, struct err *e)
@@ -165,6 +238,8 @@ static int relocations(struct search *s, const struct dynamic *d, struct err *e)
 	rela(s, all);
 	rela(s, plt);
 	relr(s, packed);
+	if (!s->img->dynamic)
+		resolvers_by_section(s);
 	return 0;
 }
 
@@ -174,11 +249,13 @@ int codeptrs_read(struct arena *a, struct image *img, const struct dynamic *d,
 	struct search s = { .a = a, .img = img };
 
 	find_code(&s);
-	if (relocations(&s, d, e) || arrays(&s, d, e))
+	if (arrays(&s, d, e) || relocations(&s, d, e))
 		return -1;
 	consider(&s, img->entry);
-	consider(&s, d->tag[DT_INIT]);
-	consider(&s, d->tag[DT_FINI]);
+	if (!img->dso)
+		begins(&s, img->entry);
+	begins(&s, d->tag[DT_INIT]);
+	begins(&s, d->tag[DT_FINI]);
 	for (size_t i = 0; i < img->nseg && img->type == ET_EXEC; i++) {
 		const struct segment *g = &img->seg[i];
 
@@ -189,5 +266,8 @@ int codeptrs_read(struct arena *a, struct image *img, const struct dynamic *d,
 	addrs_sort(&s.found);
 	img->codeptr = s.found.v;
 	img->ncodeptr = s.found.n;
+	addrs_sort(&s.begin);
+	img->begin = s.begin.v;
+	img->nbegin = s.begin.n;
 	return 0;
 }

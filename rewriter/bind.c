@@ -274,7 +274,8 @@ static int link_at(struct bind *b, uint32_t prog, const struct spec *sp,
 
 	if (!f)
 		return fail(b->e, b->img->path, addr,
-			    "no function is known at this address");
+			    "no function is known at this address%s",
+			    sites_nothing(b->s));
 	if (addr != f->addr &&
 	    (sp->kind == SPEC_URETPROBE || sp->kind == SPEC_SESSION))
 		return fail(b->e, b->img->path, addr,
@@ -356,7 +357,8 @@ static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 	}
 	if (b->out->nlink == n)
 		return fail(b->e, b->img->path, NOWHERE,
-			    "no function matches '%s'", sp->func);
+			    "no function matches '%s'%s", sp->func,
+			    sites_nothing(b->s));
 	return 0;
 }
 

@@ -254,11 +254,21 @@ static int no_match(struct list *l, const struct sdt_note *note, size_t nnote)
 	for (size_t i = 0; i < nnote; i++)
 		name[n++] = arena_printf(l->a, "%s:%s", note[i].provider,
 					 note[i].name);
-	return fail(l->e, s->img->path, NOWHERE, "no %s matches %s%s",
+	return fail(l->e, s->img->path, NOWHERE, "no %s matches %s%s%s",
 		    l->syscalls ? "function with a system call"
 		    : l->usdt   ? "USDT probe"
 				: "function",
-		    l->glob, names_closest(l->a, l->glob, name, n));
+		    l->glob, names_closest(l->a, l->glob, name, n),
+		    l->usdt ? "" : sites_nothing(s));
+}
+
+/* No error: what was asked for is an empty list. */
+static void warn_of_nothing(const struct list *l)
+{
+	const char *why = l->usdt ? "" : sites_nothing(l->s);
+
+	if (!l->n && *why)
+		fprintf(stderr, "bpfweld: %s%s\n", l->s->img->path, why);
 }
 
 static int list(struct list *l)
@@ -276,6 +286,7 @@ static int list(struct list *l)
 		probes(l, note, nnote);
 	if (!l->n && l->glob)
 		return no_match(l, note, nnote);
+	warn_of_nothing(l);
 	if (!l->text) {
 		if (!l->n)
 			json_array(&l->j);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* found.c - functions that neither a frame description nor a symbol names:
- * static ones of a stripped program that has no descriptions (musl).
+ * static ones of a stripped program that has no descriptions (musl, Free
+ * Pascal).
  *
  * Between the functions that are known, a direct call from known code leads to
- * another one; what it calls, too.  It must be code beyond doubt, as probes
- * will be put there, so it is followed along its flow:
+ * another one; what it calls, too.  So do the kernel and ld.so, without a call
+ * that one could see, to where the file says that it begins (image.begin): they
+ * are all there is when no function is known.  It must be code beyond doubt, as
+ * probes will be put there, so it is followed along its flow:
  *
  *   - every path decodes, no two instructions overlap, and none runs into what
  *     is known already, or out of the gap, other than by a branch;
@@ -16,9 +19,11 @@
  * A lea, and a relocated pointer, may as well name data.  So what they lead to
  * must, besides, call or jump to a function that is known, or make a system
  * call whose number it has, and do neither to anywhere else; data would
- * hardly do that.
+ * hardly do that.  Where one only lacks the first, the same is asked of what it
+ * calls: when that is found, so may it be.
  *
- * Only what is called is an entry.  A jump may lead to a cold part, a name be
+ * Only what is called is an entry (or where a program begins, of which exits.c
+ * knows that it was not called).  A jump may lead to a cold part, a name be
  * that of a label: what they lead to is a fragment, which can be probed at its
  * instructions but has no return address on the stack that one could rely on.
  *
@@ -36,6 +41,7 @@ enum { NOTHING, START, INSIDE }; /* of a byte in a gap */
 struct gap { /* between functions, in code */
 	uint64_t lo, hi;
 	uint8_t *is; /* per byte: what was reached there */
+	uint8_t *led; /* per byte: has one in doubt led there? */
 };
 enum how { BY_CALL, BY_NAME, BY_JUMP };
 struct lead { /* into a gap */
@@ -84,7 +90,8 @@ static void gap_add(struct finder *f, uint64_t lo, uint64_t hi)
 			continue;
 		f->gap = arena_push(f->a, f->gap, f->ngap, sizeof(*f->gap));
 		f->gap[f->ngap++] = (struct gap){
-			lo, end, arena_alloc(f->a, end - lo) };
+			lo, end, arena_alloc(f->a, end - lo),
+			arena_alloc(f->a, end - lo) };
 	}
 }
 
@@ -185,6 +192,8 @@ static void leads_find(struct finder *f)
 
 	for (size_t i = 0; i < f->s->targets->nspan; i++)
 		leads_in(f, &f->s->targets->span[i]);
+	for (size_t i = 0; i < img->nbegin; i++)
+		lead_add(f, img->begin[i], BY_CALL);
 	for (size_t i = 0; i < img->ncodeptr; i++)
 		lead_add(f, img->codeptr[i], BY_NAME);
 }
@@ -267,7 +276,7 @@ static void insn_note(struct finder *f, const uint8_t *p, const struct insn *in)
 }
 
 /* From one address on, to where the flow ends or is known.  A call that is the
- * last of a gap does not return. */
+ * last of a gap does not return, nor does such a system call. */
 static bool follow(struct finder *f, struct gap *g, uint64_t at)
 {
 	const struct span *sp = span_of(f->s->targets, at);
@@ -283,7 +292,8 @@ static bool follow(struct finder *f, struct gap *g, uint64_t at)
 		if (ends(&in))
 			return true;
 		if (!in.nop)
-			called = in.flow == FLOW_CALL;
+			called = in.flow == FLOW_CALL ||
+				 in.flow == FLOW_SYSCALL;
 		at += in.len;
 	}
 	return at < g->hi || called;
@@ -349,6 +359,21 @@ static bool in_table(const struct finder *f, const struct gap *g, uint64_t to)
 	return false;
 }
 
+/* The leads [from, end), which were given back, are of a candidate that is
+ * still in doubt, so they are but names; each of them once. */
+static void leads_doubt(struct finder *f, size_t from, size_t end)
+{
+	for (size_t i = from; i < end; i++) {
+		uint64_t to = f->lead[i].to;
+		const struct gap *g = gap_of(f, to);
+		uint8_t *led = &g->led[to - g->lo];
+
+		if (!*led)
+			f->lead[f->nlead++] = (struct lead){ to, BY_NAME };
+		*led = true;
+	}
+}
+
 static bool follow_all(struct finder *f, struct gap *g, uint64_t at,
 		       enum how how)
 {
@@ -361,7 +386,11 @@ static bool follow_all(struct finder *f, struct gap *g, uint64_t at,
 	if (!follow_from(f, g, at))
 		return false;
 	if (how == BY_NAME && (!f->right || f->wrong)) {
+		size_t end = f->nlead;
+
 		give_back(f, g, 0, nlead);
+		if (!f->wrong)
+			leads_doubt(f, nlead, end);
 		return false;
 	}
 	for (next = at; f->jumps;) {

@@ -45,6 +45,18 @@ struct sites {
 int sites_find(struct arena *a, const struct image *img, struct sites *out,
 	       struct err *e);
 
+/* What to add where something is not found in a file of which nothing is known;
+ * "" where there are functions. */
+static inline const char *sites_nothing(const struct sites *s)
+{
+	if (s->nfunc)
+		return "";
+	return s->img->nsym || s->img->nfde
+		       ? ": the file has no function"
+		       : ": the file has neither symbols nor unwind tables, "
+			 "and no function was found by its code";
+}
+
 /* The function that starts at / contains addr, or NULL.  Where functions nest
  * (a second entry), the innermost contains it. */
 const struct func *func_at(const struct sites *s, uint64_t addr);

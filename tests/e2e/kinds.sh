@@ -86,3 +86,41 @@ for name in _start begin finish; do
 	grep -q "$name+0x0 is not placed: .* not entered by a call" $t/log ||
 		die "argc: $(cat $t/log)"
 done
+
+# Neither symbols nor unwind tables: functions are found from where the program
+# begins.  Where nothing is found, that is said.
+cat > $t/bare.s <<'S'
+	.globl _start
+_start:	call work
+	mov %eax, %edi
+	mov $60, %eax
+	call leave
+	hlt
+work:	xor %eax, %eax
+	add $7, %eax
+	ret
+	.balign 16
+leave:	syscall
+	hlt
+S
+$CC -nostdlib -static -s -o $t/bare $t/bare.s
+rm -f $t/region
+[ "$($W list $t/bare | grep -c ' calls ')" = 3 ] || die "$($W list $t/bare)"
+$W weld -v $t/bare $O/entries.bpf.o -o $t/bare.weld -p 'entry=uprobe:*' \
+	-p 'entry=uretprobe:*' > $t/log 2>&1
+exits 7 $t/bare.weld
+$W map dump $t/bare.weld hits > $t/hits
+at=$($W list $t/bare | sed -n 2p | cut -d' ' -f1)
+grep -q "$((at))" $t/hits || die "work was not counted: $(cat $t/hits)"
+grep -q "fn_.*+0x0 is not placed: .* not entered by a call" $t/log ||
+	die "bare: $(cat $t/log)"
+printf '.globl _start\n_start: .byte 6\n' |
+	$CC -nostdlib -static -s -o $t/none -xassembler -
+$W list $t/none > $t/out 2> $t/log
+[ ! -s $t/out ] && [ "$(cat $t/log)" = "bpfweld: $t/none: the file has \
+neither symbols nor unwind tables, and no function was found by its code" ] ||
+	die "$(cat $t/out $t/log)"
+for p in 'uprobe:*' uprobe:0x401000; do
+	exits 1 $W weld $t/none $O/count.bpf.o -o $t/no -p "count=$p" \
+		2>&1 | has 'neither symbols nor unwind tables' || die "$p"
+done

@@ -413,33 +413,43 @@ static void check_hidden(const struct sites *with, const struct sites *without,
 			 (unsigned long long)f->size);
 }
 
+/* What gcc makes of a source, and the same stripped. */
+static void read_stripped(struct arena *a, const char *flags,
+			  const char *source, struct image *with,
+			  struct image *without)
+{
+	char dir[] = "/tmp/bpfweld-func.XXXXXX", command[256], path[64];
+	struct err e;
+	FILE *p;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(command, sizeof(command),
+		 "gcc -w -O2 %s - -o %s/a && strip %s/a -o %s/b", flags, dir,
+		 dir, dir);
+	p = popen(command, "w");
+	assert_non_null(p);
+	fputs(source, p);
+	assert_int_equal(pclose(p), 0);
+	snprintf(path, sizeof(path), "%s/a", dir);
+	assert_int_equal(image_read(a, path, with, &e), 0);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/b", dir);
+	assert_int_equal(image_read(a, path, without, &e), 0);
+	unlink(path);
+	rmdir(dir);
+}
+
 static void found_by_calls(void **state)
 {
 	static const char *const called[] = { "leaf", "odd", "even", "cases" };
-	char dir[] = "/tmp/bpfweld-func.XXXXXX", command[256], path[64];
 	struct arena a = { 0 };
 	struct image with, without;
 	struct sites s, t;
 	struct err e;
-	FILE *p;
 
 	(void)state;
-	assert_non_null(mkdtemp(dir));
-	snprintf(command, sizeof(command),
-		 "gcc -w -O2 -fno-asynchronous-unwind-tables -shared -fPIC "
-		 "-fcf-protection=none -xc - -o %s/a && strip %s/a -o %s/b",
-		 dir, dir, dir);
-	p = popen(command, "w");
-	assert_non_null(p);
-	fputs(hidden, p);
-	assert_int_equal(pclose(p), 0);
-	snprintf(path, sizeof(path), "%s/a", dir);
-	assert_int_equal(image_read(&a, path, &with, &e), 0);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/b", dir);
-	assert_int_equal(image_read(&a, path, &without, &e), 0);
-	unlink(path);
-	rmdir(dir);
+	read_stripped(&a, "-fno-asynchronous-unwind-tables -shared -fPIC "
+			  "-fcf-protection=none -xc", hidden, &with, &without);
 	assert_int_equal(sites_find(&a, &with, &s, &e), 0);
 	assert_int_equal(sites_find(&a, &without, &t, &e), 0);
 	for (size_t i = 0; i < sizeof(called) / sizeof(*called); i++)
@@ -451,6 +461,61 @@ static void found_by_calls(void **state)
 	image_close(&with);
 	image_close(&without);
 	arena_free(&a);
+}
+
+/* Nothing is known but where it begins.  `second` only a pointer names, and it
+ * calls nobody but `inner`, which makes a system call; `loner` calls nobody, so
+ * it could be data; `wild` calls what is no code. */
+static const char bare[] =
+	".macro func name\n.balign 16, 0xcc\n.type \\name, @function\n\\name:\n"
+	".endm\n.macro end name\n.size \\name, . - \\name\n.endm\n"
+	".globl _start\n.text\n"
+	"func _start\ncall work\nmov $60, %eax\ncall last\nhlt\nend _start\n"
+	"func work\nmov chosen@GOTPCREL(%rip), %rax\ncall *%rax\nret\nend work\n"
+	"func second\npush %rax\ncall inner\npop %rax\nret\nend second\n"
+	"func inner\nmov $39, %eax\nsyscall\nret\nend inner\n"
+	"func first\nlea 1(%rdi), %eax\nret\nend first\n"
+	"func chosen\nxor %eax, %eax\nret\nend chosen\n"
+	".type chosen, @gnu_indirect_function\n"
+	"func loner\nmov %edi, %eax\nret\nend loner\n"
+	"func wild\ncall . + 0x1000000\nret\nend wild\n"
+	"func last\nsyscall\nend last\n"
+	".data\n.quad second, loner, wild\n"
+	".section .init_array, \"aw\", @init_array\n.quad 0, first, -1\n";
+
+static void found_from_the_start(void **state)
+{
+	static const char *const entries[] = { "_start", "work",   "inner",
+					       "first",  "chosen", "last" };
+	static const char *const unknown[] = { "loner", "wild" };
+	static const char *const flags[] = { "", "-Wl,-z,noseparate-code" };
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(flags) / sizeof(*flags); k++) {
+		struct arena a = { 0 };
+		struct image with, without;
+		struct sites s, t;
+		struct err e;
+		char all[96];
+
+		snprintf(all, sizeof(all), "-nostdlib -static %s -xassembler",
+			 flags[k]);
+		read_stripped(&a, all, bare, &with, &without);
+		assert_int_equal(without.nsym + without.nfde, 0);
+		assert_int_equal(sites_find(&a, &with, &s, &e), 0);
+		assert_int_equal(sites_find(&a, &without, &t, &e), 0);
+		for (size_t i = 0; i < sizeof(entries) / sizeof(*entries); i++)
+			check_hidden(&s, &t, entries[i], true);
+		check_hidden(&s, &t, "second", false);
+		for (size_t i = 0; i < s.nfunc; i++)
+			for (size_t j = 0; j < 2; j++)
+				if (!strcmp(s.func[i].name, unknown[j]))
+					assert_null(func_around(
+						&t, s.func[i].addr));
+		image_close(&with);
+		image_close(&without);
+		arena_free(&a);
+	}
 }
 
 /* This program, without descriptions and with one symbol in four: what calls
@@ -512,6 +577,7 @@ int main(void)
 		cmocka_unit_test(cold_parts),
 		cmocka_unit_test(real_program),
 		cmocka_unit_test(found_by_calls),
+		cmocka_unit_test(found_from_the_start),
 		cmocka_unit_test(found_in_this_program),
 	};
 
