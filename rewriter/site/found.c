@@ -186,6 +186,21 @@ static void leads_in(struct finder *f, const struct span *sp)
 	}
 }
 
+/* Aligned, or behind padding or what may be the end of a function: ret, hlt, ud2,
+ * jmp, or a call that does not return?  In ET_EXEC every word of data may be a
+ * pointer, and three letters of a text are one to 0x41726f. */
+static bool may_begin(const struct finder *f, uint64_t at)
+{
+	const struct span *sp = span_of(f->s->targets, at);
+	const uint8_t *p = sp ? sp->p + (at - sp->lo) : NULL;
+
+	if (!p || at % 16 == 0 || at - sp->lo < 5)
+		return true;
+	return p[-1] == 0x00 || p[-1] == 0x90 || p[-1] == 0xcc ||
+	       p[-1] == 0xc3 || p[-1] == 0xf4 || p[-1] == 0x0b ||
+	       p[-2] == 0xeb || p[-2] == 0xff || (p[-5] & 0xfe) == 0xe8;
+}
+
 static void leads_find(struct finder *f)
 {
 	const struct image *img = f->s->img;
@@ -195,7 +210,8 @@ static void leads_find(struct finder *f)
 	for (size_t i = 0; i < img->nbegin; i++)
 		lead_add(f, img->begin[i], BY_CALL);
 	for (size_t i = 0; i < img->ncodeptr; i++)
-		lead_add(f, img->codeptr[i], BY_NAME);
+		if (img->type != ET_EXEC || may_begin(f, img->codeptr[i]))
+			lead_add(f, img->codeptr[i], BY_NAME);
 }
 
 static bool branches(const struct insn *in)

@@ -465,7 +465,8 @@ static void found_by_calls(void **state)
 
 /* Nothing is known but where it begins.  `second` only a pointer names, and it
  * calls nobody but `inner`, which makes a system call; `loner` calls nobody, so
- * it could be data; `wild` calls what is no code. */
+ * it could be data; `wild` calls what is no code; the word that leads into
+ * `astray` leads into an instruction. */
 static const char bare[] =
 	".macro func name\n.balign 16, 0xcc\n.type \\name, @function\n\\name:\n"
 	".endm\n.macro end name\n.size \\name, . - \\name\n.endm\n"
@@ -479,15 +480,17 @@ static const char bare[] =
 	".type chosen, @gnu_indirect_function\n"
 	"func loner\nmov %edi, %eax\nret\nend loner\n"
 	"func wild\ncall . + 0x1000000\nret\nend wild\n"
+	"func astray\nmov $0x90909090, %eax\ncall inner\nret\nend astray\n"
 	"func last\nsyscall\nend last\n"
-	".data\n.quad second, loner, wild\n"
+	".data\n.quad second, loner, wild, astray + 1\n"
 	".section .init_array, \"aw\", @init_array\n.quad 0, first, -1\n";
 
 static void found_from_the_start(void **state)
 {
 	static const char *const entries[] = { "_start", "work",   "inner",
 					       "first",  "chosen", "last" };
-	static const char *const unknown[] = { "loner", "wild" };
+	static const char *const unknown[] = { "loner", "wild",
+						  "astray" };
 	static const char *const flags[] = { "", "-Wl,-z,noseparate-code" };
 
 	(void)state;
@@ -508,10 +511,10 @@ static void found_from_the_start(void **state)
 			check_hidden(&s, &t, entries[i], true);
 		check_hidden(&s, &t, "second", false);
 		for (size_t i = 0; i < s.nfunc; i++)
-			for (size_t j = 0; j < 2; j++)
+			for (size_t j = 0; j < 3; j++)
 				if (!strcmp(s.func[i].name, unknown[j]))
 					assert_null(func_around(
-						&t, s.func[i].addr));
+						&t, s.func[i].addr + 1));
 		image_close(&with);
 		image_close(&without);
 		arena_free(&a);
