@@ -4,7 +4,9 @@
  * A name is looked up as libbpf does it: .dynsym first, then .symtab, then the
  * debug file; functions only; one strong symbol wins over weak ones; two
  * different strong ones are ambiguous.  Two things differ: f without a version
- * means the default one, f@@VER, as it does to the linker; and an address that
+ * means the default one, f@@VER, as it does to the linker, be that an IFUNC
+ * (which is refused, rather than that an old f@VER is taken, which programs do
+ * not call); and an address that
  * is not the beginning of an instruction is an error, where the kernel would
  * patch it and break the target.
  */
@@ -117,7 +119,32 @@ static int ambiguous(struct bind *b, const struct spec *sp, uint8_t from)
 		    sp->func, list, n > 4 ? ", ..." : "");
 }
 
-/* 1 found, 0 not there, -1 ambiguous. */
+static bool is_ifunc(const struct image *img, const struct spec *sp,
+		     bool by_default)
+{
+	size_t i;
+
+	for (i = 0; i < img->nsym; i++)
+		if (img->sym[i].type == STT_GNU_IFUNC &&
+		    !(by_default && img->sym[i].hidden_version) &&
+		    symbol_is(&img->sym[i], sp))
+			return true;
+	return false;
+}
+
+/* `other`: a function of this name, of another version than the default one. */
+static int refuse_ifunc(struct bind *b, const struct spec *sp,
+			const struct symbol *other)
+{
+	return refuse(b->e, b->img->path, NOWHERE,
+		      "'%s' is an IFUNC: probe the function it chooses%s%s%s%s",
+		      sp->func, other ? " ('" : "",
+		      other ? arena_printf(b->a, "%s@", other->name) : "",
+		      other ? other->version : "",
+		      other ? "' is another one)" : "");
+}
+
+/* 1 found, 0 not there, -1 ambiguous, or an IFUNC. */
 static int find_in(struct bind *b, const struct spec *sp, uint8_t from,
 		   uint64_t *addr)
 {
@@ -137,19 +164,10 @@ static int find_in(struct bind *b, const struct spec *sp, uint8_t from,
 	}
 	if (!best)
 		return 0;
+	if (best->hidden_version && !sp->version && is_ifunc(b->img, sp, true))
+		return refuse_ifunc(b, sp, best);
 	*addr = best->addr;
 	return 1;
-}
-
-static bool is_ifunc(const struct image *img, const struct spec *sp)
-{
-	size_t i;
-
-	for (i = 0; i < img->nsym; i++)
-		if (img->sym[i].type == STT_GNU_IFUNC &&
-		    symbol_is(&img->sym[i], sp))
-			return true;
-	return false;
 }
 
 /* What to do where names are few; else the names that are like this one. */
@@ -175,11 +193,8 @@ static int no_function(struct bind *b, const struct spec *sp)
 		arena_alloc(b->a, (b->s->nfunc + b->img->nsym) * sizeof(*name));
 	size_t i, n = 0;
 
-	if (is_ifunc(b->img, sp))
-		return refuse(b->e, b->img->path, NOWHERE,
-			      "'%s' is an IFUNC: probe the function it "
-			      "chooses",
-			      sp->func);
+	if (is_ifunc(b->img, sp, false))
+		return refuse_ifunc(b, sp, NULL);
 	for (i = 0; i < b->img->nsym; i++)
 		if (b->img->sym[i].type == STT_FUNC)
 			name[n++] = b->img->sym[i].name;

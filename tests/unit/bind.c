@@ -5,7 +5,7 @@
  *   0x1000  strong          0x1030  glibc_f@V_1 (old), weak_w
  *   0x1010  twin (static)   0x1040  glibc_f@@V_2, strong's alias "other"
  *   0x1020  twin (static)   0x1050  fn_1050 (no symbol), 0x1060 strong.cold
- *   0x1070  chosen (IFUNC)
+ *   0x1060  copy@V_1 (old)  0x1070  chosen (IFUNC), copy@@V_2 (IFUNC)
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +39,9 @@ static struct symbol symbols[] = {
 	SYM("glibc_f", "V_2", 0x1040, STT_FUNC, STB_GLOBAL, SYM_DYNSYM, false),
 	SYM("other",   NULL,  0x1040, STT_FUNC, STB_GLOBAL, SYM_SYMTAB, false),
 	SYM("strong.cold", NULL, 0x1060, STT_FUNC, STB_LOCAL, SYM_SYMTAB, false),
+	SYM("copy",    "V_1", 0x1060, STT_FUNC, STB_GLOBAL, SYM_DYNSYM, true),
 	SYM("chosen",  NULL,  0x1070, STT_GNU_IFUNC, STB_GLOBAL, SYM_DYNSYM, false),
+	SYM("copy",    "V_2", 0x1070, STT_GNU_IFUNC, STB_GLOBAL, SYM_DYNSYM, false),
 	SYM("m.(*T).f", NULL, 0x1080, STT_FUNC, STB_LOCAL, SYM_GO, false),
 };
 #define FUNC(a, n, v, first, count, part, known)                           \
@@ -52,9 +54,9 @@ static struct func funcs[] = {
 	FUNC(0x1030, "glibc_f", "V_1", 3, 2, false, true),
 	FUNC(0x1040, "glibc_f", "V_2", 5, 2, false, true),
 	FUNC(0x1050, "fn_1050", NULL, 7, 0, false, false),
-	FUNC(0x1060, "strong.cold", NULL, 7, 1, true, true),
-	FUNC(0x1070, "chosen", NULL, 8, 1, false, true),
-	FUNC(0x1080, "m.(*T).f", NULL, 9, 1, false, true),
+	FUNC(0x1060, "strong.cold", NULL, 7, 2, true, true),
+	FUNC(0x1070, "chosen", NULL, 9, 2, false, true),
+	FUNC(0x1080, "m.(*T).f", NULL, 11, 1, false, true),
 };
 // clang-format on
 
@@ -148,6 +150,7 @@ static void names(void **state)
 	goes_to("p=uprobe:glibc_f@V_1", 0x1030);
 	goes_to("p=uprobe:glibc_f@@V_2", 0x1040);
 	goes_to("p=uprobe:glibc_f", 0x1040); /* the default version */
+	goes_to("p=uprobe:copy@V_1", 0x1060);
 	goes_to("p=uprobe:libapp.so.1:strong", 0x1000);
 }
 
@@ -157,6 +160,9 @@ static void faults(void **state)
 	fails("p=uprobe:strnog", "no function 'strnog' (did you mean strong?)");
 	fails("p=uprobe:twin", "ambiguous: 0x1010, 0x1020");
 	fails("p=uprobe:chosen", "is an IFUNC");
+	fails("p=uprobe:copy", "'copy' is an IFUNC: probe the function it "
+			       "chooses ('copy@V_1' is another one)");
+	fails("p=uprobe:copy@V_2", "'copy' is an IFUNC");
 	fails("p=uprobe:glibc_f@V_3", "no function 'glibc_f@V_3'");
 	fails("p=uprobe:strong+5", "nearest are 0x1004 and 0x1008");
 	fails("p=uprobe:strong+16", "past the end of 'strong'");
