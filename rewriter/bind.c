@@ -10,6 +10,7 @@
  * is not the beginning of an instruction is an error, where the kernel would
  * patch it and break the target.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,12 +171,33 @@ static int find_in(struct bind *b, const struct spec *sp, uint8_t from,
 	return 1;
 }
 
+/* For who writes names as C++ and Rust do; NULL: nobody does.  The last word of
+ * a name is what it has in common with the linker's. */
+static const char *linker_names(struct bind *b, const char *name)
+{
+	const char *word = NULL, *p;
+
+	for (p = strstr(name, "::"); p; p = strstr(word, "::"))
+		word = p + 2;
+	if (!word)
+		return NULL;
+	for (p = word; isalnum((unsigned char)*p) || *p == '_'; p++)
+		;
+	return arena_printf(b->a,
+			    ": names are the linker's, see bpfweld list %s "
+			    "'*%.*s*'",
+			    b->img->path, (int)(p - word), word);
+}
+
 /* What to do where names are few; else the names that are like this one. */
 static const char *no_function_hint(struct bind *b, const struct spec *sp,
 				    const char **name, size_t n)
 {
+	const char *hint = linker_names(b, sp->func);
 	size_t i;
 
+	if (hint)
+		return hint;
 	if (!strncmp(sp->func, "0x", 2))
 		return ", nor is it an address";
 	for (i = 0; i < b->img->nsym; i++)
@@ -354,6 +376,7 @@ static bool is_name(const struct bind *b, const struct spec *sp)
 
 static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 {
+	const char *hint = linker_names(b, sp->func);
 	size_t i, n = b->out->nlink;
 
 	if (sp->literal)
@@ -373,7 +396,7 @@ static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 	if (b->out->nlink == n)
 		return fail(b->e, b->img->path, NOWHERE,
 			    "no function matches '%s'%s", sp->func,
-			    sites_nothing(b->s));
+			    hint ? hint : sites_nothing(b->s));
 	return 0;
 }
 

@@ -303,6 +303,15 @@ static int usdt(const char *text, char *s, struct spec *out, struct err *e)
 	return 0;
 }
 
+/* The last ':' that is none of a "::", which belongs to a name; or NULL. */
+static char *last_colon(char *s)
+{
+	for (char *p = s + strlen(s); p-- > s;)
+		if (*p == ':' && (p == s || p[-1] != ':') && p[1] != ':')
+			return p;
+	return NULL;
+}
+
 int spec_parse(struct arena *a, const char *text, struct spec *out,
 	       struct err *e)
 {
@@ -324,7 +333,7 @@ int spec_parse(struct arena *a, const char *text, struct spec *out,
 	s = colon + 1;
 	if (out->kind == SPEC_USDT)
 		return usdt(text, s, out, e);
-	colon = strrchr(s, ':');
+	colon = last_colon(s);
 	if (colon) {
 		*colon = 0;
 		out->binary = s;

@@ -166,6 +166,11 @@ static void faults(void **state)
 	fails("p=uprobe:glibc_f@V_3", "no function 'glibc_f@V_3'");
 	fails("p=uprobe:strong+5", "nearest are 0x1004 and 0x1008");
 	fails("p=uprobe:strong+16", "past the end of 'strong'");
+	fails("p=uprobe:ns::foo(int)", "no function 'ns::foo(int)': names are "
+				       "the linker's, see bpfweld list "
+				       "/opt/libapp-1.2.so '*foo*'");
+	fails("p=uprobe:libapp.so.1:ns::foo", "no function 'ns::foo': names");
+	fails("p=uprobe:*::foo", "no function matches '*::foo': names");
 	fails("p=uprobe:0x5000", "no function is known at this address");
 	fails("p=uprobe:zz*", "no function matches 'zz*'");
 	fails("q=uprobe:strong", "no program 'q' (did you mean p?)");

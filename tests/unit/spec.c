@@ -84,6 +84,8 @@ static const struct {
 	{ "uprobe:0x401000",          NULL,   NULL,    NULL,    0x401000, 0,    0,     false },
 	{ "uprobe:app:main",          "app",  "main",  NULL,    0,        0,    0,     false },
 	{ "uprobe:/bin/app:f+1",      "/bin/app", "f", NULL,    0,        1,    0,     false },
+	{ "uprobe:ns::f",             NULL,   "ns::f", NULL,    0,        0,    0,     false },
+	{ "uprobe:app:ns::c::f+1",    "app",  "ns::c::f", NULL, 0,        1,    0,     false },
 	{ "uprobe:f*",                NULL,   "f*",    NULL,    0,        0,    0,     true },
 	{ "uprobe:m.(*T).f+4",        NULL,   "m.(*T).f", NULL, 0,        4,    0,     true },
 	{ "uprobe:f[0-9]",            NULL,   "f[0-9]", NULL,  0,        0,    0,     true },
