@@ -16,11 +16,11 @@
 #include "elf/image_parts.h"
 
 static int parse(struct arena *a, struct image *img, bool seek_debug,
-		 struct err *e)
+		 bool welded_too, struct err *e)
 {
 	struct dynamic d = { 0 };
 
-	if (header_read(a, img, false, e) || dynamic_read(img, &d, e) ||
+	if (header_read(a, img, welded_too, e) || dynamic_read(img, &d, e) ||
 	    symbols_read(a, img, &d, e))
 		return -1;
 	if (seek_debug)
@@ -41,7 +41,7 @@ int image_parse(struct arena *a, const char *name, struct bytes file,
 		struct image *img, struct err *e)
 {
 	*img = (struct image){ .path = name, .file = file, .mode = 0755 };
-	return parse(a, img, false, e);
+	return parse(a, img, false, false, e);
 }
 
 static int map_file(const char *path, struct image *img, struct err *e)
@@ -79,17 +79,29 @@ out:
 	return ret;
 }
 
-int image_read(struct arena *a, const char *path, struct image *img,
-	       struct err *e)
+static int read_file(struct arena *a, const char *path, bool welded_too,
+		     struct image *img, struct err *e)
 {
 	*img = (struct image){ .path = path };
 	if (map_file(path, img, e))
 		return -1;
-	if (parse(a, img, true, e)) {
+	if (parse(a, img, true, welded_too, e)) {
 		image_close(img);
 		return -1;
 	}
 	return 0;
+}
+
+int image_read(struct arena *a, const char *path, struct image *img,
+	       struct err *e)
+{
+	return read_file(a, path, false, img, e);
+}
+
+int image_read_welded(struct arena *a, const char *path, struct image *img,
+		      struct err *e)
+{
+	return read_file(a, path, true, img, e);
 }
 
 int image_read_names(struct arena *a, const char *path, struct image *img,

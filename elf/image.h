@@ -154,6 +154,9 @@ struct image {
  * inconsistent, with the offset. */
 int image_read(struct arena *a, const char *path, struct image *img,
 	       struct err *e);
+/* The same of a welded file: to look at, not to weld. */
+int image_read_welded(struct arena *a, const char *path, struct image *img,
+		      struct err *e);
 /* The same on bytes in memory (tests, fuzzers); debug files are not sought. */
 int image_parse(struct arena *a, const char *name, struct bytes file,
 		struct image *img, struct err *e);

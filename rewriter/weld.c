@@ -27,12 +27,31 @@
 #include "rewriter/output.h"
 #include "rewriter/usdt/usdt.h"
 #include "rewriter/weld.h"
+#include "runtime-stub/reader/manifest.h"
 
 static int same_file(const char *a, const char *b)
 {
 	char pa[4096], pb[4096];
 
 	return realpath(a, pa) && realpath(b, pb) && strcmp(pa, pb) == 0;
+}
+
+int target_read(struct arena *a, const char *path, bool to_list,
+		struct image *img, struct err *e)
+{
+	int bad = image_read(a, path, img, e);
+	struct manifest m;
+	struct err why;
+
+	if (!bad || e->kind != ERR_UNSUPPORTED ||
+	    manifest_read(a, path, &m, NULL, &why) || m.nobject)
+		return bad;
+	if (to_list)
+		return image_read_welded(a, path, img, e);
+	return refuse(e, path, NOWHERE,
+		      "already welded, by --usdt-nop5, for the kernel's probes; "
+		      "for programs, check and weld the original, or unweld "
+		      "this first");
 }
 
 static int options_check(const struct weld_options *opt, struct err *e)
@@ -203,7 +222,8 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	struct arena *a = &w->arena;
 	int bad;
 
-	bad = options_check(opt, e) || image_read(a, opt->target, &w->img, e) ||
+	bad = options_check(opt, e) ||
+	      target_read(a, opt->target, false, &w->img, e) ||
 	      target_check(opt, &w->img, e) ||
 	      emit_plan(a, &w->img, &w->room, e) ||
 	      sites_find(a, &w->img, &w->sites, e) || links_make(w, opt, e);

@@ -74,6 +74,10 @@ struct weld {
 	struct edits edits;
 };
 
+/* image_read().  Of a file that --usdt-nop5 made, a refusal says so; to be listed
+ * it is read as it is. */
+int target_read(struct arena *a, const char *path, bool to_list,
+		struct image *img, struct err *e);
 /* Refuses --allow-trap where no site could be a trap. */
 int trap_check(const struct weld_options *opt, const struct image *img,
 	       struct err *e);

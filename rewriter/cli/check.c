@@ -312,7 +312,7 @@ static int explain(struct weld *w, const struct args *a, struct err *e)
 	if (a->weld.nobject)
 		bad = weld(w, &a->weld, e) && e->kind != ERR_NOT_PLACED;
 	else
-		bad = image_read(&w->arena, a->weld.target, &w->img, e) ||
+		bad = target_read(&w->arena, a->weld.target, false, &w->img, e) ||
 		      trap_check(&a->weld, &w->img, e) ||
 		      emit_plan(&w->arena, &w->img, &w->room, e) ||
 		      sites_find(&w->arena, &w->img, &w->sites, e);

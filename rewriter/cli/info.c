@@ -117,8 +117,12 @@ static void info_text(struct info *in, const char *file)
 	for (size_t i = 0; i < m->nobject; i++)
 		say("  object   %s (%zu bytes)\n", m->object[i].path,
 		    m->object[i].bytes.n);
-	say("  region   %s (%" PRIu64 " bytes%s%s)\n", in->path, m->region_size,
-	    *state ? ", " : "", state);
+	if (m->nobject)
+		say("  region   %s (%" PRIu64 " bytes%s%s)\n", in->path,
+		    m->region_size, *state ? ", " : "", state);
+	else
+		puts("  region   none, no program: its USDT sites are for the "
+		     "kernel's own probes");
 	if (in->region.base && in->region.head.lost)
 		say("  lost     %" PRIu64 " hits: no region yet, or no CPU\n",
 		    in->region.head.lost);

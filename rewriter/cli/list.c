@@ -16,6 +16,7 @@
 #include "rewriter/names.h"
 #include "rewriter/site/site.h"
 #include "rewriter/usdt/argspec.h"
+#include "rewriter/weld.h"
 
 static const char usage[] =
 	"usage: bpfweld list TARGET [GLOB] [--usdt | --syscalls] [-j]\n"
@@ -319,7 +320,7 @@ int cmd_list(int argc, char **argv)
 	l.j = json_to(stdout, false);
 	if (cli.narg < 1 || cli.narg > 2)
 		ret = misuse(&e, "list wants one target and perhaps a glob");
-	else if (image_read(&a, cli.arg[0], &img, &e))
+	else if (target_read(&a, cli.arg[0], true, &img, &e))
 		ret = -1;
 	else
 		ret = sites_find(&a, &img, &s, &e) || list(&l);

@@ -56,7 +56,19 @@ $t/spin5 2>/dev/null || die "does not run"
 [ ! -e $t/region ] || die "has a region"
 $W unweld $t/spin5 -o $t/back
 cmp $t/spin $t/back
-exits 3 $W weld --usdt-nop5 $t/spin5 -o $t/twice 2>/dev/null
+# It can be looked at, but nothing be added to it.
+why='already welded, by --usdt-nop5, .* weld the original, or unweld this first'
+exits 3 $W weld --usdt-nop5 $t/spin5 -o $t/twice 2>&1 | has "$why"
+exits 3 $W check $t/spin5 $O/usdt_count.bpf.o 2>&1 | has "$why"
+exits 3 $W check $t/spin5 --explain leaf 2>&1 | has "$why"
+$W info $t/spin5 | has 'region   none, no program'
+$W list --usdt $t/spin5 > $t/listed
+readelf -n $t/spin5 | sed -n 's/^ *Location: 0x0*\([0-9a-f]*\),.*/\1/p' |
+	while read -r at; do
+		grep -q "^0x0*$at  *- usdt   spin:" $t/listed || die "$at"
+	done
+[ "$(wc -l < $t/listed)" = 3 ] || die "$(cat $t/listed)"
+$W list $t/spin5 work | has ' both  *work$'
 exits 2 $W weld --usdt-nop5 $t/spin $O/usdt_count.bpf.o -o $t/no 2>/dev/null
 exits 1 $W weld --usdt-nop5 /bin/true -o $t/no 2>/dev/null
 
