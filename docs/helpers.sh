@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 helpers=runtime-stub/helpers.def
 refused=rewriter/bpf/refused.def
 shapes=rewriter/shape.c
+uapi=rewriter/bpf/uapi.def
 
 # What the words of helpers.def mean, in the order of explanation.
 words='SCALAR       a number
@@ -64,7 +65,8 @@ done
 cat <<'END'
 # What programs can use
 
-`./dev docs` makes this page from `runtime-stub/helpers.def`, `rewriter/bpf/refused.def` and `rewriter/shape.c`.
+`./dev docs` makes this page from `runtime-stub/helpers.def`, `rewriter/bpf/refused.def`, `rewriter/shape.c` and
+`rewriter/bpf/uapi.def`.
 
 ## Helpers
 
@@ -144,3 +146,33 @@ All other types are refused by the map's name when a program that is welded uses
 END
 sed -n 's/^\t{ BPF_MAP_TYPE_\([A-Z_]*\),.*/\1/p' $shapes |
 	awk '{ line = line (NR > 1 ? ", " : "") $0 } END { print line }'
+
+# names MACRO...: the types of uapi.def, in lines
+names() {
+	sed -En "s/^($1)\\((\\w+),.*/\\2/p" $uapi | paste -sd, |
+		sed 's/,/, /g' | fold -sw 128 | sed 's/ $//'
+	echo
+}
+
+cat <<'END'
+
+## Types of the kernel
+
+With `vmlinux.h`, or `preserve_access_index`, a program asks for the places of fields by CO-RE. It is told those of `struct pt_regs`, of
+[some of `task_struct`](limits.md#tasks), and of these structs, which are the kernel's promise to user space:
+
+END
+names 'UAPI|GROWS'
+cat <<'END'
+As under libbpf, names decide: a program may declare only the fields that it uses. Not every field is there: those of Linux 6.1's headers
+are, without padding. What differs in size from the kernel's is not there, either. Of structs that grow with the kernel
+END
+printf '(%s) nobody is told the size.\n\nEnumerators are told of\n\n' \
+	"$(sed -n 's/^GROWS(\([a-z_]*\),.*/\1/p' $uapi | paste -sd, | sed 's/,/, /g')"
+printf 'bpf_func_id, '
+names ENUM
+cat <<'END'
+where `bpf_core_enum_value_exists()` of a helper or a type of map says whether there is such a one here, not in the kernel. Everything
+else does not exist: `bpf_core_field_exists()` says so, and a program that needs it is refused. For memory of a user's library, take
+the type from the library's header, not from vmlinux.h.
+END

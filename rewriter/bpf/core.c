@@ -3,11 +3,12 @@
  *
  * A record says: the number in this instruction describes a field, type or
  * enumerator of the kernel the program will meet.  In user space there is no
- * kernel to describe, with two exceptions: struct pt_regs, which ctx points to,
- * and the few fields of task_struct that runtime-stub/task.h has.  pt_regs is
- * known under the names of both the kernel's header and the uapi one.  Every
- * other type and field does not exist, and what needs it becomes a call of
- * POISON + i, as libbpf does.  The usual
+ * kernel to describe, with three exceptions: struct pt_regs, which ctx points
+ * to, the few fields of task_struct that runtime-stub/task.h has, and what
+ * every kernel has in the same place (uapi.h).  pt_regs is known under the
+ * names of both the kernel's header and the uapi one.  Every other type and
+ * field does not exist, and what needs it becomes a call of POISON + i, as
+ * libbpf does.  The usual
  *
  *     if (bpf_core_field_exists(t->x)) v = BPF_CORE_READ(t, x);
  *
@@ -23,6 +24,8 @@
 
 #include "rewriter/bpf/flow.h"
 #include "rewriter/bpf/object.h"
+#include "rewriter/bpf/trail.h"
+#include "rewriter/region.h"
 #include "runtime-stub/abi.h"
 #include "runtime-stub/task.h"
 
@@ -95,34 +98,20 @@ struct answer {
 /* What a record is about, in the object's own types. */
 struct subject {
 	const char *type; /* without ___flavor */
-	bool is_struct;
+	bool is_struct, is_enum; /* an enum of uapi.h */
 	const char *field; /* last named member, or NULL */
 	uint32_t nfield;   /* named members on the way */
 	uint32_t index;    /* element of the pointed-to array: a[index] */
 	uint32_t size;     /* of the accessed member, bytes */
 	uint32_t element;  /* of the member, when that is an array: a.b[i] */
-	bool scalar, in_array;
+	uint32_t bits;     /* of it, if that is a bit field */
+	bool scalar, in_array, is_signed;
 	const struct target *target; /* or NULL */
+	const struct uapi *uapi;     /* or NULL */
+	const char *enumerator;
+	struct trail trail;
 	char path[120];              /* "task_struct.mm.owner" for messages */
 };
-
-static const struct btf_type *plain(const struct btf *btf, uint32_t *id)
-{
-	const struct btf_type *t = btf__type_by_id(btf, *id);
-
-	while (btf_is_mod(t) || btf_is_typedef(t)) {
-		*id = t->type;
-		t = btf__type_by_id(btf, *id);
-	}
-	return t;
-}
-
-static size_t essential(const char *name)
-{
-	const char *p = strstr(name, "___");
-
-	return p && p != name ? (size_t)(p - name) : strlen(name);
-}
 
 static int bad(const struct object *o, const struct obj_core *r, struct err *e)
 {
@@ -157,12 +146,12 @@ static void append(struct subject *s, const char *text)
 }
 
 /* Follow the access string from the root type to the member. */
-static int walk(const struct object *o, const struct obj_core *r,
-		const uint32_t *at, uint32_t n, struct subject *s,
-		struct err *e)
+static int walk(struct arena *a, const struct object *o,
+		const struct obj_core *r, const uint32_t *at, uint32_t n,
+		struct subject *s, struct err *e)
 {
 	uint32_t id = r->type, i;
-	const struct btf_type *t = plain(o->btf, &id);
+	const struct btf_type *t = btf_plain(o->btf, &id);
 	int64_t size;
 
 	s->index = at[0];
@@ -171,12 +160,16 @@ static int walk(const struct object *o, const struct obj_core *r,
 			s->in_array = true;
 			s->element = at[i];
 			id = btf_array(t)->type;
+			trail_element(&s->trail, at[i],
+				      btf__resolve_size(o->btf, id));
 		} else if (btf_is_composite(t) && at[i] < btf_vlen(t)) {
 			const struct btf_member *m = btf_members(t) + at[i];
 			const char *name =
 				btf__name_by_offset(o->btf, m->name_off);
 
 			id = m->type;
+			s->bits = btf_member_bitfield_size(t, at[i]);
+			trail_member(a, o->btf, t, at[i], &s->trail);
 			if (*name) {
 				s->field = name;
 				s->nfield++;
@@ -185,11 +178,13 @@ static int walk(const struct object *o, const struct obj_core *r,
 		} else {
 			return bad(o, r, e);
 		}
-		t = plain(o->btf, &id);
+		t = btf_plain(o->btf, &id);
 	}
 	size = btf__resolve_size(o->btf, id);
 	s->size = size > 0 ? size : 0;
 	s->scalar = btf_is_int(t) || btf_is_any_enum(t) || btf_is_ptr(t);
+	s->is_signed = btf_is_any_enum(t) ||
+		       (btf_is_int(t) && btf_int_encoding(t) & BTF_INT_SIGNED);
 	return 0;
 }
 
@@ -212,17 +207,21 @@ static int subject(struct arena *a, const struct object *o,
 	memset(s, 0, sizeof(*s));
 	if (!n || !r->type || r->type >= btf__type_cnt(o->btf))
 		return bad(o, r, e);
-	t = plain(o->btf, &id);
+	t = btf_plain(o->btf, &id);
 	name = btf__name_by_offset(o->btf,
 				   btf__type_by_id(o->btf, r->type)->name_off);
 	if (!*name)
 		name = btf__name_by_offset(o->btf, t->name_off);
-	s->type = arena_printf(a, "%.*s", (int)essential(name), name);
+	s->type = arena_printf(a, "%.*s", (int)btf_essential(name), name);
 	s->is_struct = btf_is_struct(t);
 	s->target = s->is_struct ? target_find(s->type) : NULL;
+	s->uapi = s->is_struct ? uapi_find(btf_type_name(a, o->btf, t)) : NULL;
+	s->trail.in = s->uapi;
+	s->is_enum = btf_is_any_enum(t) && (uapi_enum(s->type) ||
+					    !strcmp(s->type, "bpf_func_id"));
 	append(s, *s->type ? s->type : "(anonymous)");
 	if (r->kind <= BPF_CORE_FIELD_RSHIFT_U64)
-		return walk(o, r, at, n, s, e);
+		return walk(a, o, r, at, n, s, e);
 	if (r->kind == BPF_CORE_ENUMVAL_EXISTS ||
 	    r->kind == BPF_CORE_ENUMVAL_VALUE) {
 		uint32_t off;
@@ -231,7 +230,10 @@ static int subject(struct arena *a, const struct object *o,
 			return bad(o, r, e);
 		off = btf_is_enum(t) ? btf_enum(t)[at[0]].name_off
 				     : ((const __u32 *)(t + 1))[3 * at[0]];
-		append(s, btf__name_by_offset(o->btf, off));
+		name = btf__name_by_offset(o->btf, off);
+		s->enumerator = arena_printf(
+			a, "%.*s", (int)btf_essential(name), name);
+		append(s, name);
 	}
 	return 0;
 }
@@ -286,9 +288,62 @@ static struct answer field_answer(uint32_t kind, const struct subject *s)
 	return yes;
 }
 
+static struct answer uapi_answer(uint32_t kind, const struct subject *s)
+{
+	struct answer no = { .known = kind == BPF_CORE_FIELD_EXISTS };
+	struct answer yes = { .known = true, .load = BPF_MEM };
+	uint64_t at = s->trail.at / 8;
+	uint32_t size = s->size, bits = s->bits;
+
+	if (!s->trail.in || (s->index && s->uapi->grows) ||
+	    (bits && !trail_word(&s->trail, bits, &at, &size)))
+		return no;
+	bits = bits ? bits : 8 * size;
+	switch (kind) {
+	case BPF_CORE_FIELD_BYTE_OFFSET:
+		yes.value = at + (uint64_t)s->index * s->uapi->size;
+		break;
+	case BPF_CORE_FIELD_BYTE_SIZE:
+		yes.value = size;
+		break;
+	case BPF_CORE_FIELD_EXISTS:
+		yes.value = 1;
+		break;
+	case BPF_CORE_FIELD_SIGNED:
+		yes.value = s->is_signed;
+		break;
+	case BPF_CORE_FIELD_LSHIFT_U64:
+		yes.value = 64 - (s->trail.at + bits - 8 * at);
+		break;
+	default:
+		yes.value = 64 - bits;
+	}
+	return yes;
+}
+
+/* Of the enums that say what there is, what there is here: who asks would use
+ * it.  All others have the value that they always have. */
+static struct answer enum_answer(uint32_t kind, const struct subject *s)
+{
+	const struct uapi_value *v = uapi_value(s->type, s->enumerator);
+	bool there = v;
+	int64_t value = v ? v->value : 0;
+
+	if (!strcmp(s->type, "bpf_func_id")) {
+		value = helper_id(s->enumerator);
+		v = NULL;
+		there = helper_offered(value);
+	} else if (v && !strcmp(s->type, "bpf_map_type")) {
+		there = map_type_known(value);
+	}
+	if (kind == BPF_CORE_ENUMVAL_EXISTS)
+		return (struct answer){ .known = true, .value = there };
+	return (struct answer){ .known = v || value, .value = value };
+}
+
 static bool is_word(const struct btf *btf, uint32_t id)
 {
-	const struct btf_type *t = plain(btf, &id);
+	const struct btf_type *t = btf_plain(btf, &id);
 
 	return btf_is_int(t) && t->size == 8 &&
 	       !(btf_int_encoding(t) & BTF_INT_SIGNED);
@@ -298,7 +353,7 @@ static bool is_word(const struct btf *btf, uint32_t id)
  * names? */
 static bool matches_regs(const struct object *o, uint32_t type)
 {
-	const struct btf_type *t = plain(o->btf, &type);
+	const struct btf_type *t = btf_plain(o->btf, &type);
 	size_t n = sizeof(regs_field) / sizeof(*regs_field), k;
 
 	for (uint32_t i = 0; i < btf_vlen(t); i++) {
@@ -313,31 +368,49 @@ static bool matches_regs(const struct object *o, uint32_t type)
 	return true;
 }
 
-static struct answer answer(const struct object *o, const struct obj_core *r,
-			    const struct subject *s)
+static bool matches(struct arena *a, const struct object *o, uint32_t type,
+		    const struct subject *s)
 {
-	const struct target *t = s->target;
+	if (s->uapi)
+		return trail_matches(a, o->btf, type, &s->trail);
+	return s->target && s->target->field == regs_field &&
+	       matches_regs(o, type);
+}
+
+static struct answer type_size(const struct subject *s)
+{
+	if (s->uapi)
+		return (struct answer){ .known = !s->uapi->grows,
+					.value = s->uapi->size };
+	if (s->is_enum)
+		return (struct answer){ .known = true, .value = 4 };
+	return (struct answer){ .known = !s->target || s->target->size,
+				.value = s->target ? s->target->size : 0 };
+}
+
+static struct answer answer(struct arena *a, const struct object *o,
+			    const struct obj_core *r, const struct subject *s)
+{
+	bool there = s->target || s->uapi || s->is_enum;
 
 	switch (r->kind) {
 	case BPF_CORE_TYPE_ID_LOCAL:
 		return (struct answer){ .known = true, .value = r->type };
 	case BPF_CORE_TYPE_ID_TARGET: /* there are no kernel type ids */
-		return (struct answer){ .known = !t };
+		return (struct answer){ .known = !there };
 	case BPF_CORE_TYPE_EXISTS:
-		return (struct answer){ .known = true, .value = t != NULL };
+		return (struct answer){ .known = true, .value = there };
 	case BPF_CORE_TYPE_MATCHES:
 		return (struct answer){ .known = true,
-					.value = t && t->field == regs_field &&
-						 matches_regs(o, r->type) };
+					.value = matches(a, o, r->type, s) };
 	case BPF_CORE_TYPE_SIZE:
-		return (struct answer){ .known = !t || t->size,
-					.value = t ? t->size : 0 };
+		return type_size(s);
 	case BPF_CORE_ENUMVAL_EXISTS:
-		return (struct answer){ .known = true };
 	case BPF_CORE_ENUMVAL_VALUE:
-		return (struct answer){ .known = false };
+		return enum_answer(r->kind, s);
 	default:
-		return field_answer(r->kind, s);
+		return s->uapi ? uapi_answer(r->kind, s)
+			       : field_answer(r->kind, s);
 	}
 }
 
@@ -351,7 +424,12 @@ static void poison(struct arena *a, struct object *o, struct bpf_insn *insn,
 
 	o->missing =
 		arena_push(a, o->missing, o->nmissing, sizeof(*o->missing));
-	o->missing[o->nmissing] = arena_printf(a, "%s '%s'", what, s->path);
+	o->missing[o->nmissing] = arena_printf(
+		a, "%s '%s' does not exist in user space%s", what, s->path,
+		*what != 'f' || s->target
+			? ""
+			: " (if it means user memory, take the type from its "
+			  "own header, not from vmlinux.h)");
 	insn[0] = insn[wide] = (struct bpf_insn){
 		.code = BPF_JMP | BPF_CALL,
 		.imm = POISON + (int)o->nmissing++,
@@ -422,7 +500,7 @@ static int apply(struct arena *a, struct object *o, const struct obj_core *r,
 		return bad(o, r, e);
 	if (subject(a, o, r, &s, e))
 		return -1;
-	v = answer(o, r, &s);
+	v = answer(a, o, r, &s);
 	if (!v.known)
 		poison(a, o, insn, r, &s);
 	else if (!patch(insn, &v))

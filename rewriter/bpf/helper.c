@@ -34,6 +34,25 @@ const char *kernel_helper(uint32_t id)
 	return id && id < COUNT(kernel_names) ? kernel_names[id] : NULL;
 }
 
+uint32_t helper_id(const char *enumerator)
+{
+	static const char prefix[] = "BPF_FUNC_";
+	const char *name;
+
+	if (strncmp(enumerator, prefix, strlen(prefix)))
+		return 0;
+	for (uint32_t id = 1; (name = kernel_helper(id)); id++)
+		if (!strcmp(name + strlen("bpf_"),
+			    enumerator + strlen(prefix)))
+			return id;
+	return 0;
+}
+
+bool helper_offered(uint32_t id)
+{
+	return id < COUNT(known) && known[id].offered;
+}
+
 bool prog_sleeps(const struct bpf_prog *p)
 {
 	size_t n = p->section ? strcspn(p->section, "/") : 0;

@@ -97,9 +97,7 @@ static int check_missing(struct arena *a, const struct object *o,
 		k = (uint32_t)insn->imm - POISON;
 		if (insn->code == (BPF_JMP | BPF_CALL) && !insn->src_reg &&
 		    k < o->nmissing)
-			return refuse(e, o->path, NOWHERE,
-				      "%s: kernel %s does not exist in user "
-				      "space",
+			return refuse(e, o->path, NOWHERE, "%s: kernel %s",
 				      program_at(a, p, i), o->missing[k]);
 		if (insn->code == (BPF_LD | BPF_IMM | BPF_DW))
 			i++;

@@ -8,7 +8,7 @@
  *   object_open   the same through libbpf: maps, and BTF whose DATASECs have
  *                 their final offsets (open.c)
  *   vars_*        --set and .kconfig write into the data sections (vars.c)
- *   core_apply    CO-RE records change instructions (core.c)
+ *   core_apply    CO-RE records change instructions (core.c, uapi.h)
  *   types_api     a function is one of libbpf's usdt.bpf.h (api.c)
  *   kfunc_call    kernel functions that are helpers here (kfunc.c)
  *   task_loads    loads that follow a pointer to a task (task.c)
@@ -88,7 +88,8 @@ struct object {
 	struct bytes btf_bytes, btf_strs;
 	struct btf *btf;
 	uint32_t kconfig; /* index of the .kconfig map, or NO_MAP */
-	/* What user space does not have: reached by a call of POISON + i. */
+	/* What user space does not have, "field 'x' does not ..": reached by a
+	 * call of POISON + i. */
 	const char **missing;
 	uint32_t nmissing;
 };
@@ -161,6 +162,9 @@ const char *program_at(struct arena *a, const struct bpf_prog *p,
 const char *place_at(struct arena *a, const struct bpf_prog *p, uint32_t insn);
 /* helper.c: "bpf_trace_printk", or NULL past the kernel's last. */
 const char *kernel_helper(uint32_t id);
+/* The number of "BPF_FUNC_trace_printk"; 0: there is none.  Have we it? */
+uint32_t helper_id(const char *enumerator);
+bool helper_offered(uint32_t id);
 /* NULL: this program may call it; else why not. */
 const char *helper_refusal(const struct bpf_prog *p, uint32_t id);
 

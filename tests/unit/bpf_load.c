@@ -280,7 +280,12 @@ static void refused(void **state)
 	(void)state;
 	load_bad("core_needs", NULL, ERR_UNSUPPORTED,
 		 "program 'reads_task' (core_needs.bpf.c:18): kernel field "
-		 "'task_struct.mm' does not exist");
+		 "'task_struct.mm' does not exist in user space");
+	load_bad("core_file", NULL, ERR_UNSUPPORTED,
+		 "program 'reads_file' (core_file.bpf.c:15): kernel field "
+		 "'file.f_flags' does not exist in user space (if it means "
+		 "user memory, take the type from its own header, not from "
+		 "vmlinux.h)");
 	load_bad("kconfig_strong", NULL, ERR_UNSUPPORTED,
 		 "extern 'CONFIG_HZ' has no value");
 	load_bad("slot_session", NULL, ERR_FAILED,
