@@ -248,9 +248,12 @@ DEFINE_HELPER(probe_read_kernel_str)
 }
 
 /* For programs that may sleep: the kernel faults pages in, as all reads here
- * do. */
+ * do.  Where nothing is to be copied it looks at no address, not even at one
+ * that is not the user's. */
 DEFINE_HELPER(copy_from_user)
 {
+	if (!(uint32_t)r2)
+		return 0;
 	return (uint64_t)read_user(r1, (uint32_t)r2, r3, run);
 }
 

@@ -10,7 +10,7 @@
 
 #include "sleepable.h"
 
-enum { BUFFER = 32, COPIES = 16, CALLS = 4 };
+enum { BUFFER = 32, COPIES = 18, CALLS = 4 };
 struct copy {
 	long ret;
 	unsigned char to[BUFFER];
@@ -55,6 +55,8 @@ int copies_of_all(struct pt_regs *ctx)
 	copy(&c[13], 5, (__u64)p.word + 1);
 	copy(&c[14], BUFFER, 0x7ffffffff000);
 	copy(&c[15], BUFFER, -1ull);
+	copy(&c[16], 0, 0x8000000000000000);
+	copy(&c[17], 0, -1ull);
 	return 0;
 }
 
