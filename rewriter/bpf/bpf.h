@@ -101,7 +101,8 @@ struct bpf_prog {
 struct bpf_object_file {
 	const char *path;
 	const char *name;   /* libbpf's object name: file name up to its
-			       first '.' */
+			       first '.'; with _2 and so on when another
+			       object has that name */
 	struct bytes bytes; /* the file, for the manifest */
 	struct btf *btf;    /* owned by the set */
 };
@@ -131,6 +132,8 @@ struct bpf_set {
 	const char **without; /* by the caller: programs that it does not want,
 				 treated as SEC("?...") */
 	uint32_t nwithout;
+	const char **note; /* what is not as somebody might think */
+	uint32_t nnote;
 };
 
 /* `out` has `without`, and is empty otherwise.

@@ -63,13 +63,47 @@ out:
 	return ret;
 }
 
+static const struct bpf_object_file *namesake(const struct bpf_set *set,
+					     const char *name)
+{
+	for (uint32_t i = 0; i < set->nobject; i++)
+		if (!strcmp(set->object[i].name, name))
+			return &set->object[i];
+	return NULL;
+}
+
+void bpf_note(struct arena *a, struct bpf_set *set, const char *text)
+{
+	set->note = arena_push(a, set->note, set->nnote, sizeof(*set->note));
+	set->note[set->nnote++] = text;
+}
+
+/* Objects of one name, from two directories or given twice, are as many: each
+ * must have one by which its maps can be asked for. */
+static const char *object_name(struct arena *a, struct bpf_set *set,
+			       const char *path)
+{
+	const char *base = base_name(path);
+	const char *first = arena_printf(a, "%.*s", (int)strcspn(base, "."),
+					 base);
+	const char *name = first;
+
+	for (unsigned n = 2; namesake(set, name); n++)
+		name = arena_printf(a, "%s_%u", first, n);
+	if (name != first)
+		bpf_note(a, set,
+			 arena_printf(a, "%s: '%s' is %s already; maps of this "
+				      "one are '%s:NAME'",
+				      path, first, namesake(set, first)->path,
+				      name));
+	return name;
+}
+
 static int open_object(struct arena *a, struct object *o, struct bpf_set *set,
 		       const struct bpf_input *in, struct err *e)
 {
-	const char *base = base_name(in->path);
-
 	o->path = in->path;
-	o->name = arena_printf(a, "%.*s", (int)strcspn(base, "."), base);
+	o->name = object_name(a, set, in->path);
 	o->file = in->bytes;
 	o->index = set->nobject;
 	set->object =

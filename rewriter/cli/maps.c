@@ -77,6 +77,23 @@ static int no_such_map(struct maps *maps, const char *name, struct err *e)
 		    names_closest(&maps->arena, name, names, m->nmap));
 }
 
+/* "'a:x' or 'b:x'": what to say instead of 'x'. */
+static const char *full_names(struct maps *maps, const char *name)
+{
+	const struct manifest *m = &maps->m;
+	const char *all = "", *one;
+	uint32_t map;
+
+	for (uint32_t i = 0; i < m->nmap; i++) {
+		one = arena_printf(&maps->arena, "%s:%s", object_name(m, i),
+				   name);
+		if (manifest_find(m, one, &map) == 1 && map == i)
+			all = arena_printf(&maps->arena, "%s%s'%s'", all,
+					   *all ? " or " : "", one);
+	}
+	return all;
+}
+
 int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)
 {
 	const struct manifest *m = &maps->m;
@@ -86,8 +103,8 @@ int maps_find(struct maps *maps, const char *name, uint32_t *map, struct err *e)
 		return no_such_map(maps, name, e);
 	if (equal > 1)
 		return fail(e, NULL, NOWHERE,
-			    "%zu maps are called '%s': say '%s:%s'", equal,
-			    name, object_name(m, *map), m->map[*map].name);
+			    "%zu maps are called '%s': say %s", equal, name,
+			    full_names(maps, name));
 	return 0;
 }
 

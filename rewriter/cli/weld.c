@@ -99,6 +99,12 @@ static void traps_warn(struct weld *w)
 		       calls ? "; it calls " : "", calls ? calls : "");
 }
 
+static void notes_print(const struct weld *w)
+{
+	for (uint32_t i = 0; i < w->set.nnote; i++)
+		say_to(stderr, "bpfweld: note: %s\n", w->set.note[i]);
+}
+
 static void pins_json(struct json *j, const struct weld *w)
 {
 	json_key(j, "pinned");
@@ -206,6 +212,7 @@ int cmd_weld(int argc, char **argv)
 			cli_done("%s is written", a.weld.out);
 		refusals_print(&w, a.verbose);
 		traps_warn(&w);
+		notes_print(&w);
 		if (a.json)
 			summary_json(&w, &a);
 		else if (a.weld.usdt_nop5)

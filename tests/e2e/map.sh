@@ -101,3 +101,22 @@ json 'd[0]["value"] == { ".rodata": [{ "label": "xyz" }] }' \
 	$W map dump $w vars.rodata
 json 'd["value"] == { ".data": [{ "state": "IDLE" }] }' \
 	$W map lookup $w .data 0
+
+# Two objects of one name, and one that was given twice: each has its own.
+mkdir $t/other
+cp $O/words.bpf.o $t/other
+$W weld $t/words $O/words.bpf.o $t/other/words.bpf.o $O/words.bpf.o -o $w \
+	2> $t/said
+cat > $t/want <<END
+bpfweld: note: $t/other/words.bpf.o: 'words' is $O/words.bpf.o already; maps of this one are 'words_2:NAME'
+bpfweld: note: $O/words.bpf.o: 'words' is $O/words.bpf.o already; maps of this one are 'words_3:NAME'
+END
+diff $t/want $t/said
+rm $t/region
+$w to be
+$W map delete $w words_2:seen be
+json 'len(d) == 2' $W map dump -j $w words:seen
+json 'len(d) == 1' $W map dump -j $w words_2:seen
+json 'len(d) == 2' $W map dump -j $w words_3:seen
+says "3 maps are called 'seen': say 'words:seen' or 'words_2:seen' or 'words_3:seen'" \
+	$W map dump $w seen
