@@ -14,10 +14,22 @@ grep -q '^SANITIZE:BOOL=ON' "$BUILD/CMakeCache.txt" &&
 DESTDIR=$t/root cmake --install "$BUILD" > install.log || die "$(cat install.log)"
 pc=$(dirname "$(find root -name bpfweld.pc)")
 lib=$t/$(dirname "$pc")
-export PKG_CONFIG_PATH=$t/$pc PKG_CONFIG_SYSROOT_DIR=$t/root
+export PKG_CONFIG_PATH=$t/$pc
 export LD_LIBRARY_PATH=$lib
 [ -e "$lib"/libbpfweld.so.0.1 ] || die "no soname"
 readelf -d "$lib"/libbpfweld.so | has 'SONAME.*libbpfweld.so.0.1' || die soname
+
+# Where somebody puts it, it says that it is.
+cmake --install "$BUILD" --prefix "$t/moved" > install.log
+(
+	PKG_CONFIG_PATH=$(dirname "$(find "$t/moved" -name bpfweld.pc)")
+	for dir in includedir:bpfweld/reader.h libdir:libbpfweld.so \
+		prefix:bin/bpfweld; do
+		at=$(pkg-config --variable="${dir%:*}" bpfweld)/${dir#*:}
+		[ -e "$at" ] && realpath "$at" | has "^$t/moved/" ||
+			die "bpfweld.pc says: ${dir%:*}: $at"
+	done
+)
 
 # Nothing but the interface has a name.
 nm -D --defined-only "$lib"/libbpfweld.so | awk '{ print $3 }' | sort > shared
