@@ -315,11 +315,13 @@ static const struct shape *shape_of(uint32_t type)
 	return NULL;
 }
 
-static const char *type_name(uint32_t type)
+/* libbpf's name, or, where it is too new for libbpf, the number. */
+static const char *type_name(uint32_t type, char number[16])
 {
 	const char *s = libbpf_bpf_map_type_str((enum bpf_map_type)type);
 
-	return s ? s : "unknown";
+	snprintf(number, 16, "%u", type);
+	return s ? s : number;
 }
 
 bool map_type_known(uint32_t type)
@@ -331,6 +333,7 @@ int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	      struct err *e)
 {
 	const struct shape *s = shape_of(def->type);
+	char number[16];
 
 	snprintf(m->name, sizeof(m->name), "%s", def->name);
 	m->type = def->type;
@@ -343,7 +346,7 @@ int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	if (!s)
 		return refuse(e, def->name, NOWHERE,
 			      "maps of type %s are not supported",
-			      type_name(def->type));
+			      type_name(def->type, number));
 	if (def->flags & ~s->flags)
 		return fail(e, def->name, NOWHERE,
 			    "a map of this type has no flags 0x%x",

@@ -119,15 +119,26 @@ static void record_json(struct tracing *t, uint32_t map,
 /* Said once: how to see more than bytes. */
 static void untyped(struct tracing *t, uint32_t map, uint32_t len)
 {
+	const struct manifest_map *k = &t->maps.m.map[map];
+	uint32_t first;
+	size_t n = typed_structs(t->maps.btf[k->object], t->type, len, &first);
+
 	if (t->told)
 		return;
 	t->told = true;
 	fflush(stdout);
-	say_to(stderr,
-	       "bpfweld: %s: no struct, or more than one, has %u bytes; "
-	       "--type NAME or --type 'u32 pid; char text[80]' says what a "
-	       "record is\n",
-	       t->maps.m.map[map].name, len);
+	say_to(stderr, "bpfweld: %s: ", k->name);
+	if (n)
+		say_to(stderr, "%zu structs ", n);
+	else
+		say_to(stderr, "no struct ");
+	if (t->type)
+		say_to(stderr, "of its object %s called %s", n ? "are" : "is",
+		       t->type);
+	else
+		say_to(stderr, "%s %u bytes", n ? "have" : "has", len);
+	say_to(stderr, "; --type NAME or --type 'u32 pid; char text[80]' says "
+		       "what a record is\n");
 }
 
 /* Said once a map: its records have more than the type that was asked for. */

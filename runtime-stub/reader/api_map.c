@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* api_map.c - <bpfweld/reader.h>: maps and their elements. */
+#include <inttypes.h>
+
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/reader/api.h"
 
@@ -97,6 +99,9 @@ static int result(const struct bpfweld_map *map, long ret)
 	switch (ret) {
 	case 0:
 		return 0;
+	case -EINVAL:
+		why = "maps of its type have no such operation";
+		break;
 	case -EPERM:
 		why = !map->w->r.writes
 			      ? "the region was opened to be read only"
@@ -172,11 +177,17 @@ int bpfweld_map_update_elem(struct bpfweld_map *map, const void *key,
 			    size_t value_size, uint64_t flags)
 {
 	int bad = elem_check(map, key, key_size, value, value_size);
+	long ret;
 
 	if (bad)
 		return bad;
-	return result(map,
-		      reader_update(&map->w->r, map->index, key, value, flags));
+	ret = reader_update(&map->w->r, map->index, key, value, flags);
+	if (ret == -EINVAL && flags)
+		return api_fail(EINVAL,
+				"map %s: maps of its type have no update with "
+				"flags 0x%" PRIx64,
+				api_about(map)->name, flags);
+	return result(map, ret);
 }
 
 int bpfweld_map_delete_elem(struct bpfweld_map *map, const void *key,
@@ -239,11 +250,18 @@ int bpfweld_map_write(struct bpfweld_map *map, const void *key, size_t key_size,
 		      size_t offset, const void *bytes, size_t size)
 {
 	int bad = key_check(map, key, key_size);
+	size_t room = bad ? 0 : api_shape(map)->value_size;
 
 	if (bad)
 		return bad;
-	if (offset > UINT32_MAX || size > UINT32_MAX || (size && !bytes))
-		return api_fail(EINVAL, "no bytes, or too many");
+	if (size && !bytes)
+		return api_fail(EINVAL, "no bytes");
+	if (offset > room || size > room - offset)
+		return api_fail(EINVAL,
+				"map %s: bytes %zu to %zu are not in a value "
+				"of %zu",
+				api_about(map)->name, offset, offset + size,
+				room);
 	return result(map,
 		      reader_write(&map->w->r, map->index, key,
 				   (uint32_t)offset, bytes, (uint32_t)size));

@@ -43,7 +43,7 @@ else
 	$W weld /bin/bash bashreadline.bpf.o "${readline[@]}" -o bash
 	BPFWELD_REGION=$t/region sh interactive ./bash
 	cp region again
-	says 'no struct, or more than one, has 84 bytes; --type NAME or' \
+	says 'no struct has 84 bytes; --type NAME or' \
 		env BPFWELD_REGION=$t/again $W trace --once bash
 	BPFWELD_REGION=$t/region $W trace --once bash "${record[@]}" > records
 	grep -F '"str":"for i in 1 2 3; do"}' records >/dev/null ||

@@ -200,6 +200,16 @@ grep -qx 'events: {"thread":0}' out || die "$(cat out)"
 ./w 0 1 2
 $W trace w events --type event --once > out 2> err
 [ ! -s err ] || die "$(cat err)"
+# Two structs have a record's size: neither is taken.
+cp "$SOURCE/tests/e2e/ring.bpf.c" two.bpf.c
+echo 'struct other { long word[4]; } *also __attribute__((unused));' >> two.bpf.c
+bpf two.bpf.c
+$W weld ring two.bpf.o -o two > log
+rm -f region
+./two 3 1 2
+$W trace two --once > out 2> err
+grep -qx "bpfweld: events: 2 structs have 32 bytes; --type NAME or .*" err ||
+	die "$(cat err)"
 exits 2 $W trace 2> err
 $W weld ring "$O/count.bpf.o" -p count=uprobe:odd -o none > log
 rm -f region

@@ -226,6 +226,12 @@ static void all_types_work(void **state)
 							 value,
 							 info.value_bytes, 0),
 				 0);
+		assert_int_equal(-EINVAL,
+				 bpfweld_map_update_elem(m, &k, info.key_size,
+							 value,
+							 info.value_bytes,
+							 4711));
+		assert_non_null(strstr(bpfweld_error(), "flags 0x1267"));
 		memset(value, 0, sizeof(value));
 		assert_int_equal(bpfweld_map_lookup_elem(m, &k, info.key_size,
 							 value,

@@ -334,6 +334,9 @@ static void unused_maps_are_let_through(void **state)
 	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), -1);
 	assert_string_equal(e.what,
 			    "maps of type cgroup_array are not supported");
+	m.type = 4711;
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), -1);
+	assert_string_equal(e.what, "maps of type 4711 are not supported");
 	facts.size = 0; /* nothing is bound */
 	verify_maps(&set, &facts);
 	assert_true(m.absent);
