@@ -114,7 +114,7 @@ static int open_object(struct arena *a, struct object *o, struct bpf_set *set,
 		.bytes = o->file,
 	};
 	return object_read(a, o, e) || object_open(a, o, set, e) ||
-			       vars_kconfig(o, set, e)
+			       vars_kconfig(a, o, set, e)
 		       ? -1
 		       : 0;
 }

@@ -112,7 +112,8 @@ int types_ext(struct arena *a, struct object *o, struct bytes ext,
 enum bpf_api types_api(const struct btf *btf, const char *name);
 
 int vars_offsets(struct object *o, struct err *e);
-int vars_kconfig(struct object *o, struct bpf_set *set, struct err *e);
+int vars_kconfig(struct arena *a, struct object *o, struct bpf_set *set,
+		 struct err *e);
 int vars_set(struct arena *a, const struct object *o, struct bpf_set *set,
 	     const char *assignment, struct err *e);
 

@@ -116,7 +116,8 @@ static bool is_weak(const struct object *o, const char *name)
 	return false;
 }
 
-static int kconfig_value(const struct object *o, const char *name,
+static int kconfig_value(struct arena *a, const struct object *o,
+			 struct bpf_set *set, const char *name,
 			 uint64_t *value, struct err *e)
 {
 	size_t i;
@@ -127,15 +128,20 @@ static int kconfig_value(const struct object *o, const char *name,
 			return 0;
 		}
 	*value = 0;
-	if (is_weak(o, name))
+	if (is_weak(o, name)) {
+		bpf_note(a, set,
+			 arena_printf(a, "%s: extern '%s' has no value in user "
+				      "space: it is 0", o->path, name));
 		return 0;
+	}
 	return refuse(e, o->path, NOWHERE,
 		      "extern '%s' has no value in user space (declare it "
 		      "__weak to get 0)",
 		      name);
 }
 
-int vars_kconfig(struct object *o, struct bpf_set *set, struct err *e)
+int vars_kconfig(struct arena *a, struct object *o, struct bpf_set *set,
+		 struct err *e)
 {
 	const struct bpf_map_def *m;
 	const struct btf_type *sec;
@@ -151,7 +157,7 @@ int vars_kconfig(struct object *o, struct bpf_set *set, struct err *e)
 		if (!var_get(o, m, i, &v))
 			return fail(e, o->path, NOWHERE,
 				    "extern %u of .kconfig has no place", i);
-		if (kconfig_value(o, v.name, &value, e))
+		if (kconfig_value(a, o, set, v.name, &value, e))
 			return -1;
 		put(m, &v, &value, sizeof(value));
 	}

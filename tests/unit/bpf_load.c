@@ -181,6 +181,10 @@ static void optional(void **state)
 {
 	(void)state;
 	load_ok("load", NULL);
+	assert_int_equal(set.nnote, 1);
+	assert_non_null(strstr(set.note[0], "load.bpf.o: extern "
+					    "'CONFIG_NOT_THERE' has no value "
+					    "in user space: it is 0"));
 	assert_int_equal(set.nunusable, 1);
 	assert_string_equal(set.unusable[0].name, "optional");
 	assert_non_null(strstr(set.unusable[0].why.what,
