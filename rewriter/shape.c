@@ -283,15 +283,15 @@ static const struct shape {
 	  refs_shape },
 	{ BPF_MAP_TYPE_HASH_OF_MAPS,
 	  BPF_F_RDONLY | BPF_F_WRONLY | MEMORY | BPF_F_NO_PREALLOC, refs_shape },
-	{ BPF_MAP_TYPE_PERCPU_ARRAY, ACCESS | MEMORY, percpu_array_shape },
+	{ BPF_MAP_TYPE_PERCPU_ARRAY, ACCESS, percpu_array_shape },
 	{ BPF_MAP_TYPE_HASH,
 	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },
 	{ BPF_MAP_TYPE_PERCPU_HASH,
-	  ACCESS | MEMORY | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },
+	  ACCESS | BPF_F_NO_PREALLOC | BPF_F_ZERO_SEED, hash_shape },
 	{ BPF_MAP_TYPE_LRU_HASH,
 	  ACCESS | MEMORY | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
 	{ BPF_MAP_TYPE_LRU_PERCPU_HASH,
-	  ACCESS | MEMORY | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
+	  ACCESS | BPF_F_NO_COMMON_LRU | BPF_F_ZERO_SEED, hash_shape },
 	{ BPF_MAP_TYPE_LPM_TRIE, ACCESS | MEMORY | BPF_F_NO_PREALLOC,
 	  lpm_shape },
 	{ BPF_MAP_TYPE_QUEUE, ACCESS | MEMORY, queue_shape },
@@ -304,7 +304,16 @@ static const struct shape {
 	{ BPF_MAP_TYPE_RINGBUF, MEMORY, ring_shape },
 	{ BPF_MAP_TYPE_USER_RINGBUF, MEMORY, ring_shape },
 	{ BPF_MAP_TYPE_PERF_EVENT_ARRAY,
-	  ACCESS | MEMORY | BPF_F_PRESERVE_ELEMS, perf_shape },
+	  BPF_F_RDONLY | BPF_F_WRONLY | MEMORY | BPF_F_PRESERVE_ELEMS,
+	  perf_shape },
+};
+
+/* Two flags that no map may have both.  (Of those that have NO_COMMON_LRU,
+ * nodes of memory would be one for each CPU.) */
+static const uint32_t apart[] = {
+	BPF_F_RDONLY | BPF_F_WRONLY,
+	BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG,
+	BPF_F_NO_COMMON_LRU | BPF_F_NUMA_NODE,
 };
 
 static const struct shape *shape_of(uint32_t type)
@@ -351,6 +360,10 @@ int map_shape(const struct bpf_map_def *def, struct region_map *m,
 		return fail(e, def->name, NOWHERE,
 			    "a map of this type has no flags 0x%x",
 			    def->flags & ~s->flags);
+	for (size_t i = 0; i < sizeof(apart) / sizeof(*apart); i++)
+		if ((def->flags & apart[i]) == apart[i])
+			return fail(e, def->name, NOWHERE,
+				    "flags 0x%x exclude each other", apart[i]);
 	if (def->extra && def->type != BPF_MAP_TYPE_BLOOM_FILTER)
 		return wrong(def, e, "a map of this type has no map_extra");
 	if (s->of(def, m, e))
