@@ -1,22 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* bind.c - from what was said to addresses.
  *
- * A name is looked up as libbpf does it: .dynsym first, then .symtab, then the
- * debug file; functions only; one strong symbol wins over weak ones; two
- * different strong ones are ambiguous.  Two things differ: f without a version
- * means the default one, f@@VER, as it does to the linker, be that an IFUNC
- * (which is refused, rather than that an old f@VER is taken, which programs do
- * not call); and an address that
- * is not the beginning of an instruction is an error, where the kernel would
- * patch it and break the target.
+ * An address that is not the beginning of an instruction is an error, where the
+ * kernel would patch it and break the target.
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "rewriter/bind.h"
+#include "rewriter/named.h"
 #include "rewriter/names.h"
 
 struct bind {
@@ -64,194 +58,6 @@ static bool is_target(const struct image *img, const char *binary)
 	if (img->soname && !strcmp(base_name(binary), img->soname))
 		return true;
 	return strchr(binary, '/') && same_file(binary, img->path);
-}
-
-/* --- names ------------------------------------------------------------- */
-
-static bool version_is(const struct symbol *y, const char *want)
-{
-	return !want || (y->version && !strcmp(y->version, want));
-}
-
-/* Both "f" and the "f@VER" that .symtab may hold literally. */
-static bool symbol_is(const struct symbol *y, const struct spec *sp)
-{
-	size_t n = strlen(sp->func);
-	const char *rest;
-
-	if (strncmp(y->name, sp->func, n))
-		return false;
-	rest = y->name + n;
-	if (!*rest)
-		return version_is(y, sp->version);
-	if (*rest != '@' || !sp->version)
-		return false;
-	rest += strspn(rest, "@");
-	return !strcmp(rest, sp->version);
-}
-
-/* Gives way to others of its name. */
-static bool is_weak(const struct symbol *y, const struct spec *sp)
-{
-	return y->bind == STB_WEAK || (y->hidden_version && !sp->version);
-}
-
-static int ambiguous(struct bind *b, const struct spec *sp, uint8_t from)
-{
-	const struct symbol *y = b->img->sym;
-	const char *list = "";
-	size_t i, n = 0;
-	uint64_t last = 0;
-
-	for (i = 0; i < b->img->nsym; i++) {
-		if (y[i].from != from || y[i].type != STT_FUNC ||
-		    is_weak(&y[i], sp) || !symbol_is(&y[i], sp) ||
-		    (n && y[i].addr == last))
-			continue;
-		last = y[i].addr;
-		if (++n <= 4)
-			list = arena_printf(b->a, "%s%s0x%" PRIx64 "%s%s", list,
-					    n > 1 ? ", " : "", y[i].addr,
-					    y[i].version ? " @" : "",
-					    y[i].version ? y[i].version : "");
-	}
-	return fail(b->e, b->img->path, NOWHERE,
-		    "function '%s' is ambiguous: %s%s; give an address",
-		    sp->func, list, n > 4 ? ", ..." : "");
-}
-
-static bool is_ifunc(const struct image *img, const struct spec *sp,
-		     bool by_default)
-{
-	size_t i;
-
-	for (i = 0; i < img->nsym; i++)
-		if (img->sym[i].type == STT_GNU_IFUNC &&
-		    !(by_default && img->sym[i].hidden_version) &&
-		    symbol_is(&img->sym[i], sp))
-			return true;
-	return false;
-}
-
-/* `other`: a function of this name, of another version than the default one. */
-static int refuse_ifunc(struct bind *b, const struct spec *sp,
-			const struct symbol *other)
-{
-	return refuse(b->e, b->img->path, NOWHERE,
-		      "'%s' is an IFUNC: probe the function it chooses%s%s%s%s",
-		      sp->func, other ? " ('" : "",
-		      other ? arena_printf(b->a, "%s@", other->name) : "",
-		      other ? other->version : "",
-		      other ? "' is another one)" : "");
-}
-
-/* 1 found, 0 not there, -1 ambiguous, or an IFUNC. */
-static int find_in(struct bind *b, const struct spec *sp, uint8_t from,
-		   uint64_t *addr)
-{
-	const struct symbol *best = NULL;
-	size_t i;
-
-	for (i = 0; i < b->img->nsym; i++) {
-		const struct symbol *y = &b->img->sym[i];
-
-		if (y->from != from || y->type != STT_FUNC || !symbol_is(y, sp))
-			continue;
-		if (best && best->addr != y->addr && !is_weak(best, sp) &&
-		    !is_weak(y, sp))
-			return ambiguous(b, sp, from);
-		if (!best || (is_weak(best, sp) && !is_weak(y, sp)))
-			best = y;
-	}
-	if (!best)
-		return 0;
-	if (best->hidden_version && !sp->version && is_ifunc(b->img, sp, true))
-		return refuse_ifunc(b, sp, best);
-	*addr = best->addr;
-	return 1;
-}
-
-/* For who writes names as C++ and Rust do; NULL: nobody does.  The last word of
- * a name is what it has in common with the linker's. */
-static const char *linker_names(struct bind *b, const char *name)
-{
-	const char *word = NULL, *p;
-
-	for (p = strstr(name, "::"); p; p = strstr(word, "::"))
-		word = p + 2;
-	if (!word)
-		return NULL;
-	for (p = word; isalnum((unsigned char)*p) || *p == '_'; p++)
-		;
-	return arena_printf(b->a,
-			    ": names are the linker's, see bpfweld list %s "
-			    "'*%.*s*'",
-			    b->img->path, (int)(p - word), word);
-}
-
-/* What to do where names are few; else the names that are like this one. */
-static const char *no_function_hint(struct bind *b, const struct spec *sp,
-				    const char **name, size_t n)
-{
-	const char *hint = linker_names(b, sp->func);
-	size_t i;
-
-	if (hint)
-		return hint;
-	if (!strncmp(sp->func, "0x", 2))
-		return ", nor is it an address";
-	for (i = 0; i < b->img->nsym; i++)
-		if (b->img->sym[i].from != SYM_DYNSYM)
-			return names_closest(b->a, sp->func, name, n);
-	return arena_printf(b->a,
-			    "%s: the file is stripped, list has what "
-			    "is left",
-			    names_closest(b->a, sp->func, name, n));
-}
-
-static int no_function(struct bind *b, const struct spec *sp)
-{
-	const char **name =
-		arena_alloc(b->a, (b->s->nfunc + b->img->nsym) * sizeof(*name));
-	size_t i, n = 0;
-
-	if (is_ifunc(b->img, sp, false))
-		return refuse_ifunc(b, sp, NULL);
-	for (i = 0; i < b->img->nsym; i++)
-		if (b->img->sym[i].type == STT_FUNC)
-			name[n++] = b->img->sym[i].name;
-	for (i = 0; i < b->s->nfunc; i++)
-		if (b->s->func[i].name)
-			name[n++] = b->s->func[i].name;
-	return fail(b->e, b->img->path, NOWHERE, "no function '%s%s%s'%s",
-		    sp->func, sp->version ? "@" : "",
-		    sp->version ? sp->version : "",
-		    no_function_hint(b, sp, name, n));
-}
-
-static int find_function(struct bind *b, const struct spec *sp, uint64_t *addr)
-{
-	static const uint8_t tables[] = { SYM_DYNSYM, SYM_SYMTAB, SYM_DEBUG,
-					  SYM_GO };
-	size_t i;
-	int found;
-
-	for (i = 0; i < sizeof(tables); i++) {
-		found = find_in(b, sp, tables[i], addr);
-		if (found)
-			return found < 0 ? -1 : 0;
-	}
-	/* fn_HEX */
-	for (i = 0; !sp->version && i < b->s->nfunc; i++) {
-		const struct func *f = &b->s->func[i];
-
-		if ((f->named && f->nsym) || !f->name ||
-		    strcmp(f->name, sp->func))
-			continue;
-		*addr = f->addr;
-		return 0;
-	}
-	return no_function(b, sp);
 }
 
 static const struct func *function_of(const struct bind *b, uint64_t addr)
@@ -339,7 +145,7 @@ static int link_function(struct bind *b, uint32_t prog, const struct spec *sp)
 	const struct func *f;
 	uint64_t addr = 0;
 
-	if (find_function(b, sp, &addr))
+	if (function_named(b->a, b->s, sp, &addr, b->e))
 		return -1;
 	f = function_of(b, addr);
 	if (f && f->addr == addr && f->size && sp->offset >= f->size)
@@ -376,7 +182,7 @@ static bool is_name(const struct bind *b, const struct spec *sp)
 
 static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 {
-	const char *hint = linker_names(b, sp->func);
+	const char *hint = name_hint(b->a, b->img, sp->func);
 	size_t i, n = b->out->nlink;
 
 	if (sp->literal)
