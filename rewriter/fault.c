@@ -8,7 +8,8 @@
  *     a program that ld.so starts, so that we are there before its own code
  *     and know whose code it can be; no Go
  *     none of the functions in `signals` is imported, nor dlopen(), behind
- *     which anything may be
+ *     which anything may be, nor one in `modules`, with which the C library
+ *     calls it
  *     no system call instruction of its own
  *
  * Libraries that are part of the C library are taken as what they are known to
@@ -44,6 +45,46 @@ static const char *const signals[] = {
 	"lio_listio", "lio_listio64", "getaddrinfo_a", "clone", "clone3",
 	"__clone", "syscall", "dlopen", "dlmopen", "dlsym", "dlvsym",
 };
+/* glibc loads for them what /etc/nsswitch.conf names, and iconv_open() what
+ * anybody may have added to gconv: all that reach its dlopen() in the call
+ * graphs of 2.36, and those that look for the group of terminals before 2.33.
+ * (Almost everything reaches gconv by the locale's character set, which nearly
+ * always is built in, else the C library's own module.) */
+static const char *const modules[] = {
+	"iconv_open",
+	"authdes_create", "authdes_getucred", "authdes_pk_create", "callrpc",
+	"clnt_create", "cuserid", "endaliasent", "endgrent", "endhostent",
+	"endnetent", "endnetgrent", "endprotoent", "endpwent", "endrpcent",
+	"endservent", "endsgent", "endspent", "ether_hostton", "ether_ntohost",
+	"forkpty", "getaddrinfo", "getaliasbyname", "getaliasbyname_r",
+	"getaliasent", "getaliasent_r", "getgrent", "getgrent_r", "getgrgid",
+	"getgrgid_r", "getgrnam", "getgrnam_r", "getgrouplist", "gethostbyaddr",
+	"gethostbyaddr_r", "gethostbyname", "gethostbyname2",
+	"gethostbyname2_r", "gethostbyname_r", "gethostent", "gethostent_r",
+	"gethostid", "getlogin", "getlogin_r", "__getlogin_r_chk",
+	"getnameinfo", "getnetbyaddr", "getnetbyaddr_r", "getnetbyname",
+	"getnetbyname_r", "getnetent", "getnetent_r", "getnetgrent",
+	"getnetgrent_r", "getprotobyname", "getprotobyname_r",
+	"getprotobynumber", "getprotobynumber_r", "getprotoent",
+	"getprotoent_r", "getpublickey", "getpw", "getpwent", "getpwent_r",
+	"getpwnam", "getpwnam_r", "getpwuid", "getpwuid_r", "getrpcbyname",
+	"getrpcbyname_r", "getrpcbynumber", "getrpcbynumber_r", "getrpcent",
+	"getrpcent_r", "getrpcport", "getsecretkey", "getservbyname",
+	"getservbyname_r", "getservbyport", "getservbyport_r", "getservent",
+	"getservent_r", "getsgent", "getsgent_r", "getsgnam", "getsgnam_r",
+	"getspent", "getspent_r", "getspnam", "getspnam_r", "glob", "glob64",
+	"grantpt", "initgroups", "innetgr", "iruserok", "iruserok_af",
+	"__ivaliduser", "key_decryptsession", "key_decryptsession_pk",
+	"key_encryptsession", "key_encryptsession_pk", "key_get_conv",
+	"key_secretkey_is_set", "key_setnet", "key_setsecret", "netname2user",
+	"openpty", "rcmd", "rcmd_af", "rexec", "rexec_af", "ruserok",
+	"ruserok_af", "setaliasent", "setgrent", "sethostent", "setnetent",
+	"setnetgrent", "setprotoent", "setpwent", "setrpcent", "setservent",
+	"setsgent", "setspent", "wordexp",
+};
+/* With ",ccs=" in the mode they are iconv_open() as well. */
+static const char *const opens[] = { "fopen", "fopen64", "freopen",
+				     "freopen64" };
 static const char *const threads[] = {
 	"pthread_create", "thrd_create", "clone", "clone3", "__clone",
 	"syscall", "dlopen", "dlmopen", "timer_create", "mq_notify",
@@ -89,11 +130,18 @@ static void doubt(struct closure *c, const struct image *img, const char *verb,
 				what);
 }
 
+static bool opens_as(const struct image *img, const char *import)
+{
+	return HAS(opens, import) &&
+	       memmem(img->file.p, img->file.n, ",ccs=", 5);
+}
+
 static void imports_judge(struct closure *c, const struct image *img,
 			  const struct needs *n)
 {
 	for (size_t i = 0; i < n->nimport; i++) {
-		if (HAS(signals, n->import[i]))
+		if (HAS(signals, n->import[i]) ||
+		    HAS(modules, n->import[i]) || opens_as(img, n->import[i]))
 			doubt(c, img, "imports ", n->import[i]);
 		if (!strncmp(n->import[i], "__asan_", 7) ||
 		    !strncmp(n->import[i], "__tsan_", 7))

@@ -124,6 +124,24 @@ if ! ldd "$W" | has libasan; then
 	unset LD_PRELOAD
 fi
 
+# What the C library loads nobody has looked at.
+loads() { # WHY SOURCE FLAGS...
+	local why=$1 source=$2; shift 2
+	$CC -O2 -w -o $t/loads -xc - -xnone "$@" <<< "
+#include <stdio.h>
+long site(long a) { return a * 12345 + 678; }
+int main(void) { $source; return site(1) == 1; }"
+	$W weld $t/loads $O/fault.bpf.o -o $t/loads.weld -p reads=uprobe:site \
+		> $t/log
+	$W info $t/loads.weld | has "fault  *$why" ||
+		die "$why: $($W info $t/loads.weld | grep fault)"
+}
+loads "signal: nothing in it" 'fopen("/", "r")'
+loads "syscall: it imports getpwnam" 'getpwnam("root")'
+loads "syscall: it imports getaddrinfo" 'getaddrinfo("a", "b", 0, 0)'
+loads "syscall: it imports iconv_open" 'iconv_open("EUC-JP", "UTF-8")'
+loads "syscall: it imports fopen" 'fopen("/", "r,ccs=EUC-JP")'
+
 # A library is asked about; it does not leave handlers in whoever loads it.
 $CC -O2 -shared -fPIC -o $t/lib.so $S/fault.c
 $W weld $t/lib.so $O/fault.bpf.o -o $t/lib.weld -p reads=uprobe:site > $t/log
