@@ -13,10 +13,15 @@
  *     no system call instruction of its own
  *
  * Libraries that are part of the C library are taken as what they are known to
- * be; one that is not found is not known.  What is preloaded is seen at run
- * time (runtime-stub/fault.c).  Where all of that holds, reads need no system
- * call at all.  --fault=signal makes the stub look, once a run of a program,
- * whether the handlers are still there; then nothing need be proved.
+ * be, with libgcc_s, which it loads to unwind, and with its own modules for the
+ * character set of a locale; one that is not found is not known.  That is a
+ * proof about files: the sum of their build ids' digests goes with it, and the
+ * stub finds out whether those files are what the process has
+ * (runtime-stub/libs.c); so one without a build id proves nothing.
+ *
+ * Where all of that holds, reads need no system call at all.  --fault=signal
+ * makes the stub look, once a run of a program, whether the handlers are still
+ * there; then nothing need be proved.
  *
  * Without a handler the kernel is asked first.  Where threads can unmap what
  * was just asked about, it copies instead; but not where the process may have a
@@ -49,7 +54,7 @@ static const char *const signals[] = {
  * anybody may have added to gconv: all that reach its dlopen() in the call
  * graphs of 2.36, and those that look for the group of terminals before 2.33.
  * (Almost everything reaches gconv by the locale's character set, which nearly
- * always is built in, else the C library's own module.) */
+ * always is built in, else the C library's own module: see libs.c.) */
 static const char *const modules[] = {
 	"iconv_open",
 	"authdes_create", "authdes_getucred", "authdes_pk_create", "callrpc",
@@ -101,6 +106,7 @@ static const char *const known_libs[] = {
 	"libc.so.6", "ld-linux-x86-64.so.2", "libm.so.6", "libmvec.so.1",
 	"libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
 	"libgcc_s.so.1", "libstdc++.so.6", "libc.musl-x86_64.so.1",
+	"ld-musl-x86_64.so.1",
 };
 #define HAS(list, name) has(list, sizeof(list) / sizeof(*(list)), name)
 
@@ -116,6 +122,9 @@ struct closure {
 	struct weld *w;
 	const char *lib[LIBS_MAX]; /* by the name that asks for it */
 	size_t nlib;
+	uint64_t *digest;          /* of what must be mapped, each once */
+	size_t ndigest;
+	uint64_t sum;              /* of them */
 	const char *doubt;         /* why not to catch, or NULL */
 	bool threads, filters;
 };
@@ -175,31 +184,57 @@ static void calls_judge(struct closure *c, const struct image *img)
 			doubt(c, img, "makes system calls itself", "");
 }
 
-static void file_judge(struct closure *c, const struct image *img);
+/* It is to be among what is mapped. */
+static void seen_add(struct closure *c, const struct image *img)
+{
+	uint8_t id[BUILD_ID] = { 0 };
+	uint64_t digest;
+
+	if (!img->build_id.n || img->build_id.n > sizeof(id)) {
+		doubt(c, img, "has no build id", "");
+		return;
+	}
+	memcpy(id, img->build_id.p, img->build_id.n);
+	digest = file_digest(id);
+	for (size_t i = 0; i < c->ndigest; i++)
+		if (c->digest[i] == digest)
+			return; /* by another name */
+	c->digest = arena_push(&c->w->arena, c->digest, c->ndigest,
+			       sizeof(*c->digest));
+	c->digest[c->ndigest++] = digest;
+	c->sum += digest;
+}
+
+static void file_judge(struct closure *c, const struct image *img, bool known);
 
 static void lib_judge(struct closure *c, const struct image *from,
 		      const struct needs *n, const char *name)
 {
+	const char *slash = strrchr(name, '/');
+	bool known = HAS(known_libs, slash ? slash + 1 : name);
 	const char *path;
 	struct image img;
 	struct err e;
 
-	if (HAS(known_libs, name) || has(c->lib, c->nlib, name))
+	if (has(c->lib, c->nlib, name) || (known && c->doubt))
 		return;
 	path = needs_find(&c->w->arena, from, n, name);
 	if (!path || c->nlib == LIBS_MAX ||
 	    image_read(&c->w->arena, path, &img, &e)) {
 		doubt(c, from, "needs a library that cannot be read: ", name);
-		c->threads = c->filters = true;
+		c->threads |= !known;
+		c->filters |= !known;
 		return;
 	}
 	/* What it is known by is in a file that is unmapped before it. */
 	c->lib[c->nlib++] = arena_strdup(&c->w->arena, name);
-	file_judge(c, &img);
+	seen_add(c, &img);
+	file_judge(c, &img, known);
 	image_close(&img);
 }
 
-static void file_judge(struct closure *c, const struct image *img)
+/* Of what is known, only what it needs. */
+static void file_judge(struct closure *c, const struct image *img, bool known)
 {
 	struct needs n;
 	struct err e;
@@ -209,10 +244,14 @@ static void file_judge(struct closure *c, const struct image *img)
 		c->threads = c->filters = true;
 		return;
 	}
-	imports_judge(c, img, &n);
+	if (!known)
+		imports_judge(c, img, &n);
 	if (c->doubt && c->threads && c->filters)
 		return; /* it cannot become worse */
-	calls_judge(c, img);
+	if (!known)
+		calls_judge(c, img);
+	if (img->interp && img == &c->w->img)
+		lib_judge(c, img, &n, img->interp);
 	for (size_t i = 0; i < n.nlib; i++)
 		lib_judge(c, img, &n, n.lib[i]);
 }
@@ -267,7 +306,7 @@ int fault_choose(struct weld *w, const struct weld_options *opt, struct err *e)
 	if (c.doubt)
 		c.filters = true;
 	else
-		file_judge(&c, &w->img);
+		file_judge(&c, &w->img, false);
 	w->fault = without_signals(&c);
 	w->fault_why = c.doubt;
 	w->data_stays = data_stays(w);
@@ -278,12 +317,13 @@ int fault_choose(struct weld *w, const struct weld_options *opt, struct err *e)
 			return refuse(e, w->img.path, NOWHERE,
 				      "--fault=signal: a library that can be "
 				      "unloaded cannot leave handlers behind");
-		w->fault |= FAULT_CATCH;
+		w->fault |= FAULT_CATCH | FAULT_TOLD;
 		w->fault_why = "as told; the handlers are looked for in each "
 			       "run";
 	}
 	if (opt->fault != FAULT_SYSCALL && !c.doubt) {
 		w->fault |= FAULT_CATCH | FAULT_TRUST;
+		w->fault_libs = c.sum;
 		w->fault_why = "nothing in it sets or blocks signals";
 	}
 	return 0;
@@ -340,6 +380,7 @@ void fault_write(struct weld *w)
 	size_t n = spans_find(w, v);
 
 	info->fault = w->fault;
+	info->libs = w->fault_libs;
 	for (size_t i = 0; i < n; i++)
 		if (v[i].hi - v[i].lo <= UINT32_MAX)
 			info->known[i] = (struct weld_range){

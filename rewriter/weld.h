@@ -55,6 +55,7 @@ struct weld {
 	bool dense;               /* very many sites: bytes count */
 	uint8_t weld_id[16];
 	uint32_t fault;           /* enum fault_way (abi.h) */
+	uint64_t fault_libs;      /* of weld_info */
 	const char *fault_why;
 	bool data_stays;          /* .data and .bss can always be read */
 	bool faults;              /* a program touches what may not be there */

@@ -118,7 +118,22 @@ struct init_record { /* bytes that are not zero in a fresh region */
 };
 /* How memory that may not be there is touched (runtime-stub/fault.c); with none
  * of them, by asking first. */
-enum fault_way { FAULT_COPY = 1, FAULT_CATCH = 2, FAULT_TRUST = 4 };
+enum fault_way {
+	FAULT_COPY = 1,
+	FAULT_CATCH = 2,
+	FAULT_TRUST = 4,
+	FAULT_TOLD = 8 /* to catch, whatever comes of FAULT_TRUST */
+};
+/* A file, by its build id, which zeros fill up.  FNV-1a. */
+enum { BUILD_ID = 20 };
+static inline uint64_t file_digest(const uint8_t id[BUILD_ID])
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (int i = 0; i < BUILD_ID; i++)
+		h = (h ^ id[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
 /* Memory that is there as long as the file's code runs, from struct weld_info
  * on.  The first range has most of it: it is looked at first. */
 struct weld_range {
@@ -159,6 +174,8 @@ struct weld_info {
 	uint32_t frozen;      /* offset of all maps' data that programs only
 				 read from here ... */
 	uint32_t frozen_size; /* ... in one piece */
+	uint64_t libs;        /* FAULT_TRUST: the sum of the digests of all
+				 files with code that are to be mapped */
 	struct weld_range known[KNOWN_RANGES];
 };
 

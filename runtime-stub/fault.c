@@ -13,7 +13,9 @@
  *           both handlers are ours and neither signal is blocked (a fault
  *           would kill); if not, this run asks or copies.
  *   trust   the same, and in the main thread nothing is made sure of: nobody in
- *           this process can have changed it.
+ *           this process can have changed it.  That was proved of files, so
+ *           arming finds out whether they are what is mapped (libs.c); where
+ *           they are not, nothing is caught, unless we were told to.
  *
  * The welder says which it may be (weld_info.fault; rewriter/fault.c has the
  * reasons), arming what it is: the handlers are installed only where both
@@ -355,17 +357,24 @@ static uint64_t safe_below(uint64_t top)
 	return top - size / 2;
 }
 
+/* Without `envp` we have come before the program's own code, or late. */
+static bool is_proved(const char *const *envp)
+{
+	return envp && !env_converts(envp) && libs_are_seen();
+}
+
 void fault_arm(const char *const *envp, struct aux aux)
 {
 	uint32_t now = weld_info.fault;
 
+	if (now & FAULT_TRUST && !is_proved(envp))
+		now &= now & FAULT_TOLD ? ~FAULT_TRUST
+					: ~(FAULT_TRUST | FAULT_CATCH);
 	if (now & FAULT_COPY &&
 	    sys6(__NR_prctl, PR_GET_SECCOMP, 0, 0, 0, 0, 0) != 0)
 		now &= ~FAULT_COPY;
 	if (now & FAULT_CATCH && !both_installed())
 		now &= ~(FAULT_CATCH | FAULT_TRUST);
-	if (now & FAULT_TRUST && (!envp || env_preloads(envp)))
-		now &= ~FAULT_TRUST;
 	if (now & FAULT_CATCH && envp)
 		stack_safe = safe_below((uint64_t)envp);
 	if (aux.frame)

@@ -85,24 +85,37 @@ static void line_char(struct line *l, char c)
 	}
 }
 
-void mappings_each(mapping_see *see, void *arg, char *path, uint32_t n)
+static bool lines_read(char *chunk, long size, mapping_see *see, void *arg,
+		       char *path, uint32_t n)
 {
 	long fd = sys4(__NR_openat, AT_FDCWD, (long)"/proc/self/maps",
 		       O_RDONLY | O_CLOEXEC, 0);
 	struct line l = { .path = path, .room = n };
 	bool more = true;
-	char chunk[CHUNK];
-	long got;
+	long got = 0;
 
 	if (fd < 0)
-		return;
-	while (more && (got = sys3(__NR_read, fd, (long)chunk, CHUNK)) > 0)
+		return false;
+	while (more && (got = sys3(__NR_read, fd, (long)chunk, size)) > 0)
 		for (long i = 0; i < got && more; i++)
 			if (chunk[i] == '\n')
 				more = line_end(&l, see, arg);
 			else
 				line_char(&l, chunk[i]);
 	sys1(__NR_close, fd);
+	return got >= 0;
+}
+
+void mappings_each(mapping_see *see, void *arg, char *path, uint32_t n)
+{
+	char chunk[CHUNK];
+
+	lines_read(chunk, CHUNK, see, arg, path, n);
+}
+
+bool mappings_read(char *chunk, uint32_t size, mapping_see *see, void *arg)
+{
+	return lines_read(chunk, size, see, arg, NULL, 0);
 }
 
 /* --- Build ids. */
@@ -144,14 +157,15 @@ static bool id_in_notes(struct mapped_file *f, uint64_t at, uint64_t end)
 /* The header is the file's; its addresses are `bias` below ours. */
 static bool id_in_segments(struct mapped_file *f, const Elf64_Ehdr *h)
 {
-	uint64_t bias = 0;
+	uint64_t bias = 0, at = f->start + h->e_phoff;
 	Elf64_Phdr p;
 
+	if (!can_read(at, h->e_phnum * sizeof(p)))
+		return false;
 	for (int want_notes = 0; want_notes < 2; want_notes++)
 		for (uint32_t i = 0; i < h->e_phnum; i++) {
-			if (!fetch(&p, f->start + h->e_phoff + i * sizeof(p),
-				   sizeof(p)))
-				return false;
+			mem_copy(&p, (const void *)(at + i * sizeof(p)),
+				 sizeof(p));
 			if (!want_notes && p.p_type == PT_LOAD &&
 			    p.p_offset < FIRST_PAGE)
 				bias = f->start - (p.p_vaddr - p.p_offset);

@@ -7,9 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum {
-	BUILD_ID = 20
-};
+#include "runtime-stub/abi.h"
 
 struct mapping {
 	uint64_t start, end, offset, device, inode; /* inode 0: no file */
@@ -29,6 +27,8 @@ typedef bool mapping_see(void *arg, const struct mapping *m);
 
 #pragma GCC visibility push(hidden)
 void mappings_each(mapping_see *see, void *arg, char *path, uint32_t n);
+/* The same in larger pieces, without paths.  False: not read to the end. */
+bool mappings_read(char *chunk, uint32_t size, mapping_see *see, void *arg);
 /* To be told of every mapping; and asked about one: has its file a build id? It
  * is in f->id then. */
 void mapped_follow(struct mapped_file *f, const struct mapping *m);

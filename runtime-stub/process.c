@@ -85,14 +85,12 @@ const char *env_want(const char *const *envp)
 	return NULL;
 }
 
-bool env_preloads(const char *const *envp)
+bool env_converts(const char *const *envp)
 {
 	for (; *envp; envp++)
-		if (str_starts(*envp, "LD_PRELOAD=") ||
-		    str_starts(*envp, "LD_AUDIT="))
+		if (str_starts(*envp, "GCONV_PATH="))
 			return true;
-	return sys4(__NR_faccessat, AT_FDCWD, (long)"/etc/ld.so.preload", 0,
-		    0) == 0;
+	return false;
 }
 
 /* One byte of the environment: where in the variable it puts us. */

@@ -146,8 +146,8 @@ struct aux aux_read(const uint64_t *v, const uint64_t *end);
 struct aux aux_find(void);      /* by asking */
 const char *env_want(const char *const *envp); /* $BPFWELD_REGION or NULL */
 const char *env_find(void);     /* the same, by asking */
-/* Has the dynamic linker been told to load what nobody asked for? */
-bool env_preloads(const char *const *envp);
+/* Has the C library been told where there are more modules for iconv()? */
+bool env_converts(const char *const *envp);
 
 /* file.c: map the shared region's file over weld_region, and first pinned maps'
  * behind it.  `want`: its path, or NULL for the default one. */

@@ -124,7 +124,68 @@ if ! ldd "$W" | has libasan; then
 	unset LD_PRELOAD
 fi
 
-# What the C library loads nobody has looked at.
+# Neither may others than what was looked at.  The program says which signals are
+# caught (4 and 400: SIGBUS and SIGSEGV), and in the end is told of a bad pointer.
+cat > $t/caught.c <<'X'
+#include <stdio.h>
+#include <string.h>
+int other(int);
+__attribute__((noinline)) long site(const char *p)
+{
+	__asm__ volatile("" : "+r"(p) : : "memory");
+	return (long)p * 3 + 1;
+}
+int main(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[100];
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, "SigCgt", 6))
+			fputs(line, stdout);
+	fflush(stdout);
+	other(1);
+	return site((char *)4096) != 4096 * 3 + 1;
+}
+X
+mkdir $t/one $t/two $t/noid
+$CC -shared -fPIC -o $t/one/libother.so -xc - <<< 'int other(int x) { return x; }'
+$CC -shared -fPIC -o $t/noid/libother.so -Wl,--build-id=none -xc - \
+	<<< 'int other(int x) { return x; }'
+$CC -shared -fPIC -o $t/two/libother.so -xc - <<'X'
+#include <signal.h>
+#include <unistd.h>
+static void mine(int n) { (void)n; _exit(9); }
+int other(int x) { signal(SIGSEGV, mine); signal(SIGBUS, mine); return x; }
+X
+$CC -shared -fPIC -o $t/audit.so -xc - \
+	<<< 'unsigned la_version(unsigned v) { return v; }'
+$CC -O2 -o $t/caught $t/caught.c -L$t/one -lother -Wl,-rpath,$t/one \
+	-Wl,--build-id=none # its own id is not asked for
+# caught MODE MASK [VARIABLE=VALUE]
+caught() {
+	local got
+	got=$(env ${3:-} $t/caught.$1) || die "caught, $1, ${3:-}: exit $?"
+	[[ $got == SigCgt:*00$2 ]] || die "caught, $1, ${3:-}: $got"
+}
+for mode in auto signal; do
+	rm -f $BPFWELD_REGION
+	$W weld $t/caught $O/fault.bpf.o -o $t/caught.$mode --fault=$mode \
+		-p reads=uprobe:site > $t/log
+	$W info $t/caught.$mode | has "fault  *signal: nothing in it" ||
+		die "caught: $(cat $t/log)"
+	caught $mode 440
+done
+for other in LD_LIBRARY_PATH=$t/two LD_LIBRARY_PATH=$t/noid \
+	GCONV_PATH=/nowhere LD_PRELOAD=$t/two/libother.so \
+	LD_AUDIT=$t/audit.so; do
+	rm -f $BPFWELD_REGION
+	caught auto 000 $other
+	rm -f $BPFWELD_REGION
+	caught signal 440 $other
+done
+caught auto 440 LD_PRELOAD=$t/one/libother.so # nothing else than before
+
+# What the C library loads nobody has looked at; nor what has no build id.
 loads() { # WHY SOURCE FLAGS...
 	local why=$1 source=$2; shift 2
 	$CC -O2 -w -o $t/loads -xc - -xnone "$@" <<< "
@@ -141,6 +202,7 @@ loads "syscall: it imports getpwnam" 'getpwnam("root")'
 loads "syscall: it imports getaddrinfo" 'getaddrinfo("a", "b", 0, 0)'
 loads "syscall: it imports iconv_open" 'iconv_open("EUC-JP", "UTF-8")'
 loads "syscall: it imports fopen" 'fopen("/", "r,ccs=EUC-JP")'
+loads "syscall: .*libother.so has no build id" 'other(1)' $t/noid/libother.so
 
 # A library is asked about; it does not leave handlers in whoever loads it.
 $CC -O2 -shared -fPIC -o $t/lib.so $S/fault.c
