@@ -251,6 +251,7 @@ static int ring_drain(struct tracing *t, size_t i, bool *more, struct err *e)
 	n = reader_ring_lost(region, map);
 	if (n)
 		lost(t, t->maps.m.map[map].name, n, "the ring was full");
+	reader_ring_told(region, map, n);
 	return 0;
 }
 

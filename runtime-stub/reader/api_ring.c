@@ -168,8 +168,10 @@ static void perf_tell(struct bpfweld_ring *ring)
 		if (!s->perf_lost)
 			continue;
 		n = reader_ring_lost(ring->ref[i].r, ring->ref[i].map);
-		if (n)
-			s->perf_lost(s->ctx, -1, n);
+		if (!n)
+			continue;
+		s->perf_lost(s->ctx, -1, n);
+		reader_ring_told(ring->ref[i].r, ring->ref[i].map, n);
 	}
 }
 
@@ -254,10 +256,13 @@ int bpfweld_ring_consume(struct bpfweld_ring *ring)
 
 uint64_t bpfweld_ring_lost(struct bpfweld_ring *ring)
 {
-	uint64_t sum = 0;
+	uint64_t sum = 0, n;
 
-	for (size_t i = 0; ring && i < ring->n; i++)
-		sum += reader_ring_lost(ring->ref[i].r, ring->ref[i].map);
+	for (size_t i = 0; ring && i < ring->n; i++) {
+		n = reader_ring_lost(ring->ref[i].r, ring->ref[i].map);
+		reader_ring_told(ring->ref[i].r, ring->ref[i].map, n);
+		sum += n;
+	}
 	return sum;
 }
 

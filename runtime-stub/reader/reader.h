@@ -121,7 +121,8 @@ long reader_write(const struct reader *r, uint32_t map, const void *key,
 
 /* --- ring.c: RINGBUF maps.  One reader at a time takes records out; it needs
  * READER_WRITE.  A record is given back, and its room with it, by
- * reader_ring_done(). */
+ * reader_ring_done(), and those before it: until then whoever reads next gets
+ * them again. */
 enum reader_ring {
 	RING_EMPTY,  /* nothing more now */
 	RING_WAIT,   /* the next record is being written */
@@ -139,6 +140,12 @@ struct reader_record {
 int reader_ring_next(const struct reader *r, uint32_t map,
 		     struct reader_record *out, enum reader_ring *what,
 		     struct err *e);
+/* The one behind `last` (which may be *out), which was not given back yet; NULL:
+ * as reader_ring_next(). */
+int reader_ring_after(const struct reader *r, uint32_t map,
+		      const struct reader_record *last,
+		      struct reader_record *out, enum reader_ring *what,
+		      struct err *e);
 void reader_ring_done(const struct reader *r, uint32_t map,
 		      const struct reader_record *record);
 /* Sleep until there may be more in one of them, or so long; -EINTR: a signal
@@ -150,8 +157,9 @@ struct reader_ring_ref {
 };
 int reader_rings_sleep(const struct reader_ring_ref *ring, size_t n,
 		       unsigned ms);
-/* Records that there was no room for, since this was last asked. */
+/* Records that there was no room for, but for those that a reader has told of. */
 uint64_t reader_ring_lost(const struct reader *r, uint32_t map);
+void reader_ring_told(const struct reader *r, uint32_t map, uint64_t lost);
 /* Nobody else takes this ring's records: false if somebody does, through another
  * reader.  Until it is unlocked, or reader_close(). */
 bool reader_ring_lock(struct reader *r, uint32_t map);

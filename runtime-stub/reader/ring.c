@@ -101,13 +101,13 @@ static bool slot_of(const struct ring *g, struct ring_pair head,
 	return true;
 }
 
-/* *again: the record's writer has died and done something before. */
-static int next(const struct reader *r, uint32_t map, struct reader_record *out,
-		enum reader_ring *what, bool *again, struct err *e)
+/* The record at `head`.  *again: its writer has died and done something before. */
+static int next(const struct reader *r, uint32_t map, struct ring_pair head,
+		struct reader_record *out, enum reader_ring *what, bool *again,
+		struct err *e)
 {
 	struct ring g = ring_of(r, map);
-	struct ring_pair head = ring_load(&g.head->head), s, now;
-	struct ring_pair tail = ring_load(&g.head->tail);
+	struct ring_pair tail = ring_load(&g.head->tail), s, now;
 	uint64_t at = head.a % g.size, room;
 	const uint8_t *record = g.data + at;
 
@@ -151,16 +151,29 @@ static int next(const struct reader *r, uint32_t map, struct reader_record *out,
 	return 0;
 }
 
+int reader_ring_after(const struct reader *r, uint32_t map,
+		      const struct reader_record *last,
+		      struct reader_record *out, enum reader_ring *what,
+		      struct err *e)
+{
+	struct ring_pair head;
+	bool again = true;
+
+	if (last)
+		head = (struct ring_pair){ last->end, last->number + 1 };
+	else
+		head = ring_load(&ring_of(r, map).head->head);
+	for (int i = 0; again && i < RETRIES; i++)
+		if (next(r, map, head, out, what, &again, e))
+			return -1;
+	return 0;
+}
+
 int reader_ring_next(const struct reader *r, uint32_t map,
 		     struct reader_record *out, enum reader_ring *what,
 		     struct err *e)
 {
-	bool again = true;
-
-	for (int i = 0; again && i < RETRIES; i++)
-		if (next(r, map, out, what, &again, e))
-			return -1;
-	return 0;
+	return reader_ring_after(r, map, NULL, out, what, e);
 }
 
 void reader_ring_done(const struct reader *r, uint32_t map,
@@ -235,12 +248,14 @@ int reader_rings_sleep(const struct reader_ring_ref *ring, size_t n,
 
 uint64_t reader_ring_lost(const struct reader *r, uint32_t map)
 {
-	struct ring_head *h = ring_of(r, map).head;
-	uint64_t all = __atomic_load_n(&h->dropped, __ATOMIC_RELAXED);
-	uint64_t told = h->told;
+	const struct ring_head *h = ring_of(r, map).head;
 
-	h->told = all;
-	return all - told;
+	return __atomic_load_n(&h->dropped, __ATOMIC_RELAXED) - h->told;
+}
+
+void reader_ring_told(const struct reader *r, uint32_t map, uint64_t lost)
+{
+	ring_of(r, map).head->told += lost;
 }
 
 /* The file that we have mapped, if it is still there. */

@@ -172,7 +172,7 @@ static void use_ring(struct use *u, uint32_t map)
 		reader_ring_done(u->r, map, &record);
 	}
 	u->elems += sum & 1;
-	reader_ring_lost(u->r, map);
+	reader_ring_told(u->r, map, reader_ring_lost(u->r, map));
 }
 
 static void use_feed(struct use *u, uint32_t map)

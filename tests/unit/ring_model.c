@@ -9,6 +9,7 @@
  *
  *   records   every one that was committed was read, once and whole, each
  *             writer's in its order; nothing else was
+ *             (the reader gives them back one by one, or several together)
  *   room      only a full ring refuses, and an empty one is empty: nobody who
  *             died keeps any of it
  *
@@ -94,6 +95,7 @@ static struct {
 	uint32_t committed[WRITERS], refused[WRITERS];
 	bool open[WRITERS];          /* one is being committed */
 	uint32_t read[WRITERS];
+	uint32_t together;           /* the reader gives so many back */
 	const char *bad;
 } m;
 
@@ -155,22 +157,32 @@ static void record_read(const struct reader_record *r)
 /* Until there is nothing, or `tries` times. */
 static void read_some(uint32_t tries)
 {
-	struct reader_record r;
+	struct reader_record r, last;
 	enum reader_ring what;
+	uint32_t n = 0;
 	struct err e;
 
 	while (tries--) {
-		if (reader_ring_next(&reader, 0, &r, &what, &e)) {
+		if (reader_ring_after(&reader, 0, n ? &last : NULL, &r, &what,
+				      &e)) {
 			m.bad = "the ring is damaged";
 			return;
 		}
 		if (what == RING_RECORD)
 			record_read(&r);
-		if (what == RING_RECORD || what == RING_SKIPPED)
-			reader_ring_done(&reader, 0, &r);
-		else if (what == RING_EMPTY && !s.running)
-			return;
+		if (what == RING_RECORD || what == RING_SKIPPED) {
+			last = r;
+			n++;
+		} else if (what == RING_EMPTY && !s.running) {
+			break;
+		}
+		if (n == m.together) {
+			reader_ring_done(&reader, 0, &last);
+			n = 0;
+		}
 	}
+	if (n)
+		reader_ring_done(&reader, 0, &last);
 }
 
 static void run_thread(void)
@@ -305,6 +317,9 @@ static void crowded(void **state)
 	m.lens[1] = 40;
 	explore(0, 3, true, false);
 	explore(3, 2 + more(), true, false);
+	m.together = 2;
+	explore(3, 2 + more(), true, false);
+	m.together = 1;
 	assert_true(refusals > 0);
 }
 
@@ -317,6 +332,9 @@ static void late(void **state)
 	m.want[1] = 4;
 	m.lens[0] = m.lens[1] = 8;
 	explore(0, 3, false, false);
+	m.together = 3;
+	explore(0, 2 + more(), false, false);
+	m.together = 1;
 }
 
 int main(void)
@@ -326,7 +344,10 @@ int main(void)
 		cmocka_unit_test(crowded),
 		cmocka_unit_test(late),
 	};
-	int bad = cmocka_run_group_tests(tests, NULL, NULL);
+	int bad;
+
+	m.together = 1;
+	bad = cmocka_run_group_tests(tests, NULL, NULL);
 
 	printf("%llu schedules, %llu refusals, %llu deaths\n",
 	       (unsigned long long)runs, (unsigned long long)refusals,
