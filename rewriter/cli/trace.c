@@ -5,7 +5,17 @@
  * A ring's records are taken out of it, as every consumer does; there is one at
  * a time.  Lines of trace_printk are not: they are overwritten by later ones,
  * and a reader that is too slow is told how many it has missed.
+ *
+ * Each ring and the lines have their turn, one after the other:
+ *
+ *     print what is there, but no more than a turn's    so none starves another
+ *     write it out                                      or end here
+ *     give it back
+ *
+ * Whoever is killed, or cannot write, leaves what was not written out to the next
+ * reader.  What was, but was not given back, is printed twice.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,7 +39,22 @@ static const char usage[] =
 	"lines of their own).\n";
 
 enum {
-	SLEEP_MS = 200
+	SLEEP_MS = 200,
+	TELL_MS = 1000, /* what a busy ring loses is told so often */
+	/* A turn's records, and bytes; of a small ring it is less than all, so that
+	 * there is room again while they are written out. */
+	TURN = 256,
+	TURN_BYTES = 1 << 16,
+	TURN_PART = 4,
+	RECORD_LEAST = 16
+};
+
+/* A map that is followed. */
+struct source {
+	uint32_t map;
+	bool cut;      /* told that its records go on behind --type */
+	uint64_t left; /* records, of those that --once is for */
+	int64_t told;  /* when: what it lost */
 };
 
 struct tracing {
@@ -37,12 +62,11 @@ struct tracing {
 	const char *welded, *type;
 	bool json, once;
 	bool told;                  /* that records have no type */
-	bool *cut;                  /* by map: told that its records go on */
-	uint32_t *ring;             /* maps that are followed */
+	struct source *ring;
 	struct reader_ring_ref *of; /* the same */
 	size_t nring;
-	bool lines;    /* of trace_printk, too */
-	uint64_t next; /* the next of them */
+	bool lines;              /* of trace_printk, too */
+	uint64_t next;           /* of them */
 	struct {
 		uint32_t object, len, type;
 	} last; /* most records are as the one before */
@@ -77,7 +101,7 @@ static int type_check(struct tracing *t, struct err *e)
 				e))
 			return -1;
 	for (size_t i = 0; t->type && i < t->nring; i++) {
-		uint32_t object = t->maps.m.map[t->ring[i]].object;
+		uint32_t object = t->maps.m.map[t->ring[i].map].object;
 
 		if (typed_struct(t->maps.btf[object], t->type, 0))
 			return 0;
@@ -142,15 +166,15 @@ static void untyped(struct tracing *t, uint32_t map, uint32_t len)
 }
 
 /* Said once a map: its records have more than the type that was asked for. */
-static void cut_short(struct tracing *t, uint32_t map, uint32_t type,
+static void cut_short(struct tracing *t, struct source *s, uint32_t type,
 		      uint32_t len)
 {
-	const struct manifest_map *k = &t->maps.m.map[map];
+	const struct manifest_map *k = &t->maps.m.map[s->map];
 	size_t size = typed_size(t->maps.btf[k->object], type);
 
-	if (size >= len || t->cut[map])
+	if (size >= len || s->cut)
 		return;
-	t->cut[map] = true;
+	s->cut = true;
 	fflush(stdout);
 	say_to(stderr,
 	       "bpfweld: %s: a record has %u bytes, of which --type says what "
@@ -158,18 +182,18 @@ static void cut_short(struct tracing *t, uint32_t map, uint32_t type,
 	       k->name, len, size);
 }
 
-static void record_text(struct tracing *t, uint32_t map,
+static void record_text(struct tracing *t, struct source *s,
 			const struct reader_record *r)
 {
-	const struct manifest_map *k = &t->maps.m.map[map];
+	const struct manifest_map *k = &t->maps.m.map[s->map];
 	struct bytes b = { r->data, r->len };
 	uint32_t type = type_of(t, k->object, r->len);
 	struct json j = json_to(stdout, false);
 
 	if (!type)
-		untyped(t, map, r->len);
+		untyped(t, s->map, r->len);
 	else
-		cut_short(t, map, type, r->len);
+		cut_short(t, s, type, r->len);
 	say("%s: ", k->name);
 	if (type) {
 		maps_typed_json(&j, &t->maps, k->object, type, b, true);
@@ -227,53 +251,116 @@ static void line_print(const struct tracing *t,
 
 /* --- reading ------------------------------------------------------------ */
 
-/* What one ring has now. */
-static int ring_drain(struct tracing *t, size_t i, bool *more, struct err *e)
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* All that was printed is where it should go. */
+static int write_out(struct err *e)
+{
+	bool bad = fflush(stdout) != 0;
+
+	if (!bad && !ferror(stdout))
+		return 0;
+	fail(e, "standard output", NOWHERE, "%s",
+	     bad ? strerror(errno) : "cannot be written");
+	clearerr(stdout); /* it has been said */
+	return -1;
+}
+
+/* Print *n records; `last` is the last of them.  *more: there may be more. */
+static int ring_print(struct tracing *t, struct source *s,
+		      struct reader_record *last, uint32_t *n, bool *more,
+		      struct err *e)
 {
 	const struct reader *region = &t->maps.region;
-	uint32_t map = t->ring[i];
-	uint64_t n;
+	uint64_t room = region->map[s->map].stride / TURN_PART, bytes = 0;
 	struct reader_record r;
 	enum reader_ring what;
 
-	while (!stopped) {
-		if (reader_ring_next(region, map, &r, &what, e))
+	room = room < TURN_BYTES ? room : TURN_BYTES;
+	*more = false;
+	for (*n = 0; !stopped; ++*n) {
+		if (reader_ring_after(region, s->map, *n ? last : NULL, &r,
+				      &what, e))
 			return -1;
-		if (what == RING_EMPTY || what == RING_WAIT)
+		*more = what != RING_EMPTY && what != RING_WAIT && s->left;
+		if (!*more || *n == TURN || bytes >= room)
 			break;
-		*more = true;
+		s->left--;
+		bytes += RECORD_LEAST + r.len;
+		*last = r;
 		if (what == RING_RECORD && t->json)
-			record_json(t, map, &r);
+			record_json(t, s->map, &r);
 		else if (what == RING_RECORD)
-			record_text(t, map, &r);
-		reader_ring_done(region, map, &r);
+			record_text(t, s, &r);
 	}
-	n = reader_ring_lost(region, map);
-	if (n)
-		lost(t, t->maps.m.map[map].name, n, "the ring was full");
-	reader_ring_told(region, map, n);
 	return 0;
 }
 
-static void lines_drain(struct tracing *t)
+static int ring_turn(struct tracing *t, struct source *s, bool *more,
+		     struct err *e)
 {
-	uint64_t missed = 0;
-	struct region_trace_record r;
+	const struct reader *region = &t->maps.region;
+	struct reader_record last;
+	uint64_t gone = 0;
+	uint32_t n;
+	int ret = ring_print(t, s, &last, &n, more, e);
 
-	while (!stopped && reader_line(&t->maps.region, &t->next, &r, &missed))
-		line_print(t, &r);
-	if (missed)
-		lost(t, "printk", missed, "later ones came too fast");
+	if (!*more || now_ms() - s->told >= TELL_MS)
+		gone = reader_ring_lost(region, s->map);
+	if (gone) {
+		lost(t, t->maps.m.map[s->map].name, gone, "the ring was full");
+		s->told = now_ms();
+	}
+	if (n || gone) {
+		if (write_out(e))
+			return -1;
+		reader_ring_told(region, s->map, gone);
+	}
+	if (n)
+		reader_ring_done(region, s->map, &last);
+	return ret;
 }
 
-static int drain(struct tracing *t, bool *more, struct err *e)
+static int lines_turn(struct tracing *t, bool *more, struct err *e)
 {
+	struct reader *region = &t->maps.region;
+	uint64_t missed = 0;
+	struct region_trace_record r;
+	uint32_t n = 0;
+
+	while (!stopped && n < TURN &&
+	       reader_line(region, &t->next, &r, &missed)) {
+		line_print(t, &r);
+		n++;
+	}
+	*more = n == TURN;
+	if (missed)
+		lost(t, "printk", missed, "later ones came too fast");
+	return n || missed ? write_out(e) : 0;
+}
+
+/* A turn for each. */
+static int turns(struct tracing *t, bool *more, struct err *e)
+{
+	bool one;
+
 	*more = false;
-	for (size_t i = 0; i < t->nring; i++)
-		if (ring_drain(t, i, more, e))
+	for (size_t i = 0; i < t->nring; i++) {
+		if (ring_turn(t, &t->ring[i], &one, e))
 			return -1;
-	if (t->lines)
-		lines_drain(t);
+		*more |= one;
+	}
+	if (!t->lines)
+		return 0;
+	if (lines_turn(t, &one, e))
+		return -1;
+	*more |= one;
 	return 0;
 }
 
@@ -289,7 +376,7 @@ static void ring_add(struct tracing *t, uint32_t map)
 	struct arena *a = &t->maps.arena;
 
 	t->ring = arena_push(a, t->ring, t->nring, sizeof(*t->ring));
-	t->ring[t->nring++] = map;
+	t->ring[t->nring++] = (struct source){ .map = map };
 }
 
 static int rings_find(struct tracing *t, char **name, int n, struct err *e)
@@ -297,7 +384,6 @@ static int rings_find(struct tracing *t, char **name, int n, struct err *e)
 	const struct manifest *m = &t->maps.m;
 	uint32_t map;
 
-	t->cut = arena_alloc(&t->maps.arena, m->nmap * sizeof(*t->cut));
 	for (uint32_t i = 0; !n && i < m->nmap; i++)
 		if (ring_is(m->map[i].map.type))
 			ring_add(t, i);
@@ -323,7 +409,7 @@ static bool all_exist(struct tracing *t, const char *region)
 	struct arena a = { 0 };
 
 	for (size_t i = 0; all && i < t->nring; i++) {
-		const struct region_map *m = &t->maps.m.map[t->ring[i]].map;
+		const struct region_map *m = &t->maps.m.map[t->ring[i].map].map;
 
 		all = !m->pinned ||
 		      reader_exists(reader_pin_path(&a, region, m->name));
@@ -339,15 +425,17 @@ static int rings_lock(struct tracing *t, struct err *e)
 
 	t->of = arena_alloc(&maps->arena, (t->nring + 1) * sizeof(*t->of));
 	for (size_t i = 0; i < t->nring; i++) {
-		const struct reader_pin *p = reader_pin(r, t->ring[i]);
+		uint32_t map = t->ring[i].map;
+		const struct reader_pin *p = reader_pin(r, map);
 
-		t->of[i] = (struct reader_ring_ref){ r, t->ring[i] };
+		t->of[i] = (struct reader_ring_ref){ r, map };
 		if (p && (!p->found || p->fault)) /* who reads it is told */
 			continue;
-		if (!reader_ring_lock(r, t->ring[i]))
+		if (!reader_ring_lock(r, map))
 			return fail(e, p ? p->path : r->path, NOWHERE,
 				    "somebody else reads ring %s already",
-				    maps->m.map[t->ring[i]].name);
+				    maps->m.map[map].name);
+		t->ring[i].left = t->once ? reader_count(r, map) : UINT64_MAX;
 	}
 	return 0;
 }
@@ -393,10 +481,10 @@ static int follow(struct tracing *t, struct err *e)
 	bool more;
 
 	while (!stopped) {
-		if (drain(t, &more, e))
+		if (turns(t, &more, e))
 			return -1;
-		if (fflush(stdout))
-			break; /* nobody listens any more */
+		if (stopped) /* what was lost is to be told */
+			return turns(t, &more, e);
 		if (more)
 			continue;
 		if (t->once)
