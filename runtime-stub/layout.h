@@ -135,7 +135,8 @@ struct region_trace_record {
 struct region_trace {
 	uint64_t next;
 	uint64_t slots;
-	uint64_t reserved[6];
+	uint64_t read; /* of bpfweld trace: the first line not yet taken */
+	uint64_t reserved[5];
 	struct region_trace_record record[];
 };
 

@@ -3,8 +3,9 @@
  * what bpf_trace_printk() printed, as they come.
  *
  * A ring's records are taken out of it, as every consumer does; there is one at
- * a time.  Lines of trace_printk are not: they are overwritten by later ones,
- * and a reader that is too slow is told how many it has missed.
+ * a time.  So are lines of trace_printk, as from the kernel's trace_pipe; but
+ * later ones overwrite them, and a reader that is too slow is told how many it
+ * has missed.
  *
  * Each ring and the lines have their turn, one after the other:
  *
@@ -12,8 +13,8 @@
  *     write it out                                      or end here
  *     give it back
  *
- * Whoever is killed, or cannot write, leaves what was not written out to the next
- * reader.  What was, but was not given back, is printed twice.
+ * Whoever is killed, or cannot write, leaves what was not written out to the
+ * next reader.  What was, but was not given back, is printed twice.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -41,8 +42,8 @@ static const char usage[] =
 enum {
 	SLEEP_MS = 200,
 	TELL_MS = 1000, /* what a busy ring loses is told so often */
-	/* A turn's records, and bytes; of a small ring it is less than all, so that
-	 * there is room again while they are written out. */
+	/* A turn's records, and bytes; of a small ring it is less than all, so
+	 * that there is room again while they are written out. */
 	TURN = 256,
 	TURN_BYTES = 1 << 16,
 	TURN_PART = 4,
@@ -65,8 +66,8 @@ struct tracing {
 	struct source *ring;
 	struct reader_ring_ref *of; /* the same */
 	size_t nring;
-	bool lines;              /* of trace_printk, too */
-	uint64_t next;           /* of them */
+	bool lines;         /* of trace_printk, too */
+	uint64_t next, end; /* of them, and where --once ends */
 	struct {
 		uint32_t object, len, type;
 	} last; /* most records are as the one before */
@@ -330,11 +331,11 @@ static int ring_turn(struct tracing *t, struct source *s, bool *more,
 static int lines_turn(struct tracing *t, bool *more, struct err *e)
 {
 	struct reader *region = &t->maps.region;
-	uint64_t missed = 0;
+	uint64_t missed = 0, from = t->next;
 	struct region_trace_record r;
 	uint32_t n = 0;
 
-	while (!stopped && n < TURN &&
+	while (!stopped && n < TURN && t->next < t->end &&
 	       reader_line(region, &t->next, &r, &missed)) {
 		line_print(t, &r);
 		n++;
@@ -342,7 +343,12 @@ static int lines_turn(struct tracing *t, bool *more, struct err *e)
 	*more = n == TURN;
 	if (missed)
 		lost(t, "printk", missed, "later ones came too fast");
-	return n || missed ? write_out(e) : 0;
+	if (t->next == from)
+		return 0;
+	if (write_out(e))
+		return -1;
+	reader_lines_done(region, t->next);
+	return 0;
 }
 
 /* A turn for each. */
@@ -440,6 +446,20 @@ static int rings_lock(struct tracing *t, struct err *e)
 	return 0;
 }
 
+static int lines_lock(struct tracing *t, struct err *e)
+{
+	struct reader *r = &t->maps.region;
+
+	if (!t->lines || !reader_prints(r))
+		return 0;
+	if (!reader_lines_lock(r))
+		return fail(e, r->path, NOWHERE,
+			    "somebody else reads what is printed already");
+	t->next = reader_lines_begin(r);
+	t->end = t->once ? reader_lines_end(r) : UINT64_MAX;
+	return 0;
+}
+
 static int region_open(struct tracing *t, struct err *e)
 {
 	struct maps *maps = &t->maps;
@@ -454,7 +474,7 @@ static int region_open(struct tracing *t, struct err *e)
 		e->file = e->file ? e->file : t->welded;
 		return -1;
 	}
-	if (rings_lock(t, e))
+	if (rings_lock(t, e) || lines_lock(t, e))
 		return -1;
 	if (!t->nring && !reader_prints(&maps->region))
 		return fail(
@@ -472,7 +492,6 @@ static int renew(struct tracing *t, struct err *e)
 	if (reader_is_current(region) || !reader_exists(region->path))
 		return 0;
 	reader_close(region);
-	t->next = 0;
 	return region_open(t, e);
 }
 

@@ -190,6 +190,12 @@ void reader_feed_sleep(const struct reader_feed *f, unsigned ms);
 bool reader_line(const struct reader *r, uint64_t *next,
 		 struct region_trace_record *out, uint64_t *missed);
 bool reader_prints(const struct reader *r); /* some program does */
+/* Who takes lines is one at a time, as at a ring, and leaves in the region how far
+ * it is: from the first that nobody has taken to the one to come. */
+bool reader_lines_lock(struct reader *r); /* until reader_close() */
+uint64_t reader_lines_begin(const struct reader *r);
+uint64_t reader_lines_end(const struct reader *r);
+void reader_lines_done(const struct reader *r, uint64_t next);
 
 /* loads.c: where processes had mapped code; none where no program takes call
  * chains.  The strings are in the arena. */

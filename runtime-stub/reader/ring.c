@@ -284,16 +284,21 @@ static bool lock(int fd, uint64_t at, short type)
 	return fd >= 0 && fcntl(fd, F_OFD_SETLK, &l) == 0;
 }
 
+static bool region_lock(struct reader *r, uint64_t at, short type)
+{
+	if (r->fd < 0 && type == F_WRLCK)
+		r->fd = file_open(r->path, r->dev, r->ino);
+	return lock(r->fd, at, type);
+}
+
 /* In whose file a ring is, and where: a byte of its data is locked. */
 static bool ring_set_lock(struct reader *r, uint32_t map, short type)
 {
 	struct reader_pin *p =
 		r->map[map].pinned ? &r->pin[pin_first(r, map)] : NULL;
 
-	if (!p && r->fd < 0 && type == F_WRLCK)
-		r->fd = file_open(r->path, r->dev, r->ino);
 	if (!p)
-		return lock(r->fd, r->map[map].data, type);
+		return region_lock(r, r->map[map].data, type);
 	if (p->fd < 0 && type == F_WRLCK)
 		p->fd = file_open(p->path, p->dev, p->ino);
 	return lock(p->fd, PIN_HEADER, type);
@@ -312,16 +317,15 @@ void reader_ring_unlock(struct reader *r, uint32_t map)
 /* --- trace_printk ------------------------------------------------------- */
 
 /* Where its records are and how many; NULL: they do not fit. */
-static const struct region_trace *lines_of(const struct reader *r,
-					   uint64_t *slots)
+static struct region_trace *lines_of(const struct reader *r, uint64_t *slots)
 {
 	const struct region_header *h = &r->head;
-	const struct region_trace *t;
+	struct region_trace *t;
 	uint64_t size = h->trace_size;
 
 	if (size < sizeof(*t) || !region_has(h, h->trace, size, 8))
 		return NULL;
-	t = (const void *)(r->base + h->trace);
+	t = (void *)(r->base + h->trace);
 	*slots = __atomic_load_n(&t->slots, __ATOMIC_RELAXED);
 	return *slots && *slots <= (size - sizeof(*t)) / sizeof(t->record[0])
 		       ? t
@@ -364,4 +368,36 @@ bool reader_line(const struct reader *r, uint64_t *next,
 	out->len = out->len < TRACE_TEXT ? out->len : TRACE_TEXT;
 	++*next;
 	return true;
+}
+
+bool reader_lines_lock(struct reader *r)
+{
+	return region_lock(r, r->head.trace, F_WRLCK);
+}
+
+uint64_t reader_lines_end(const struct reader *r)
+{
+	uint64_t slots;
+	const struct region_trace *t = lines_of(r, &slots);
+
+	return t ? __atomic_load_n(&t->next, __ATOMIC_ACQUIRE) : 0;
+}
+
+uint64_t reader_lines_begin(const struct reader *r)
+{
+	uint64_t slots, read = 0;
+	const struct region_trace *t = lines_of(r, &slots);
+
+	if (t)
+		read = __atomic_load_n(&t->read, __ATOMIC_RELAXED);
+	return read <= reader_lines_end(r) ? read : 0; /* scribbled over */
+}
+
+void reader_lines_done(const struct reader *r, uint64_t next)
+{
+	uint64_t slots;
+	struct region_trace *t = lines_of(r, &slots);
+
+	if (t)
+		__atomic_store_n(&t->read, next, __ATOMIC_RELAXED);
 }

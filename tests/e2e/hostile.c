@@ -211,7 +211,7 @@ static void use_writes(struct use *u, uint32_t map, const uint8_t *key)
 
 static void use_region(struct use *u)
 {
-	uint64_t next = 0, missed = 0;
+	uint64_t next, missed = 0;
 	struct region_trace_record line;
 	struct reader_load *load;
 	uint8_t key[64] = { 0 };
@@ -228,9 +228,11 @@ static void use_region(struct use *u)
 		else
 			use_writes(u, i, key);
 	}
-	for (int i = 0; i < 30; i++)
+	next = reader_lines_begin(u->r);
+	for (int i = 0; i < 30 && next < reader_lines_end(u->r); i++)
 		if (!reader_line(u->r, &next, &line, &missed))
 			break;
+	reader_lines_done(u->r, next);
 	reader_loads(&u->a, u->r, &load);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # trace: a ring that is always busy starves nobody; what was not written out stays
-# for the next one, whoever is killed.
+# for the next one, whoever is killed; and printed lines are taken, as records are.
 . "$(dirname "$0")/../common.sh"
 need python3
 cd "$t"
@@ -61,6 +61,7 @@ wait $victim 2> log || true
 victim=
 
 # Nothing is lost with a reader that is killed.
+rm -f region
 ./w & victim=$!
 for i in $(seq "${KILLS:-25}"); do
 	$W trace w -j > killed.$i & reader=$!
@@ -79,7 +80,7 @@ $W trace w -j --once > killed.last
 cat > look.py <<'END'
 import json, sys
 got = {"busy": set(), "rare": set(), "perf": set()}
-first = {}
+first, lines, missed = {}, set(), 0
 for name in sys.argv[1:]:
     for line in open(name):
         if not line.endswith("\n"):
@@ -88,10 +89,19 @@ for name in sys.argv[1:]:
         if "number" in r:
             first.setdefault(r["map"], r["number"])
             got[r["map"]].add(r["number"])
+        elif "printk" in r:
+            lines.add(int(r["printk"].split()[1]) // 10000)
+        elif r["map"] == "printk":
+            missed += r["lost"]
 for name, numbers in got.items():
     lacks = set(range(first[name], max(numbers) + 1)) - numbers
     if lacks:
         sys.exit(f"{name}: {len(lacks)} records lack, as {min(lacks)}")
+lacks = set(range(min(lines), max(lines) + 1)) - lines
+if len(lacks) > missed:
+    sys.exit(f"{len(lacks)} lines lack, {missed} are said to")
+print(", ".join(f"{name} {len(numbers)}" for name, numbers in got.items()) +
+      f", {len(lines)} lines, {missed} missed")
 END
 # shellcheck disable=SC2046
 python3 look.py $(ls -v killed.[0-9]*) killed.last
@@ -113,4 +123,54 @@ $W trace w --once > out
 for what in busy rare perf printk; do
 	[ "$(count "^$what: ")" = 10 ] || die "$what: not 10 in $(cat out)"
 done
-[ -z "$($W trace w busy rare perf --once 2>&1)" ] || die "something is there twice"
+[ -z "$($W trace w --once 2>&1)" ] || die "something is there twice"
+
+# Lines: each once, and so is what was lost of them.
+./w 0 7
+$W trace w rare --once > out
+[ "$(count ^rare:)" = 7 ] || die "$(cat out)"
+$W trace w --once > out
+[ "$(count '^printk: .*seldom [0-6]$')" = 7 ] || die "$(cat out)"
+./w 0 1500
+$W trace w -j --once > out
+[ "$(count '"printk":')" = 1024 ] || die "$(count '"printk":') lines"
+[ "$(count '"map":"printk","lost":476,')" = 1 ] || die "$(grep lost out)"
+grep -m1 '"printk":' out | has '"seldom 476"' || die "$(grep -m1 printk out)"
+[ -z "$($W trace w -j --once)" ] || die "lines are there twice"
+
+# One reader at a time: here, of lines only.
+cat > lines.bpf.c <<'END'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "GPL";
+SEC("uprobe/trace:seldom") int print(void *ctx)
+{
+	bpf_printk("line");
+	return 0;
+}
+END
+bpf lines.bpf.c
+$W weld trace lines.bpf.o -o lines > log
+rm -f region
+./lines 0 1
+exits 1 $W trace lines --once > /dev/full 2> err
+grep -q '^bpfweld: standard output: No space' err || die "$(cat err)"
+$W trace lines > out & reader=$!
+for _ in $(seq 600); do
+	[ ! -s out ] || break
+	sleep .1
+done
+grep -q '^printk: .* line$' out || die "$(cat out)"
+exits 1 $W trace lines --once 2> err
+grep -q 'somebody else reads what is printed already' err || die "$(cat err)"
+kill -INT $reader
+wait $reader || die "trace: exit $?"
+reader=
+[ -z "$($W trace lines --once)" ] || die "a line is there twice"
+
+# A position that somebody has scribbled over is none.
+at=$(python3 -c 'import struct
+print(struct.unpack_from("<Q", open("region", "rb").read(), 72)[0])')
+printf '\377\377\377\377' | dd of=region bs=1 seek=$((at + 16)) conv=notrunc 2> log
+$W trace lines --once > out
+grep -q '^printk: .* line$' out || die "$(cat out)"
