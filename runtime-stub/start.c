@@ -26,7 +26,8 @@
 #include "runtime-stub/sys.h"
 
 enum settled { NOT_YET, ARMED, OFF };
-enum { PATIENCE = 2000 }; /* turns of the processor: about a millisecond */
+/* Turns of the processor: about a millisecond, and ten. */
+enum { PATIENCE = 2000, FILE_PATIENCE = 20000 };
 
 #pragma GCC visibility push(hidden)
 uint32_t weld_settled; /* entry.S tests it */
@@ -134,12 +135,14 @@ bool region_is_private(void)
 	return __atomic_load_n(&claimed, __ATOMIC_RELAXED) == FILLING;
 }
 
-/* For a file only once in vain: the target is not to be slow. */
+/* For a file longer, as hits are lost without it, but only once in vain: the target
+ * is not to be slow. */
 static void wait_for_others(void)
 {
 	static uint32_t in_vain;
+	int turns = region_is_private() ? PATIENCE : FILE_PATIENCE;
 
-	for (int i = 0; i < PATIENCE && !settled(); i++) {
+	for (int i = 0; i < turns && !settled(); i++) {
 		if (__atomic_load_n(&in_vain, __ATOMIC_RELAXED) &&
 		    !region_is_private())
 			return;

@@ -105,9 +105,9 @@ done
 if command -v strace > /dev/null; then
 	target late -static
 	strace -f -o /dev/null -e trace=mmap,sched_yield \
-		-e inject=mmap:delay_enter=200000:delay_exit=600000 \
+		-e inject=mmap:delay_enter=200000:delay_exit=2000000 \
 		-e inject=sched_yield:delay_enter=200000:when=1 \
-		bash -c "ulimit -n 5; exec $t/late late" > $t/out
+		$t/late late > $t/out
 	says "gate 1, state 1" cat $t/out
 	[ "$(od -An -tx1 -j4096 -N1 $R)" = " ff" ] || die "filled what is mapped"
 fi

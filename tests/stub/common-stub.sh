@@ -7,7 +7,7 @@
 #   NAME cost              nanoseconds that arming took
 #   NAME fork              hits in a child and its parent
 #   NAME storm             threads hit while children, forked and vforked, do
-#   NAME late              a thread hits, and a while later another one
+#   NAME late              a thread hits, and a while later one without descriptors
 #   NAME alarm             a signal handler hits from the first moment on
 . "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
 STUB=$BUILD/runtime-stub/stub.o
@@ -20,6 +20,7 @@ cat > $t/target.c <<'EOF'
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -132,8 +133,10 @@ static void storm(void)
 
 static void late(void)
 {
+	struct rlimit few = { 5, 5 }; /* the directory and the file of one thread */
 	pthread_t th;
 
+	setrlimit(RLIMIT_NOFILE, &few);
 	pthread_create(&th, NULL, many, (void *)10);
 	usleep(100000);
 	many((void *)10);
