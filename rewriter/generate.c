@@ -156,6 +156,8 @@ static struct code_names stub_roots(struct weld *w,
 	root_add(w, &r, "start_nothing");
 	if (w->faults)
 		root_add(w, &r, "fault_arm");
+	if (w->fault & FAULT_TRUST)
+		root_add(w, &r, "libs_are_seen");
 	if (w->region.npin) {
 		root_add(w, &r, "pins_map");
 		root_add(w, &r, "pins_tell");
@@ -204,6 +206,9 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 		{ .name = "weld_orig_init", .vaddr = image_init(&w->img) },
 		{ .name = "weld_fault_arm",
 		  .alias = w->faults ? "fault_arm" : "start_nothing" },
+		{ .name = "weld_libs_seen",
+		  .alias = w->fault & FAULT_TRUST ? "libs_are_seen"
+						  : "start_nothing" },
 		{ .name = "weld_clock_use",
 		  .alias = wants_clock(&root) ? "clock_use" : "start_nothing" },
 		{ .name = "weld_pins_map",

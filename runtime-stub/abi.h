@@ -18,8 +18,9 @@
  *     weld_orig_entry   the target's own e_entry
  *     weld_orig_init    the target's own DT_INIT
  *     weld_fault_arm    fault_arm() or start_nothing(), by what programs need
- *     weld_clock_use, weld_pins_map, weld_pins_tell
- *                       the same of clock_use(), pins_map() and pins_tell()
+ *     weld_clock_use, weld_libs_seen, weld_pins_map, weld_pins_tell
+ *                       the same of clock_use(), libs_are_seen(), pins_map()
+ *                       and pins_tell()
  * The stub defines, with C calling convention unless said:
  *     weld_arm          called by a trampoline when a gate is 0: arms the
  *                       region if that has not happened.  Preserves every

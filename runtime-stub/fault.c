@@ -360,7 +360,7 @@ static uint64_t safe_below(uint64_t top)
 /* Without `envp` we have come before the program's own code, or late. */
 static bool is_proved(const char *const *envp)
 {
-	return envp && !env_converts(envp) && libs_are_seen();
+	return envp && !env_converts(envp) && weld_libs_seen();
 }
 
 void fault_arm(const char *const *envp, struct aux aux)

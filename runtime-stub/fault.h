@@ -32,8 +32,10 @@ long fault_read(void *to, const void *from, uint64_t n);
 /* fault.c: for what is not known.  */
 bool fault_in(void *to, uint64_t from, uint64_t n, struct run *run);
 bool fault_out(uint64_t to, const void *from, uint64_t n, struct run *run);
-/* libs.c: are the libraries mapped those that the welder has seen? */
+/* libs.c: are the libraries mapped those that the welder has seen?  Linked where
+ * FAULT_TRUST is, as weld_libs_seen(). */
 bool libs_are_seen(void);
+bool weld_libs_seen(void);
 /* What fault_read() does in the end: `to` is zeroed. */
 long fault_failed(void *to, uint32_t n);
 #pragma GCC visibility pop

@@ -226,6 +226,7 @@ target() {
 		-Wl,--defsym=weld_orig_entry=_start \
 		-Wl,--defsym=weld_fault_arm=fault_arm \
 		-Wl,--defsym=weld_clock_use=clock_use \
+		-Wl,--defsym=weld_libs_seen=libs_are_seen \
 		-Wl,--defsym=weld_pins_map=pins_map \
 		-Wl,--defsym=weld_pins_tell=pins_tell -Wl,-z,noexecstack "$@"
 }
