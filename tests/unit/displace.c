@@ -235,9 +235,23 @@ static void signals(void)
 	sigaction(SIGILL, &sa, NULL);
 }
 
+/* Within reach of the fixture; where the heap is, differs from run to run. */
+static uint8_t *map_near(size_t size)
+{
+	uint64_t at = (uint64_t)fixture_text_end & ~UINT64_C(4095);
+	uint8_t *p;
+
+	for (uint64_t off = 64 << 20; off < 1 << 30; off += 64 << 20) {
+		p = mmap((void *)(at + off), size, PROT_READ | PROT_WRITE | PROT_EXEC,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+		if (p == (uint8_t *)(at + off))
+			return p;
+	}
+	return NULL;
+}
+
 static int group_setup(void **state)
 {
-	uint8_t *near = fixture_text_end + (64 << 20);
 	struct err e;
 
 	(void)state;
@@ -247,12 +261,9 @@ static int group_setup(void **state)
 					   4096),
 				  PROT_READ | PROT_WRITE | PROT_EXEC),
 			 0);
-	near = (uint8_t *)((uint64_t)near & ~UINT64_C(4095));
-	rx = mmap(near, RX_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC,
-		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	rw = mmap(near + RX_SIZE, RW_SIZE, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_true(rx != MAP_FAILED && rw != MAP_FAILED);
+	rx = map_near(RX_SIZE + RW_SIZE);
+	assert_non_null(rx);
+	rw = rx + RX_SIZE;
 	gates_at = (uint64_t)rw + GATES;
 	image_make();
 	assert_int_equal(sites_find(&arena, &img, &sites, &e), 0);
