@@ -49,6 +49,8 @@ static const char *const signals[] = {
 	"aio_read64", "aio_write", "aio_write64", "aio_fsync", "aio_fsync64",
 	"lio_listio", "lio_listio64", "getaddrinfo_a", "clone", "clone3",
 	"__clone", "syscall", "dlopen", "dlmopen", "dlsym", "dlvsym",
+	/* the stack's limit, of which arming makes half safe */
+	"setrlimit", "setrlimit64", "__setrlimit", "prlimit", "prlimit64",
 };
 /* glibc loads for them what /etc/nsswitch.conf names, and iconv_open() what
  * anybody may have added to gconv: all that reach its dlopen() in the call
@@ -160,28 +162,66 @@ static void imports_judge(struct closure *c, const struct image *img,
 	}
 }
 
-/* Decoded from a function's first byte, as 0f 05 may be part of anything. */
+/* syscall, sysenter, int $0x80 */
+static bool is_call(const uint8_t *p)
+{
+	return (p[0] == 0x0f && (p[1] == 0x05 || p[1] == 0x34)) ||
+	       (p[0] == 0xcd && p[1] == 0x80);
+}
+
+static bool has_call(const uint8_t *p, uint64_t n)
+{
+	for (uint64_t i = 0; i + 1 < n; i++)
+		if (is_call(p + i))
+			return true;
+	return false;
+}
+
+static bool goes_on(const struct insn *in)
+{
+	return in->flow != FLOW_JMP && in->flow != FLOW_JMP_IND &&
+	       in->flow != FLOW_RET && in->flow != FLOW_STOP;
+}
+
+/* The bytes may be a part of anything: it is decoded from its first one.  Behind
+ * what never goes on may be data, which swallows instructions. */
 static bool makes_calls(const struct image *img, const struct fde *f)
 {
 	const uint8_t *p = image_at(img, f->start, f->size);
 	struct insn in;
+	bool on = true;
 
-	if (!p || !memmem(p, f->size, "\x0f\x05", 2))
-		return false;
-	for (uint64_t at = 0; at < f->size; at += in.len) {
-		if (!insn_decode(p + at, f->size - at, f->start + at, &in))
+	for (uint64_t at = 0; p && at < f->size; at += in.len) {
+		if (!insn_decode(p + at, f->size - at, f->start + at, &in) ||
+		    in.flow == FLOW_SYSCALL || (!on && has_call(p + at, in.len)))
 			return true;
-		if (in.flow == FLOW_SYSCALL)
-			return true;
+		on = goes_on(&in);
 	}
-	return false;
+	return !p;
+}
+
+/* Where no frame description says that it is code, it may be. */
+static void calls_judge_segment(struct closure *c, const struct image *img,
+				const struct segment *s)
+{
+	const uint8_t *p = image_at(img, s->vaddr, s->filesz);
+	const struct fde *f, *good = NULL;
+
+	for (uint64_t i = 0; p && i + 1 < s->filesz && !c->doubt; i++) {
+		if (!is_call(p + i))
+			continue;
+		f = image_fde(img, s->vaddr + i);
+		if (!f || (f != good && makes_calls(img, f)))
+			doubt(c, img, "makes system calls itself", "");
+		good = f;
+	}
 }
 
 static void calls_judge(struct closure *c, const struct image *img)
 {
-	for (size_t i = 0; i < img->nfde && !c->doubt; i++)
-		if (makes_calls(img, &img->fde[i]))
-			doubt(c, img, "makes system calls itself", "");
+	for (size_t i = 0; i < img->nseg; i++)
+		if (img->seg[i].type == PT_LOAD && img->seg[i].flags & PF_X)
+			calls_judge_segment(c, img, &img->seg[i]);
 }
 
 /* It is to be among what is mapped. */

@@ -84,6 +84,26 @@ done
 for mode in $modes; do same signals $mode queued 1; done
 same signals signal threads
 
+# Its own system calls, however they are written and wherever they are.
+cat > $t/own.c <<'X'
+#ifdef ELSEWHERE
+__asm__(".text; .globl own; own: mov $39, %eax; syscall; ret");
+#elif defined OLD
+long own(void) { long a = 20; __asm__ volatile("int $0x80" : "+a"(a)); return a; }
+#else
+long own(void) { return 0x050f; }
+#endif
+int main(void) { extern long own(void); return !own(); }
+X
+for way in "signal -O2" "syscall -O2 -DELSEWHERE" "syscall -O2 -DOLD" \
+	"syscall -O2 -DOLD -fno-asynchronous-unwind-tables"; do
+	# shellcheck disable=SC2086
+	$CC ${way#* } -o $t/own $t/own.c
+	$W weld $t/own $O/fault.bpf.o -p reads=uprobe:main -p reads_go=none \
+		-o $t/own.w 2>&1 |
+		has -- "--fault=${way%% *}" || die "own calls: $way"
+done
+
 # Static: nothing is known of it.
 build static -DSIGNALS -static
 is static auto "syscall: it is static"
