@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - bpfweld: the table of commands. */
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,8 +166,19 @@ static void on_bus(int sig)
 	_exit(ERR_FAILED);
 }
 
+/* No file that is opened shall become one of these: what is printed would be
+ * written into it.  Nothing can be, to a null device that is open for reading. */
+static void standard_files(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", O_RDONLY | O_CLOEXEC) != fd)
+			_exit(ERR_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+	standard_files();
 	signal(SIGBUS, on_bus);
 	cli_begin(argc, argv);
 	return cli_flush(run(argc, argv));

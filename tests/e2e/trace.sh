@@ -174,3 +174,10 @@ print(struct.unpack_from("<Q", open("region", "rb").read(), 72)[0])')
 printf '\377\377\377\377' | dd of=region bs=1 seek=$((at + 16)) conv=notrunc 2> log
 $W trace lines --once > out
 grep -q '^printk: .* line$' out || die "$(cat out)"
+
+# Where nothing is open to print on, nothing is printed into the region.
+for closed in '1>&-' '2>&-' '0<&- 1>&- 2>&-'; do
+	./lines 0 1
+	eval "$W trace lines --once $closed" || true
+	[ "$(head -c 7 region)" = bpfweld ] || die "$closed: $(head -c 100 region)"
+done
