@@ -482,6 +482,14 @@ static void begin(struct judge *j, struct judge_frame *f, uint32_t call)
 	f->r[10] = (uint64_t)f->stack + JUDGE_STACK;
 }
 
+/* Where a helper has a key on our own stack, no place moves it far. */
+static bool compares_key(const struct judge *j, const struct bpf_insn *k,
+			 const uint64_t *r)
+{
+	return r[k->dst_reg] - j->key < j->nkey ||
+	       (BPF_SRC(k->code) == BPF_X && r[k->src_reg] - j->key < j->nkey);
+}
+
 static uint64_t run(struct judge *j, uint32_t i, const uint64_t *args,
 		    uint32_t call, uint16_t regs)
 {
@@ -531,8 +539,11 @@ static uint64_t run(struct judge *j, uint32_t i, const uint64_t *args,
 				calls(j, f, i, given);
 			else if (k->code == GUARD)
 				guard(j, k, f->r);
-			else if (judge_taken(k, f->r))
-				i = jump_target(k, i) - 1;
+			else {
+				j->by_chance |= compares_key(j, k, f->r);
+				if (judge_taken(k, f->r))
+					i = jump_target(k, i) - 1;
+			}
 		}
 	}
 }

@@ -49,7 +49,8 @@ struct judge {
 	bool has_result; /* the function that returned last */
 	bool failed;     /* a guard ended the run */
 	bool too_long;
-	bool by_chance;  /* stack bytes were read that it never set */
+	bool by_chance;  /* stack bytes were read that it never set, or where a
+			    helper has a key decided a jump */
 	uint32_t at;     /* instruction of what is wrong */
 	char wrong[240]; /* what it did that it may not; "": nothing */
 };
