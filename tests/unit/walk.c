@@ -21,7 +21,7 @@ bool env_converts(const char *const *envp)
 	(void)envp;
 	return false;
 }
-bool libs_are_seen(void)
+bool weld_libs_seen(void)
 {
 	return false;
 }
