@@ -207,14 +207,15 @@ STEP long give_name(long fd, long dir, const char *name)
 		    AT_SYMLINK_FOLLOW, 0);
 }
 
-STEP void create(long dir, const struct shared *s)
+/* 0, even where nothing was made, but for want of a descriptor. */
+STEP long create(long dir, const struct shared *s)
 {
 	const int flags = O_RDWR | O_TMPFILE | O_CLOEXEC;
 	bool filled = false;
 	long fd, ret = 0;
 
 	if (!size_allowed(s->size))
-		return;
+		return 0;
 	fd = sys4(__NR_openat, dir, (long)".", flags, 0600);
 	if (fd >= 0) {
 		sys3(__NR_fchmod, fd, 0600, 0);
@@ -223,8 +224,11 @@ STEP void create(long dir, const struct shared *s)
 			ret = give_name(fd, dir, s->name);
 		sys1(__NR_close, fd);
 	}
+	if (fd == -EMFILE || fd == -ENFILE)
+		return fd;
 	if (fd < 0 || (filled && ret < 0 && ret != -EEXIST))
 		create_named(dir, s);
+	return 0;
 }
 
 /* An old kernel takes the old pages away before it knows that it can give the
@@ -254,8 +258,10 @@ long shared_open(long dir, struct shared *s)
 	long fd = sys4(__NR_openat, dir, (long)s->name, flags, 0);
 
 	if (fd == -ENOENT) {
-		create(dir, s);
-		fd = sys4(__NR_openat, dir, (long)s->name, flags, 0);
+		long scarce = create(dir, s);
+
+		fd = scarce ? scarce
+			    : sys4(__NR_openat, dir, (long)s->name, flags, 0);
 	}
 	if (fd < 0 || file_is_right(fd, s))
 		return fd;
@@ -283,7 +289,8 @@ static bool map_all(long dir, long fd, struct shared *region)
 	return false;
 }
 
-bool file_map(const char *want)
+/* 0, or why not. */
+static long try_map(const char *want)
 {
 	struct shared region = {
 		.name = weld_info.weld_name,
@@ -291,16 +298,27 @@ bool file_map(const char *want)
 		.at = weld_region,
 	};
 	long dir = want ? open_parent(want, &region.name) : open_default();
-	bool ok;
-	long fd;
+	long fd, ret;
 
 	if (dir < 0 && dir != AT_FDCWD)
-		return false;
-	fd = shared_open(dir, &region);
-	ok = fd >= 0 && map_all(dir, fd, &region);
-	if (fd >= 0)
+		return dir;
+	ret = fd = shared_open(dir, &region);
+	if (fd >= 0) {
+		ret = map_all(dir, fd, &region) ? 0 : -EPERM;
 		sys1(__NR_close, fd);
+	}
 	if (dir >= 0)
 		sys1(__NR_close, dir);
-	return ok;
+	return ret;
+}
+
+bool file_map(const char *want)
+{
+	int tries = 0;
+	long ret;
+
+	do
+		ret = try_map(want);
+	while (region_wait_scarce(ret, &tries));
+	return ret == 0;
 }

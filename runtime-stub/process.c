@@ -50,10 +50,21 @@ struct aux aux_read(const uint64_t *v, const uint64_t *end)
 	return a;
 }
 
+static long open_patiently(const char *path)
+{
+	int tries = 0;
+	long fd;
+
+	do
+		fd = sys4(__NR_openat, AT_FDCWD, (long)path,
+			  O_RDONLY | O_CLOEXEC, 0);
+	while (region_wait_scarce(fd, &tries));
+	return fd;
+}
+
 static long read_file(const char *path, void *buf, uint64_t size)
 {
-	long fd = sys4(__NR_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC,
-		       0);
+	long fd = open_patiently(path);
 	long n;
 
 	if (fd < 0)
@@ -125,8 +136,7 @@ static const char *env_value(long fd, const char *chunk, long i, long n)
 
 const char *env_find(void)
 {
-	long fd = sys4(__NR_openat, AT_FDCWD, (long)"/proc/self/environ",
-		       O_RDONLY | O_CLOEXEC, 0);
+	long fd = open_patiently("/proc/self/environ");
 	const char *value = NULL;
 	char chunk[128];
 	int at = 0;

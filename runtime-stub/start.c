@@ -20,6 +20,7 @@
  * else.
  */
 #include <linux/capability.h>
+#include <linux/errno.h>
 #include <linux/prctl.h>
 
 #include "runtime-stub/fault.h"
@@ -42,6 +43,7 @@ void weld_clock_use(uint64_t vdso);
 
 enum { FILLING = -1 };
 static int32_t claimed; /* how many threads map the file, or FILLING */
+static uint32_t arming; /* how many threads do so at their first hit */
 
 static uint32_t settled(void)
 {
@@ -150,6 +152,16 @@ static void wait_for_others(void)
 	}
 	if (!settled())
 		__atomic_store_n(&in_vain, 1, __ATOMIC_RELAXED);
+}
+
+bool region_wait_scarce(long ret, int *tries)
+{
+	if ((ret != -EMFILE && ret != -ENFILE) || region_is_private() ||
+	    __atomic_load_n(&arming, __ATOMIC_RELAXED) < 2 ||
+	    ++*tries > FILE_PATIENCE)
+		return false;
+	sys0(__NR_sched_yield);
+	return true;
 }
 
 static void fill_private(void)
@@ -261,8 +273,10 @@ void start_hit(void)
 {
 	if (settled())
 		return;
+	__atomic_add_fetch(&arming, 1, __ATOMIC_RELAXED);
 	if (region_is_private())
 		fill_private();
 	else
 		arm(aux_find(), env_find(), false, NULL);
+	__atomic_sub_fetch(&arming, 1, __ATOMIC_RELAXED);
 }

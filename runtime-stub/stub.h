@@ -177,6 +177,9 @@ bool region_is_off(void); /* for good: BPFWELD_REGION=off */
 bool region_claim_file(void);
 void region_unclaim_file(void); /* it could not be mapped */
 bool region_is_private(void); /* no other process has it */
+/* Yields and says yes if it is worthwhile to try again what gave `ret`, counting in
+ * *tries: no descriptor was left, and other threads that arm will give theirs back. */
+bool region_wait_scarce(long ret, int *tries);
 /* own.c: become the region's owner, if there is none; `stack` is an address
  * near the top of the main thread's stack. */
 void own_take(const void *stack);

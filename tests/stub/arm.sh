@@ -100,6 +100,16 @@ for i in {1..150}; do
 	(ulimit -n $((5 + i % 2)); exec $t/lazy hit 10 16) > /dev/null
 	[ "$(od -An -tx1 -j4096 -N1 $R)" = " ff" ] || die "refilled a region"
 done
+# And the one is the file: descriptors that the other threads hold come back.
+for i in {1..100}; do
+	rm $R
+	(ulimit -n $((5 + i % 2)); exec $t/lazy hit 10 16) > /dev/null
+	n=$(od -An -tu8 -j384 -N8 $R | tr -d ' ')
+	[ "$n" = 160 ] || die "$n of 160 hits in the file"
+done
+rm $R
+$t/lazy hit 1 > /dev/null
+printf '\377' | dd of=$R bs=1 seek=4096 conv=notrunc status=none
 # One that stands still when it has mapped the file, and another one that has begun
 # before and waits for it in vain: that does without, and fills no mapped file.
 if command -v strace > /dev/null; then
