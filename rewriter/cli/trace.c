@@ -520,7 +520,10 @@ static int follow(struct tracing *t, struct err *e)
 
 static int trace(struct tracing *t, char **map, int nmap, struct err *e)
 {
-	struct sigaction sa = { .sa_handler = stop };
+	/* Nothing is cut that a full pipe keeps us from writing; who does not want
+	 * to wait for that asks again. */
+	struct sigaction sa = { .sa_handler = stop,
+				.sa_flags = SA_RESTART | SA_RESETHAND };
 
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);

@@ -125,6 +125,39 @@ for what in busy rare perf printk; do
 done
 [ -z "$($W trace w --once 2>&1)" ] || die "something is there twice"
 
+# Interrupted while nobody takes what it writes: all of it comes, and the rest stays.
+# Interrupted again, it does not wait.
+rm -f region
+./w 20000 0
+cat > full.py <<'END'
+import array, fcntl, json, signal, subprocess, sys, termios, time
+weld = sys.argv[1]
+def full(end=65536 - 4096):
+    p = subprocess.Popen([weld, "trace", "w", "-j"], stdout=subprocess.PIPE)
+    n = array.array("i", [0])
+    while n[0] < end:
+        fcntl.ioctl(p.stdout, termios.FIONREAD, n)
+        time.sleep(.01)
+    time.sleep(.1)
+    p.send_signal(signal.SIGINT)
+    return p
+p = full()
+time.sleep(.1)
+out = p.communicate()[0]
+assert p.returncode == 0, p.returncode
+p = full()
+time.sleep(.1)
+assert p.poll() is None, "it does not wait"
+p.send_signal(signal.SIGINT)
+assert p.wait() == -signal.SIGINT, p.returncode
+p.stdout.close()
+out += subprocess.run([weld, "trace", "w", "-j", "--once"], check=True,
+                      stdout=subprocess.PIPE).stdout
+got = [json.loads(line)["number"] for line in out.splitlines()]
+assert got == list(range(20000)), f"{len(got)} records"
+END
+python3 full.py "$W"
+
 # Lines: each once, and so is what was lost of them.
 ./w 0 7
 $W trace w rare --once > out
