@@ -12,7 +12,7 @@
 
 #include <cmocka.h> /* last: it has a macro fail() */
 
-enum { SIZE = 1 << 16, TIMES = 3000000 };
+enum { SIZE = 1 << 16, TIMES = 1000000 };
 
 static _Alignas(4096) uint8_t region[SIZE];
 static struct { /* a prefix, or an index */
@@ -24,9 +24,15 @@ static volatile bool stop;
 
 static void *change(void *unused)
 {
-	while (!stop) {
+	/* Long enough that each is seen: else a line may go over with one of them
+	 * only. */
+	for (uint32_t n = 0; !stop; n++) {
 		key.word = bad;
+		for (uint32_t i = n & 15; i; i--)
+			__builtin_ia32_pause();
 		key.word = good;
+		for (uint32_t i = n >> 4 & 15; i; i--)
+			__builtin_ia32_pause();
 	}
 	return unused;
 }
