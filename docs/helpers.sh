@@ -18,6 +18,7 @@ VARARG       a number, where the format wants one
 ERRNO        0 or a length, or an error (-errno)
 LENGTH       how many bytes were written, or an error
 VOID         nothing
+TASK         a task, to load from
 VALUE_OR_NULL  the address of a value, or NULL
 RECORD_OR_NULL the address of a record, or NULL
 MEM_OR_NULL  the address of memory, or NULL

@@ -4,7 +4,8 @@
  * A pointer tells most by itself: the number, and whether it is a leader's. The
  * rest is asked for when it is read, of the calls about ourselves where the
  * task is ours, else of /proc.  A field that cannot be had now – the task has
- * ended, there is no /proc – is a fault: -EFAULT, and a load gives 0.
+ * ended, there is no /proc – is a fault: -EFAULT, and a load gives 0, and so does
+ * what is loaded from that in turn.
  *
  *   pid             no call          real_parent     getppid, or stat
  *   tgid            no call; of a    group_leader    as tgid
@@ -187,27 +188,11 @@ uint32_t task_room(uint64_t addr)
 	return find(addr, &p) ? p.room : 0;
 }
 
-/* In one piece, as the load that it stands for. */
-static uint64_t load(uint64_t addr, uint32_t n)
-{
-	switch (n) {
-	case 1:
-		return *(const volatile uint8_t *)addr;
-	case 2:
-		return *(const volatile any16 *)addr;
-	case 4:
-		return *(const volatile any32 *)addr;
-	}
-	return *(const volatile any64 *)addr;
-}
-
 uint64_t task_load(uint64_t addr, uint32_t n)
 {
 	uint64_t v = 0;
 
-	if (!task_is(addr))
-		return load(addr, n);
-	return task_read(&v, n, addr) ? v : 0;
+	return task_is(addr) && task_read(&v, n, addr) ? v : 0;
 }
 
 static uint64_t current(void)

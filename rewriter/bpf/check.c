@@ -193,7 +193,7 @@ static const char *memory_fault(const struct bpf_insn *i)
 		return BPF_SIZE(i->code) == BPF_DW ? UNKNOWN
 		       : i->imm                    ? RESERVED
 						   : NULL;
-	if (mode != BPF_MEM && !is_task_load(i)) /* core.c refuses others' */
+	if (mode != BPF_MEM)
 		return UNKNOWN;
 	return (class == BPF_ST ? i->src_reg : i->imm) ? RESERVED : NULL;
 }

@@ -79,12 +79,12 @@ static const struct target {
 	const struct field *field;
 	size_t nfield;
 	uint32_t size; /* 0: nobody may ask */
-	uint8_t load;  /* the mode of loads */
+	bool rdonly;   /* only loaded, and as it is */
 } targets[] = {
 	{ "pt_regs", regs_field, sizeof(regs_field) / sizeof(*regs_field),
-	  PT_REGS_SIZE, BPF_MEM },
+	  PT_REGS_SIZE, false },
 	{ "task_struct", task_field, sizeof(task_field) / sizeof(*task_field),
-	  0, TASK_LOAD },
+	  0, true },
 };
 
 struct answer {
@@ -92,7 +92,7 @@ struct answer {
 	uint64_t value;
 	uint32_t old_size; /* of the field as the object knows it, or 0 ... */
 	uint32_t size;     /* ... and as it is */
-	uint8_t load;      /* the mode of loads */
+	bool rdonly;       /* only loaded, and as it is */
 };
 
 /* What a record is about, in the object's own types. */
@@ -271,7 +271,7 @@ static struct answer field_answer(uint32_t kind, const struct subject *s)
 		yes.value = f->offset + s->element +
 			    (uint64_t)s->index * s->target->size;
 		yes.old_size = s->size;
-		yes.load = s->target->load;
+		yes.rdonly = s->target->rdonly;
 		break;
 	case BPF_CORE_FIELD_BYTE_SIZE:
 		yes.value = yes.size;
@@ -291,7 +291,7 @@ static struct answer field_answer(uint32_t kind, const struct subject *s)
 static struct answer uapi_answer(uint32_t kind, const struct subject *s)
 {
 	struct answer no = { .known = kind == BPF_CORE_FIELD_EXISTS };
-	struct answer yes = { .known = true, .load = BPF_MEM };
+	struct answer yes = { .known = true };
 	uint64_t at = s->trail.at / 8;
 	uint32_t size = s->size, bits = s->bits;
 
@@ -443,12 +443,8 @@ static bool access_patch(struct bpf_insn *insn, const struct answer *v)
 	static const uint8_t bytes[] = { 4, 2, 1, 8 }; /* W, H, B, DW */
 	uint8_t was = bytes[BPF_SIZE(insn->code) >> 3];
 
-	if (v->load == TASK_LOAD) {
-		if (BPF_CLASS(insn->code) != BPF_LDX || was > v->size)
-			return false;
-		insn->code = task_load_of(insn->code);
-		return true;
-	}
+	if (v->rdonly)
+		return BPF_CLASS(insn->code) == BPF_LDX && was <= v->size;
 	if (!v->old_size || v->old_size == v->size)
 		return true;
 	if (was != v->old_size)
@@ -511,26 +507,10 @@ static int apply(struct arena *a, struct object *o, const struct obj_core *r,
 	return 0;
 }
 
-/* Nobody but us makes them. */
-static int no_task_loads(const struct object *o, const struct obj_section *s,
-			 struct err *e)
-{
-	for (uint32_t i = 0; i < s->ninsn; i++) {
-		if (is_task_load(&s->insn[i]))
-			return fail(e, o->path, NOWHERE,
-				    "unknown opcode 0x%02x (%s+%u)",
-				    s->insn[i].code, s->name, i * INSN);
-	}
-	return 0;
-}
-
 int core_apply(struct arena *a, struct object *o, struct err *e)
 {
 	uint32_t i;
 
-	for (i = 0; i < o->nsec; i++)
-		if (no_task_loads(o, &o->sec[i], e))
-			return -1;
 	for (i = 0; i < o->ncore; i++)
 		if (apply(a, o, &o->core[i], e))
 			return -1;

@@ -12,7 +12,6 @@ struct run {
 	const struct bpf_prog *p;
 	const struct bpf_set *set;
 	struct flow *f;
-	bool tasks;     /* pointers to tasks may be spilled */
 	uint32_t *todo; /* a stack; each piece is on it at most once */
 	uint32_t ntodo;
 	bool *queued;
@@ -35,17 +34,10 @@ static bool of_stack(const struct value *v)
 	return v->kind == VALUE_FRAME || v->kind == VALUE_STACK;
 }
 
-static bool of_task(const struct value *v)
-{
-	return v->kind == VALUE_TASK;
-}
-
 /* *old becomes what is true of both; false when it was already. */
 static bool join(struct value *old, const struct value *new)
 {
-	uint8_t kind = of_stack(old) || of_stack(new) ? VALUE_STACK
-		       : of_task(old) || of_task(new) ? VALUE_TASK
-						      : VALUE_ANY;
+	uint8_t kind = of_stack(old) || of_stack(new) ? VALUE_STACK : VALUE_ANY;
 
 	if (old->kind == kind || same(old, new))
 		return false;
@@ -172,21 +164,11 @@ static struct value alu(const struct bpf_insn *insn, const struct regs *r)
 	if (y.kind != VALUE_NUMBER || x.kind == VALUE_STACK)
 		return of_stack(&x) || of_stack(&y)
 			       ? (struct value){ .kind = VALUE_STACK }
-		       : of_task(&x) || of_task(&y)
-			       ? (struct value){ .kind = VALUE_TASK }
 			       : anything;
-	if (x.kind == VALUE_TASK)
-		return x;
 	if (x.kind == VALUE_ANY || x.kind == VALUE_FUNC)
 		return anything;
 	x.n = op == BPF_ADD ? (uint64_t)x.n + y.n : (uint64_t)x.n - y.n;
 	return x;
-}
-
-static bool is_task_pointer(int16_t off)
-{
-	return off == TASK_FIELDS + (int)offsetof(struct task, real_parent) ||
-	       off == TASK_FIELDS + (int)offsetof(struct task, group_leader);
 }
 
 static struct value load(const struct run *r, const struct bpf_insn *insn,
@@ -199,10 +181,6 @@ static struct value load(const struct run *r, const struct bpf_insn *insn,
 	const uint8_t *p;
 	uint64_t v = 0;
 
-	if (is_task_load(insn) && size == 8 && is_task_pointer(insn->off))
-		return (struct value){ .kind = VALUE_TASK };
-	if (r->tasks && size == 8 && of_stack(&from))
-		return (struct value){ .kind = VALUE_TASK };
 	if (from.kind != VALUE_DATA || !r->set || from.map >= r->set->nmap)
 		return anything;
 	m = &r->set->map[from.map];
@@ -259,10 +237,6 @@ static void step(const struct run *r, const struct bpf_insn *insn,
 	case BPF_JMP:
 		for (i = 0; is_call(insn) && i <= 5; i++)
 			regs->r[i] = anything;
-		if (is_call(insn) && !insn->src_reg &&
-		    (insn->imm == BPF_FUNC_get_current_task ||
-		     insn->imm == BPF_FUNC_get_current_task_btf))
-			regs->r[0].kind = VALUE_TASK;
 	}
 }
 
@@ -385,18 +359,10 @@ static void mark_pieces(struct run *r)
 		r->f->at[r->p->sub[i]] = arena_alloc(r->a, sizeof(struct regs));
 }
 
-/* Ones that may be loaded from. */
-static bool has_tasks(const struct bpf_prog *p)
-{
-	return bpf_calls(p, BPF_FUNC_get_current_task_btf);
-}
-
 void flow_run(struct arena *a, const struct bpf_prog *p,
 	      const struct bpf_set *set, struct flow *f)
 {
-	struct run r = {
-		.a = a, .p = p, .set = set, .f = f, .tasks = has_tasks(p)
-	};
+	struct run r = { .a = a, .p = p, .set = set, .f = f };
 	struct regs in = { 0 };
 
 	f->reached = arena_alloc(a, p->ninsn * sizeof(*f->reached));
@@ -421,7 +387,7 @@ int flow_each(const struct bpf_prog *p, const struct bpf_set *set,
 	      int (*see)(void *arg, uint32_t i, const struct regs *r),
 	      void *arg)
 {
-	struct run r = { .p = p, .set = set, .tasks = has_tasks(p) };
+	struct run r = { .p = p, .set = set };
 	struct regs regs = { 0 };
 	uint32_t i;
 	int ret;

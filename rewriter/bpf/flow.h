@@ -7,7 +7,7 @@
  * A branch whose operands are numbers is followed on one side only, so that
  * what frozen data (.rodata, .kconfig) switches off is never reached.  Memory
  * is not followed: a value that was spilled to the stack comes back as
- * anything, or perhaps a task.
+ * anything.
  *
  * Wants a program that passed check_shape().
  */
@@ -25,7 +25,6 @@ enum value_kind {
 	VALUE_CTX,
 	VALUE_FRAME, /* r10 + n */
 	VALUE_DATA,
-	VALUE_TASK,  /* perhaps an address in a task (runtime-stub/task.h) */
 	VALUE_FUNC,  /* subprogram at insn n; SOME_FUNC: one of several */
 	VALUE_STACK, /* perhaps an address in the frame: what becomes of a
 			VALUE_FRAME that meets something else */

@@ -152,7 +152,6 @@ static int complete(struct arena *a, const struct object *o,
 	if (link_prog(a, o, set, f, p, e) || check_shape(p, o->path, e))
 		return -1;
 	bpf_settle(a, set, p);
-	task_loads(a, set, p);
 	if (check_missing(a, o, p, e) || session_finish(a, p, o->path, e) ||
 	    bpf_check(p, o->path, e))
 		return -1;

@@ -11,7 +11,6 @@
  *   core_apply    CO-RE records change instructions (core.c, uapi.h)
  *   types_api     a function is one of libbpf's usdt.bpf.h (api.c)
  *   kfunc_call    kernel functions that are helpers here (kfunc.c)
- *   task_loads    loads that follow a pointer to a task (task.c)
  *   link_prog     a program and the subprograms it needs (link.c)
  *   slots_read    programs and maps in maps (slots.c)
  *   prune_dead    what constants make unreachable goes (flow.c, prune.c)
@@ -143,8 +142,6 @@ const struct obj_func *object_func(const struct object *o, uint32_t sec,
 bool is_session(const char *sec);
 bool session_call(const struct bpf_prog *p, struct bpf_insn *insn,
 		  const char *name);
-/* task.c: when dead code is gone, too. */
-void task_loads(struct arena *a, const struct bpf_set *set, struct bpf_prog *p);
 int session_finish(struct arena *a, struct bpf_prog *p, const char *file,
 		   struct err *e);
 

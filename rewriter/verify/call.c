@@ -44,6 +44,11 @@ static void result_SCALAR(struct call *c, struct reg *r0)
 	reg_number(r0, n, c->v->i);
 }
 
+static void result_TASK(struct call *c, struct reg *r0)
+{
+	reg_pointer(r0, TASK, c->v->i);
+}
+
 static void result_ERRNO(struct call *c, struct reg *r0)
 {
 	reg_number(r0, range_any(), c->v->i);

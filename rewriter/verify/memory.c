@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime-stub/abi.h"
+#include "runtime-stub/task.h"
 
 enum {
 	MEMSX = 0x80
@@ -238,6 +239,10 @@ int memory_check(struct verify *v, const struct reg *r, unsigned no,
 
 	if (r->null)
 		return wrong_kind(v, r, no);
+	if (r->kind == TASK && access & ACCESS_WRITE)
+		return refuse_at(v, (int)no, NULL,
+				 "only read is supported: R%u is %s", no,
+				 kind_name(r));
 	if (r->kind == CTX && !(access & ACCESS_HELPER))
 		return check_ctx(v, r, no, off, size, access);
 	if (r->kind != FRAME && r->kind != VALUE && r->kind != MEM)
@@ -324,24 +329,74 @@ static int load(struct verify *v, const struct reg *base, int64_t off,
 	return 0;
 }
 
+/* Of what is at `at` in struct task, how many bytes there are. */
+static uint64_t task_room(uint64_t at)
+{
+#define FIELD(name, ...)                                                       \
+	if (at - offsetof(struct task, name) <                                 \
+	    sizeof(((struct task *)0)->name))                                  \
+		return offsetof(struct task, name) +                           \
+		       sizeof(((struct task *)0)->name) - at;
+#include "runtime-stub/task.def"
+	return 0;
+}
+
+static int load_task(struct verify *v, const struct reg *base, int64_t off,
+		     unsigned size, struct reg *out)
+{
+	uint64_t at = (uint64_t)(base->n.smin + off - TASK_FIELDS);
+	int no = insn(v)->src_reg;
+
+	if (!range_is_const(&base->n))
+		return refuse_at(v, no, "use constant offsets from it",
+				 "R%d is %s invalid variable offset", no,
+				 kind_name(base));
+	if (task_room(at) < size)
+		return refuse_at(
+			v, no,
+			"fields are where CO-RE finds them: give their struct "
+			"the attribute preserve_access_index",
+			"access beyond the fields of task_struct that are "
+			"there: off=%lld size=%u",
+			(long long)(base->n.smin + off), size);
+	call_takes(v, TASK_STEPS);
+	if (size == 8 && (at == offsetof(struct task, real_parent) ||
+			  at == offsetof(struct task, group_leader)))
+		reg_pointer(out, TASK, v->i);
+	else
+		reg_number(out, range_load(size, false), v->i);
+	return 0;
+}
+
+/* Which of the two it is, is part of the instruction (reg_type_mismatch()). */
+static int one_way(struct verify *v, enum base base)
+{
+	v->base[v->i] |= (uint8_t)base;
+	if (v->base[v->i] != (BASE_TASK | BASE_OTHER))
+		return 0;
+	return refuse_at(v, insn(v)->src_reg,
+			 "load from the task in a branch of its own",
+			 "same insn cannot be used with different pointers");
+}
+
 int step_load(struct verify *v)
 {
 	const struct bpf_insn *i = insn(v);
 	const struct reg *base = reg(v, i->src_reg);
 	unsigned size = width(i->code);
-	bool sign =
-		BPF_MODE(i->code) == MEMSX || BPF_MODE(i->code) == TASK_LOADSX;
 	struct reg out;
 
 	if (reg_is_set(v, i->src_reg))
 		return -1;
-	if (is_task_load(i)) { /* the stub looks whether it is one (task.c) */
-		reg_number(&out, range_load(size, false), v->i);
-		call_takes(v, TASK_STEPS);
-	} else if (memory_check(v, base, i->src_reg, i->off, size, ACCESS_READ) ||
-		 load(v, base, i->off, size, &out))
+	if (base->kind == TASK) {
+		if (load_task(v, base, i->off, size, &out) ||
+		    one_way(v, BASE_TASK))
+			return -1;
+	} else if (memory_check(v, base, i->src_reg, i->off, size,
+				ACCESS_READ) ||
+		   load(v, base, i->off, size, &out) || one_way(v, BASE_OTHER))
 		return -1;
-	if (sign)
+	if (BPF_MODE(i->code) == MEMSX)
 		sign_extend(&out, size, v->i);
 	*reg(v, i->dst_reg) = out;
 	return 0;

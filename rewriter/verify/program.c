@@ -306,6 +306,14 @@ static int prove(struct verify *v, struct arena *a, struct bpf_prog *p)
 	return ret;
 }
 
+/* There is nothing at a task's address: the stub is asked (runtime-stub/task.h). */
+static void name_task_loads(const struct verify *v, struct bpf_prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsn; i++)
+		if (v->base[i] == BASE_TASK)
+			p->insn[i].code = task_load_of(p->insn[i].code);
+}
+
 int verify_program(struct arena *a, const struct bpf_set *set,
 		   struct bpf_prog *p, const char *file, FILE *log,
 		   struct verified *out, struct err *e)
@@ -320,6 +328,8 @@ int verify_program(struct arena *a, const struct bpf_set *set,
 	out->longest = v.longest;
 	out->once = v.once;
 	out->guards = guard_count(p);
+	if (!ret)
+		name_task_loads(&v, p);
 	if (!ret && out->guards)
 		ret = guard_runs(a, set, p, e);
 	arena_free(&own);

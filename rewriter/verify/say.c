@@ -19,6 +19,7 @@ static const char *const names[] = {
 	[NOTHING] = "?",	  [NUMBER] = "scalar", [CTX] = "ctx",
 	[FRAME] = "fp",		  [MAP] = "map_ptr",   [VALUE] = "map_value",
 	[MEM] = "mem",		  [FUNC] = "func",     [DYNPTR] = "dynptr_ptr",
+	[TASK] = "ptr_task_struct",
 };
 static const char *const names_null[] = {
 	[MAP] = "map_ptr_or_null",

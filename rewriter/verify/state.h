@@ -32,6 +32,8 @@ enum kind {
 		     data, an iterator's number */
 	FUNC,     /* a subprogram, at insn `size` */
 	DYNPTR,   /* a dynptr that a helper gave a callback */
+	TASK,     /* a task, or 0 all the same: loads from that are 0.  There are
+		     no bytes (runtime-stub/task.h) */
 };
 
 struct reg {

@@ -60,8 +60,9 @@ static int no_arithmetic(struct verify *v, unsigned r)
 
 static bool can_move(const struct reg *p)
 {
-	return !p->null && (p->kind == CTX || p->kind == FRAME ||
-			    p->kind == VALUE || p->kind == MEM);
+	return !p->null &&
+	       (p->kind == CTX || p->kind == FRAME || p->kind == VALUE ||
+		p->kind == MEM || p->kind == TASK);
 }
 
 static int64_t extent(const struct reg *p)

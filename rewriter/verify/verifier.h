@@ -44,6 +44,9 @@ struct want {
 	uint32_t max;
 };
 
+/* What a load is from. */
+enum base { BASE_TASK = 1, BASE_OTHER = 2 };
+
 struct verify {
 	struct arena *a; /* for this program only */
 	const struct bpf_set *set;
@@ -65,6 +68,7 @@ struct verify {
 	struct want want;
 	uint64_t processed; /* instructions looked at, this time through */
 	uint64_t spent;     /* and all times */
+	uint8_t *base;      /* per instruction: enum base, of a load */
 	bool *decided;      /* per instruction: a jump that was, by a number */
 	bool careless;      /* a path was ended though numbers were other */
 	bool more_decided;  /* than when care_find() was asked */

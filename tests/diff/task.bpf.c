@@ -122,6 +122,19 @@ HERE int spilled(struct pt_regs *ctx)
 	return 0;
 }
 
+/* Of init's parent, and of its parents, all is 0. */
+long oldest[CASES];
+HERE int ancestors(struct pt_regs *ctx)
+{
+	struct task_struct *t = current_btf();
+
+#pragma unroll
+	for (int i = 0; i < 60; i++)
+		t = t->real_parent;
+	oldest[NUMBER(ctx)] = 1 + t->pid;
+	return 0;
+}
+
 /* Never before the process, and a tick at most too early. */
 struct starts {
 	long is_old, is_later, leader_is_older, same, boot_is_later;

@@ -114,6 +114,16 @@ static void load(struct judge *j, const struct bpf_insn *i, uint64_t *r)
 {
 	uint64_t addr = r[i->src_reg] + (uint64_t)i->off, v = 0;
 
+	if (is_task_load(i)) { /* a task's field, or that of none */
+		if (!task_is(addr) && addr - TASK_FIELDS >= sizeof(struct task))
+			wrong(j, "loads from %#llx, which is no task",
+			      (unsigned long long)addr);
+		v = task_load(addr, width(i));
+		if (BPF_MODE(i->code) == TASK_LOADSX)
+			v = judge_sign(v, 8 * width(i));
+		r[i->dst_reg] = v;
+		return;
+	}
 	if (!check(j, addr, width(i), READ))
 		return;
 	memcpy(&v, (const void *)addr, width(i));

@@ -263,6 +263,7 @@ static void (*const pieces[])(struct maker *) = {
 	piece_output,   piece_reserve, piece_dynptr,       piece_if,
 	piece_if,       piece_loop,    piece_loop,         piece_call,
 	piece_callback, piece_exit,    piece_value_dynptr, piece_rounds,
+	piece_task,
 };
 enum {
 	PIECES = sizeof(pieces) / sizeof(*pieces)

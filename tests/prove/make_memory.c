@@ -220,3 +220,54 @@ void piece_global(struct maker *m)
 				   .room = (int16_t)(size - at) };
 	touch_some(m, r, map == BSS || mistake(m));
 }
+
+/* A field's bytes, by a constant in the instruction or in the pointer. */
+static void load_field(struct maker *m, uint8_t r)
+{
+	static const struct {
+		int at, size;
+	} field[] = {
+#define FIELD(name, ...)                                                       \
+	{ offsetof(struct task, name), sizeof(((struct task *)0)->name) },
+#include "runtime-stub/task.def"
+	};
+	uint32_t k = below(m, sizeof(field) / sizeof(*field));
+	int at = TASK_FIELDS + field[k].at, bytes;
+	uint8_t size = any_size(m, field[k].size, &bytes), to;
+	bool leads = bytes == 8 &&
+		     (field[k].at == offsetof(struct task, real_parent) ||
+		      field[k].at == offsetof(struct task, group_leader));
+
+	at += some_offset(m, field[k].size - bytes, bytes) + mistake(m);
+	if (one_in(m, 3)) {
+		to = other(m, r);
+		mov(m, to, r);
+		alu_imm(m, BPF_ADD, to, at);
+		m->k.r[to].holds = NOTHING;
+		r = to;
+		at = 0;
+	}
+	to = fresh(m);
+	emit(m, BPF_LDX | (bytes < 8 && one_in(m, 3) ? MEMSX : BPF_MEM) | size,
+	     to, r, at, 0);
+	number(m, to, ANY_NUMBER);
+	if (leads)
+		m->k.r[to].holds = TASK;
+}
+
+void piece_task(struct maker *m)
+{
+	int r = find(m, TASK);
+
+	if (r >= 0 && !mistake(m)) {
+		load_field(m, (uint8_t)r);
+		return;
+	}
+	if (is_locked(m, 0))
+		return;
+	call(m, BPF_FUNC_get_current_task_btf);
+	m->k.r[0].holds = TASK;
+	if (below(m, 2))
+		mov(m, fresh(m), 0);
+	load_field(m, 0);
+}

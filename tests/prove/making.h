@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "rewriter/bpf/flow.h"
+#include "runtime-stub/task.h"
 #include "world.h"
 
 enum {
@@ -46,7 +47,8 @@ enum holds {
 	STACKED,
 	VALUE,
 	MAYBE,
-	RECORD
+	RECORD,
+	TASK
 };
 struct mind {
 	uint8_t holds, map;
@@ -196,6 +198,7 @@ void piece_stack(struct maker *m);
 void piece_spill(struct maker *m);
 void piece_copy(struct maker *m);
 void piece_global(struct maker *m);
+void piece_task(struct maker *m);
 
 /* make_map.c */
 void meet_all(struct known *a, const struct known *b);

@@ -8,6 +8,7 @@
 
 #include "judge.h"
 #include "place.h"
+#include "rewriter/bpf/flow.h"
 #include "rewriter/bpf/object.h"
 #include "rewriter/verify/program.h"
 #include "runtime-stub/guard.h"
@@ -171,6 +172,14 @@ static int run_one(const struct bpf_prog *p, enum engine_kind k,
 	return 0;
 }
 
+static bool loads_tasks(const struct bpf_prog *p)
+{
+	for (uint32_t i = 0; i < p->ninsn; i++)
+		if (is_task_load(&p->insn[i]))
+			return true;
+	return false;
+}
+
 /* Two ways show most of what hangs on addresses.  They may agree where an
  * engine has another opinion; then all ways are asked. */
 static int run_all(const struct bpf_prog *p, const struct verified *v,
@@ -188,6 +197,8 @@ static int run_all(const struct bpf_prog *p, const struct verified *v,
 	if (is_by_chance(p, v, w, &want, 2, &by_chance))
 		return 1;
 	for (enum engine_kind k = 0; k < RUN_KINDS && !by_chance; k++) {
+		if (k != RUN_VM && loads_tasks(p)) /* it needs the stub */
+			continue;
 		if (run_one(p, k, &got))
 			return 1;
 		if (same(&want, &got))

@@ -141,6 +141,8 @@ int watch_verify(struct watch *w, struct arena *a, const struct bpf_set *set,
 	out->longest = v.longest;
 	out->once = v.once;
 	out->guards = guard_count(p);
+	if (!ret)
+		name_task_loads(&v, p);
 	if (!ret && out->guards)
 		ret = guard_runs(a, set, p, e);
 	number(w, p);
@@ -191,6 +193,9 @@ static bool pointer_fits(const struct judge *j, const struct reg *r, uint64_t v)
 		       world_map((int)(r->map - world_set()->map)) == v;
 	case VALUE:
 		return in_value(r, v);
+	case TASK:
+		base = v - r->n.bits.value;
+		return range_is_const(&r->n) && (task_is(base) || !base);
 	case FUNC:
 		return true;
 	default: /* records and the like: the judge knows */
