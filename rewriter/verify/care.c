@@ -34,11 +34,12 @@ static bool is_main(const struct find *f, uint32_t i)
 	return f->p->nsub < 2 || i < f->p->sub[1];
 }
 
-/* Of which a helper asks no more than that they are set. */
+/* Of which a helper asks no more than that they are set.  (get_stack()'s flags say
+ * how long it takes: cost.c.) */
 static bool is_plain(const struct helper *h, int32_t id, unsigned k)
 {
 	return h->arg[k] == ARG_SCALAR && id != BPF_FUNC_ringbuf_reserve &&
-	       id < BPF_FUNC_dynptr_from_mem;
+	       id != BPF_FUNC_get_stack && id < BPF_FUNC_dynptr_from_mem;
 }
 
 static uint16_t call_cares(const struct find *f, uint32_t i)

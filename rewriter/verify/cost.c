@@ -7,7 +7,6 @@
 #include "rewriter/region.h"
 #include "rewriter/verify/call.h"
 #include "runtime-stub/dynptr.h"
-#include "runtime-stub/task.h"
 
 enum {
 	KEY_SIZE = 4, /* of an LPM_TRIE, without the data */
@@ -94,7 +93,8 @@ static uint64_t addresses(const struct call *c)
 	return n;
 }
 
-/* May the helper find a task where it reads (runtime-stub/tasks.c)? */
+/* May the helper find a task where it reads (runtime-stub/tasks.c)?  Any number may
+ * name one: which it is, paths are not compared by (care.c). */
 static bool may_read_task(const struct call *c)
 {
 	const struct reg *at = reg(c->v, 3);
@@ -104,8 +104,7 @@ static bool may_read_task(const struct call *c)
 	case BPF_FUNC_probe_read_str:
 	case BPF_FUNC_probe_read_kernel:
 	case BPF_FUNC_probe_read_kernel_str:
-		return at->kind == NUMBER && at->n.umax >= TASK_BASE &&
-		       (task_is(at->n.umin) || at->n.umin < TASK_BASE);
+		return at->kind == NUMBER || at->kind == TASK;
 	}
 	return false;
 }

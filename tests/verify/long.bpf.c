@@ -547,11 +547,36 @@ RULE task(struct pt_regs *ctx)
 {
 	TURNS(task);
 }
-SLOW(no_task, bpf_probe_read_kernel(at, 8, (void *)(bpf_get_current_task() >> 1)))
-// accepted
-RULE no_task(struct pt_regs *ctx)
+
+/* On the path that is seen first, it is none. */
+#define ADDRESS "r6 = *(u64 *)(r1 + 112); r7 = *(u64 *)(r1 + 104);"             \
+		"if r7 == 9 goto 1f; r6 = 0x1000; 1:" SOME SOME                \
+		"if r7 == 8 goto 2f; r0 = 0; 2:" SOME                          \
+		"if r7 == 7 goto 3f; r0 = 0; 3:" SOME
+#define FLAGS "r6 = 0x900; r7 = *(u64 *)(r1 + 104); r8 = r1;"                   \
+	      "if r7 == 9 goto 1f; r6 = 0x100; 1:" SOME SOME                   \
+	      "if r7 == 8 goto 2f; r0 = 0; 2:" SOME                            \
+	      "if r7 == 7 goto 3f; r0 = 0; 3:" SOME
+#define IN_TURNS(turns, what)                                                  \
+	"r1 = r10; r1 += -8; r2 = 0; r3 = " turns "; call %[new];"             \
+	"4: r1 = r10; r1 += -8; call %[next]; if r0 == 0 goto 5f;" what        \
+	"goto 4b; 5: r1 = r10; r1 += -8; call %[destroy]; r0 = 0; exit;"
+#define ITERATOR                                                               \
+	:                                                                      \
+	: [new] "i"(bpf_iter_num_new), [next] "i"(bpf_iter_num_next),          \
+	  [destroy] "i"(bpf_iter_num_destroy)
+// ours: guards: 1
+NAKED other_address(void)
 {
-	TURNS(no_task);
+	asm volatile(ADDRESS IN_TURNS("8388608",
+		     "r1 = r10; r1 += -16; r2 = 8; r3 = r6; call 113;") ITERATOR);
+}
+// ours: guards: 1
+NAKED other_flags(void)
+{
+	asm volatile(FLAGS IN_TURNS("120000",
+		     "r1 = r8; r2 = r10; r2 += -40; r3 = 32; r4 = r6; call 67;")
+		     ITERATOR);
 }
 
 RING(ring, RINGBUF);
