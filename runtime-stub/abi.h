@@ -49,8 +49,9 @@
  *     weld_session_*    session.c: what an entry leaves to its return
  *     weld_tail         where a tail call leads (tail.h)
  *     weld_vm           uint64_t (const struct bpf_insn *, struct hit *)
- *     weld_task_load    r10: an address, perhaps in a task_struct, r11d: size;
- *                       r10: what is there, 0 if the task has ended.  Changes r11 and flags, nothing else
+ *     weld_task_load    r10: an address in a task_struct, r11d: size; r10: what
+ *                       is there, 0 if the task has ended or there is none.
+ *                       Changes r11 and flags, nothing else
  *     weld_run_signals  uint64_t (struct run *, uint64_t r0): sends what a run
  *                       has kept (signal.c); gives r0 back
  *     helper_NAME       one for each row of helpers.def:
@@ -229,7 +230,7 @@ extern uint8_t weld_returns[];
 #include "runtime-stub/maps.def"
 TYPED(HASH, map_put_elem)
 #undef TYPED
-/* What weld_task_load calls: n bytes, of a task perhaps (task.h). */
+/* What weld_task_load calls: n bytes of a task (task.h); elsewhere is 0. */
 uint64_t task_load(uint64_t addr, uint32_t n);
 uint64_t weld_run_signals(struct run *run, uint64_t r0);
 #pragma GCC visibility pop

@@ -9,7 +9,8 @@
  * nobody in user space can map.  So a thread has one such pointer at any time
  * (programs use them as keys), and nothing has to be kept for it.  Whoever reads
  * there asks the operating system: bpf_probe_read_kernel() and the like, and
- * loads that CO-RE relocates, which become TASK_LOADs (rewriter/bpf/core.c).
+ * loads, which become TASK_LOADs where the verifier knows that it is a task
+ * (rewriter/verify/program.c).
  *
  * Fields are from TASK_FIELDS on.  In the kernel no field of task_struct is so
  * far off, so an offset that was not relocated is none of ours: -EFAULT.
@@ -29,8 +30,8 @@ enum {
 	TASK_FIELDS = 1 << 14,
 };
 
-/* LDX's mode where the address may be in a task_struct; the second one extends the
- * sign.  (In the kernel, too, loads that may fault have these modes.) */
+/* LDX's mode where the address is in a task_struct, or in that at 0; the second one
+ * extends the sign.  (In the kernel, too, loads that may fault have these modes.) */
 enum { TASK_LOAD = 0x20, TASK_LOADSX = 0x40, LOAD_MODE = 0xe0 };
 
 struct task {

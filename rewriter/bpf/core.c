@@ -15,8 +15,7 @@
  * loses the call again when prune_dead() finds it unreachable; a poisoned call
  * that stays is a refusal, naming the field (load.c).
  *
- * A load from a task, which nothing but bpf_get_current_task_btf() allows, gets
- * the mode TASK_LOAD: at the address there is nothing.
+ * Which loads are from a task is for the verifier to say (verify/program.c).
  */
 #include <bpf/btf.h>
 #include <linux/bpf.h>
