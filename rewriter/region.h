@@ -52,6 +52,11 @@ bool map_type_known(uint32_t type);
 int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	      struct err *e);
 
+/* --- spare.c: what cannot be had is no fault in a map that nothing uses which
+ * is bound, and no map of maps begins with: such maps are marked `absent`. */
+struct facts;
+void maps_spare(struct bpf_set *set, const struct facts *facts);
+
 /* --- refs.c: what a map of programs or maps begins with. */
 struct bytes refs_initial(struct arena *a, const struct bpf_map_def *d,
 			  const struct region_map *m);

@@ -350,8 +350,11 @@ int map_shape(const struct bpf_map_def *def, struct region_map *m,
 	m->value_size = def->value_size;
 	m->max_entries = def->max_entries;
 	m->flags = def->flags;
-	if (!s && def->absent)
+	if (def->absent) {
+		if (s) /* or readers would look for what such a map has */
+			m->type = BPF_MAP_TYPE_UNSPEC;
 		return 0;
+	}
 	if (!s)
 		return refuse(e, def->name, NOWHERE,
 			      "maps of type %s are not supported",

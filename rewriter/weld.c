@@ -214,6 +214,7 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 		       e))
 		return -1;
 	verify_maps(&w->set, w->facts);
+	maps_spare(&w->set, w->facts);
 	return 0;
 }
 

@@ -115,7 +115,8 @@ BPFWELD_API struct bpfweld_map *bpfweld_map_find(struct bpfweld *w,
 struct bpfweld_map_info {
 	const char *name;
 	const char *object;  /* the BPF object it is from; "" if unknown */
-	uint32_t type;       /* enum bpf_map_type, linux/bpf.h */
+	uint32_t type;       /* enum bpf_map_type, linux/bpf.h; 0: no program
+				in the file uses it, it has no elements */
 	uint32_t key_size;   /* 0: it has no keys (QUEUE, STACK, RINGBUF) */
 	uint32_t value_size;
 	uint32_t max_entries;

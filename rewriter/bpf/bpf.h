@@ -43,8 +43,9 @@ struct bpf_map_def {
 				   kernel lets no tracing program have it */
 	struct bpf_slot *slot; /* of a map of programs or maps (refs.h) */
 	uint32_t nslot;
-	bool absent;          /* of a type we have not, but nothing that runs
-				 refers to it: it has no place in the region */
+	bool absent;          /* it cannot be had, but nothing that runs refers
+				 to it: it has no place in the region
+				 (rewriter/spare.c) */
 };
 /* Is it `initial` for ever?  (Programs can name its values only.) */
 static inline bool bpf_frozen(const struct bpf_map_def *m)
@@ -170,6 +171,8 @@ void bpf_settle(struct arena *a, const struct bpf_set *set,
 /* In which programs may those of `start` continue by tail calls?  Two arrays of
  * nprog; `tailed` begins empty. */
 void bpf_tailed(const struct bpf_set *set, const bool *start, bool *tailed);
+/* Does one of its instructions name that map? */
+bool bpf_refers(const struct bpf_prog *p, uint32_t map);
 /* Is it in a map, and so needs no site? */
 bool bpf_in_map(const struct bpf_set *set, uint32_t prog);
 static inline bool bpf_calls(const struct bpf_prog *p, int32_t helper)

@@ -207,14 +207,15 @@ bool bpf_in_map(const struct bpf_set *set, uint32_t prog)
 	return false;
 }
 
-static bool refers_to(const struct bpf_prog *p, uint32_t map)
+bool bpf_refers(const struct bpf_prog *p, uint32_t map)
 {
 	for (uint32_t i = 0; i < p->ninsn; i++) {
 		const struct bpf_insn *insn = &p->insn[i];
 
 		if (insn->code != (BPF_LD | BPF_IMM | BPF_DW))
 			continue;
-		if (insn->src_reg == BPF_PSEUDO_MAP_FD &&
+		if ((insn->src_reg == BPF_PSEUDO_MAP_FD ||
+		     insn->src_reg == BPF_PSEUDO_MAP_VALUE) &&
 		    (uint32_t)insn->imm == map)
 			return true;
 		i++;
@@ -245,7 +246,7 @@ void bpf_tailed(const struct bpf_set *set, const bool *start, bool *tailed)
 				continue;
 			for (uint32_t m = 0; m < set->nmap; m++)
 				if (map_has_progs(set->map[m].type) &&
-				    refers_to(&set->prog[p], m))
+				    bpf_refers(&set->prog[p], m))
 					more |= add_from(&set->map[m], tailed);
 		}
 	}

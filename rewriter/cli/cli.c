@@ -311,5 +311,7 @@ const char *cli_map_type(uint32_t type)
 {
 	const char *s = libbpf_bpf_map_type_str((enum bpf_map_type)type);
 
+	if (type == BPF_MAP_TYPE_UNSPEC) /* layout.md */
+		return "unused";
 	return s ? s : "?";
 }

@@ -122,7 +122,7 @@ static const char *map_too_large(const struct bpf_set *set, uint32_t object)
 		const struct bpf_map_def *m = &set->map[i];
 		uint64_t each = 8 + align_up(m->value_size, 8);
 
-		if (m->object != object)
+		if (m->object != object || m->absent)
 			continue;
 		if (map_is_percpu(m->type))
 			each *= REGION_CPUS;

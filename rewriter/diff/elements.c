@@ -30,7 +30,7 @@ int perf_open(struct arena *a, const struct weld *w, struct kernel *k,
 		const struct bpf_map_def *d = &w->set.map[k->nperf];
 		struct perf *p = &k->perf[k->nperf];
 
-		if (d->type != BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+		if (d->type != BPF_MAP_TYPE_PERF_EVENT_ARRAY || d->absent)
 			continue;
 		p->buffer = perf_buffer__new(
 			bpf_object__find_map_fd_by_name(k->object[d->object],
@@ -168,7 +168,7 @@ int kernel_drain(const struct weld *w, struct kernel *k, size_t *n,
 		const struct bpf_map_def *d = &w->set.map[i];
 		struct snap_map got = { 0 };
 
-		if (!ring_is(d->type))
+		if (!ring_is(d->type) || d->absent)
 			continue;
 		bad = map_snapshot(&a, w,
 				   bpf_object__find_map_fd_by_name(

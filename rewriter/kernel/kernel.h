@@ -42,7 +42,8 @@ struct bpf_object *kernel_open(const char *name, struct bytes bytes);
 void kernel_kind(struct bpf_program *bp, uint32_t attach_type, bool sleeps);
 /* The attach_type that a SEC() asks for: ATTACH_, or 0. */
 uint32_t kernel_attach_type(const char *section);
-/* Its maps become as they are on our side: --set has changed them. */
+/* Its maps become as they are on our side: --set has changed them, or nothing
+ * that will be loaded (set_autoload comes first) needs them. */
 int kernel_data(const struct bpf_set *set, uint32_t object,
 		struct bpf_object *obj, struct err *e);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "rewriter/kernel/kernel.h"
+#include "rewriter/region.h"
 
 bool kernel_loads(const char **why)
 {
@@ -165,6 +166,27 @@ uint32_t kernel_attach_type(const char *section)
 	return 0;
 }
 
+/* Nor could the kernel make it.  (Those of a type that is unknown here it can,
+ * and programs that are in a map of programs may use them.) */
+static bool is_spare(const struct bpf_set *set, const struct bpf_object *obj,
+		     uint32_t map)
+{
+	const struct bpf_map_def *d = &set->map[map];
+
+	if (!d->absent || !map_type_known(d->type))
+		return false;
+	for (uint32_t i = 0; i < set->nprog; i++) {
+		const struct bpf_prog *p = &set->prog[i];
+		struct bpf_program *bp = bpf_object__find_program_by_name(
+			obj, p->name);
+
+		if (p->object == d->object && bp &&
+		    bpf_program__autoload(bp) && bpf_refers(p, map))
+			return false;
+	}
+	return true;
+}
+
 int kernel_data(const struct bpf_set *set, uint32_t object,
 		struct bpf_object *obj, struct err *e)
 {
@@ -175,6 +197,10 @@ int kernel_data(const struct bpf_set *set, uint32_t object,
 		if (d->object != object)
 			continue;
 		m = bpf_object__find_map_by_name(obj, d->name);
+		if (m && is_spare(set, obj, i)) {
+			bpf_map__set_autocreate(m, false);
+			continue;
+		}
 		if (m && bpf_map__max_entries(m) != d->max_entries)
 			bpf_map__set_max_entries(m, d->max_entries);
 		if (d->data != DATA_DATA && d->data != DATA_RODATA)

@@ -279,6 +279,10 @@ static int walk(struct walk *w, struct err *e)
 
 	if (k && k->walk)
 		return k->walk(w, e);
+	if (w->map->type == BPF_MAP_TYPE_UNSPEC)
+		return refuse(e, w->r->path, NOWHERE,
+			      "map %s has no elements: no program in the file "
+			      "uses it", w->map->name);
 	return refuse(e, w->r->path, NOWHERE,
 		      "map %s is of type %s, which has no elements to read%s",
 		      w->map->name, type ? type : "unknown",

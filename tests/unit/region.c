@@ -352,6 +352,60 @@ static void unused_maps_are_let_through(void **state)
 	arena_free(&a);
 }
 
+/* Nor is one of a known type that can be none; it has its place in the table
+ * and nothing else.  What a map of maps begins with is used. */
+static void unused_maps_may_be_wrong(void **state)
+{
+	struct bpf_slot slot = { .to = 0 };
+	struct bpf_map_def m[] = {
+		{ .name = "wrong",
+		  .type = BPF_MAP_TYPE_PERCPU_ARRAY,
+		  .key_size = 8,
+		  .value_size = 4,
+		  .max_entries = 1,
+		  .pinned = true },
+		{ .name = "outer",
+		  .type = BPF_MAP_TYPE_ARRAY_OF_MAPS,
+		  .key_size = 4,
+		  .value_size = 4,
+		  .max_entries = 1,
+		  .slot = &slot,
+		  .nslot = 1 },
+	};
+	struct bpf_insn insn[] = {
+		{ .code = BPF_LD | BPF_IMM | BPF_DW,
+		  .src_reg = BPF_PSEUDO_MAP_FD },
+		{ 0 },
+	};
+	struct bpf_prog p = { .insn = insn, .ninsn = 2 };
+	struct bpf_set set = { .map = m, .nmap = 2, .prog = &p, .nprog = 1 };
+	struct facts facts = { .size = 1 };
+	struct arena a = { 0 };
+	struct region r;
+	struct err e;
+
+	(void)state;
+	maps_spare(&set, &facts); /* the program has it */
+	assert_false(m[0].absent);
+	facts.size = 0; /* the map has it */
+	maps_spare(&set, &facts);
+	assert_false(m[0].absent);
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), -1);
+	assert_string_equal(e.file, "wrong");
+	m[1].nslot = 0;
+	maps_spare(&set, &facts);
+	assert_true(m[0].absent);
+	assert_false(m[1].absent);
+	assert_int_equal(region_plan(&a, &set, 1, 4, id, &r, &e), 0);
+	assert_int_equal(r.map[0].type, BPF_MAP_TYPE_UNSPEC);
+	assert_int_equal(r.map[0].key_size, 8);
+	assert_int_equal(r.map[0].size, 0);
+	assert_int_equal(r.cpu_count, 0);
+	assert_int_equal(r.npin, 0);
+	assert_int_equal(r.map[1].type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +417,7 @@ int main(void)
 		cmocka_unit_test(filters_have_the_kernels_size),
 		cmocka_unit_test(bad_maps_are_refused),
 		cmocka_unit_test(unused_maps_are_let_through),
+		cmocka_unit_test(unused_maps_may_be_wrong),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
