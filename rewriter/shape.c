@@ -28,6 +28,24 @@ static int wrong(const struct bpf_map_def *def, struct err *e, const char *what)
 	return fail(e, def->name, NOWHERE, "%s", what);
 }
 
+/* It may be that the program that loads the object always says it. */
+static int missing(const struct bpf_map_def *def, struct err *e,
+		   const char *without, const char *size)
+{
+	return fail(e, def->name, NOWHERE,
+		    "a map %s: %s is missing; --set %s.%s=N gives it", without,
+		    size, def->name, size);
+}
+
+static int has_sizes(const struct bpf_map_def *def, struct err *e)
+{
+	if (!def->max_entries)
+		return missing(def, e, "with no entries", "max_entries");
+	if (!def->value_size)
+		return missing(def, e, "without values", "value_size");
+	return 0;
+}
+
 static uint64_t power_of_two64(uint64_t n)
 {
 	uint64_t p = 1;
@@ -65,7 +83,9 @@ static int ring_shape(const struct bpf_map_def *def, struct region_map *m,
 
 	if (def->key_size || def->value_size)
 		return wrong(def, e, "a ring buffer has no keys and values");
-	if (!n || n % PAGE || (n & (n - 1)))
+	if (!n)
+		return missing(def, e, "with no room", "max_entries");
+	if (n % PAGE || (n & (n - 1)))
 		return fail(e, def->name, NOWHERE,
 			    "a ring buffer's size is a power of two of whole "
 			    "pages, not %u", n);
@@ -92,12 +112,10 @@ static int perf_shape(const struct bpf_map_def *def, struct region_map *m,
 /* What holds for all maps that have keys and values. */
 static int has_elements(const struct bpf_map_def *def, struct err *e)
 {
-	if (!def->max_entries)
-		return wrong(def, e, "a map with no entries: max_entries is "
-				     "missing");
-	if (!def->key_size || !def->value_size)
-		return fail(e, def->name, NOWHERE, "a map without %s",
-			    def->key_size ? "values" : "keys");
+	if (!def->key_size)
+		return wrong(def, e, "a map without keys");
+	if (has_sizes(def, e))
+		return -1;
 	if (def->max_entries > REGION_MAX || def->key_size > REGION_MAX ||
 	    def->value_size > REGION_MAX)
 		return refuse(e, def->name, NOWHERE,
@@ -195,8 +213,8 @@ static int queue_shape(const struct bpf_map_def *def, struct region_map *m,
 
 	if (def->key_size)
 		return wrong(def, e, "a queue or stack has no keys");
-	if (!n || !def->value_size)
-		return wrong(def, e, "a map with no entries or values");
+	if (has_sizes(def, e))
+		return -1;
 	if (n > REGION_MAX || def->value_size > REGION_MAX)
 		return refuse(e, def->name, NOWHERE,
 			      "the map is larger than a region may be (1 GiB)");
@@ -217,8 +235,8 @@ static int bloom_shape(const struct bpf_map_def *def, struct region_map *m,
 
 	if (def->key_size)
 		return wrong(def, e, "a bloom filter has no keys");
-	if (!def->max_entries || !def->value_size)
-		return wrong(def, e, "a map with no entries or values");
+	if (has_sizes(def, e))
+		return -1;
 	if (def->extra > HASHES_MAX)
 		return wrong(def, e,
 			     "a bloom filter has 15 hash functions at most "

@@ -2,8 +2,9 @@
 /* load.c - from objects to complete programs, in this order for all of them:
  *
  *   read and open   maps and data of every object get their numbers
- *   variables       .kconfig values, then --set: what prune_dead() folds must
- * be final CO-RE, link     per object; a program with all its subprograms
+ *   variables       .kconfig values, then --set, which says sizes of maps as
+ *                   well: what prune_dead() folds must be final
+ *   CO-RE, link     per object; a program with all its subprograms
  *   shape, prune    what frozen data switches off goes
  *   check           what is left must be something we can run
  *   slots           programs and maps that maps begin with
@@ -304,7 +305,8 @@ static int load(struct arena *a, const struct bpf_input *in, uint32_t n,
 		if (open_object(a, &o[i], out, &in[i], e))
 			return -1;
 	for (i = 0; i < nset; i++)
-		if (vars_set(a, o, out, sets[i], e))
+		if (sizes_name(sets[i]) ? sizes_set(a, o, out, sets[i], e)
+					: vars_set(a, o, out, sets[i], e))
 			return -1;
 	for (i = 0; i < n; i++) {
 		load_programs(a, &o[i], out, &faults);

@@ -8,6 +8,7 @@
  *   object_open   the same through libbpf: maps, and BTF whose DATASECs have
  *                 their final offsets (open.c)
  *   vars_*        --set and .kconfig write into the data sections (vars.c)
+ *   sizes_*       --set says how large a map is (sizes.c)
  *   core_apply    CO-RE records change instructions (core.c, uapi.h)
  *   types_api     a function is one of libbpf's usdt.bpf.h (api.c)
  *   kfunc_call    kernel functions that are helpers here (kfunc.c)
@@ -115,6 +116,13 @@ int vars_kconfig(struct arena *a, struct object *o, struct bpf_set *set,
 		 struct err *e);
 int vars_set(struct arena *a, const struct object *o, struct bpf_set *set,
 	     const char *assignment, struct err *e);
+/* strtoull for both signs: *negative and the two's complement value. */
+bool vars_number(const char *s, uint64_t *u, bool *negative);
+
+/* sizes.c: is it "MAP.max_entries=N" or "MAP.value_size=N"?  Sets it. */
+bool sizes_name(const char *assignment);
+int sizes_set(struct arena *a, const struct object *o, struct bpf_set *set,
+	      const char *assignment, struct err *e);
 
 /* Offset of an extern in the .kconfig map; false: it is not one. */
 bool vars_extern(const struct object *o, const struct bpf_set *set,

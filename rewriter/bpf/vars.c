@@ -203,8 +203,7 @@ static bool fits(uint64_t u, bool negative, bool is_signed, uint32_t bits)
 	return bits == 64 || u < top << 1;
 }
 
-/* strtoull for both signs: *negative and the two's complement value. */
-static bool number(const char *s, uint64_t *u, bool *negative)
+bool vars_number(const char *s, uint64_t *u, bool *negative)
 {
 	char *end;
 
@@ -241,7 +240,7 @@ static int set_int(const struct bpf_map_def *m, const struct var *v,
 		   !value[3]) {
 		u = (uint8_t)value[1];
 		negative = false;
-	} else if (!number(value, &u, &negative)) {
+	} else if (!vars_number(value, &u, &negative)) {
 		return no_fit(e, v, value,
 			      flag ? "not true, false or a number"
 				   : "not a number");
@@ -276,7 +275,7 @@ static int set_enum(const struct object *o, const struct bpf_map_def *m,
 		put(m, v, &u, sizeof(u));
 		return 0;
 	}
-	if (!number(value, &u, &negative))
+	if (!vars_number(value, &u, &negative))
 		return no_fit(e, v, value, "no such enumerator");
 	if (!v->size || v->size > 8 ||
 	    !fits(u, negative, is_signed, 8 * v->size))

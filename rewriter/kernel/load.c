@@ -203,6 +203,8 @@ int kernel_data(const struct bpf_set *set, uint32_t object,
 		}
 		if (m && bpf_map__max_entries(m) != d->max_entries)
 			bpf_map__set_max_entries(m, d->max_entries);
+		if (m && bpf_map__value_size(m) != d->value_size)
+			bpf_map__set_value_size(m, d->value_size);
 		if (d->data != DATA_DATA && d->data != DATA_RODATA)
 			continue;
 		if (!m ||

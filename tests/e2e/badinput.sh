@@ -231,6 +231,21 @@ welds 2 "no global variable 'x'" count $B --set x=1
 F=$O/filter.bpf.o
 welds 2 "not a number" count $F --set min_size=one
 welds 2 "out of range" count $F --set min_size=4294967296
+welds 2 "no map 'x'" count $B --set x.max_entries=1
+I=$O/inner.bpf.o
+welds 2 "no map 'smal' (did you mean small" count $I --set smal.value_size=1
+welds 2 "small.max_entries=: not a number" count $I --set small.max_entries=
+welds 2 "not a number" count $I --set small.max_entries=1k
+welds 2 "out of range" count $I --set small.value_size=-1
+welds 2 "out of range" count $I --set small.max_entries=4294967296
+welds 2 "not MAP.max_entries=N" count $I --set small.max_entries
+welds 2 "a pattern for maps" count $I --set arrays.inner.max_entries=3
+welds 2 "a data section" count $F --set filter.rodata.value_size=3
+welds 2 "no global variable '.max_entries'" count $I --set .max_entries=3
+welds 2 "no global variable 'small.flags'" count $I --set small.flags=0
+welds 1 "values[4] is past its end" count $I --set tables.max_entries=3
+welds 1 "is not as the definition says: 'even'" count $I \
+	--set even.max_entries=99
 welds 2 "native or vm" count $B --engine=jit
 welds 2 "no such stage" count $B --dump=everything
 welds 2 "unknown option" count $B --bogus

@@ -110,4 +110,4 @@ diffs() {
 probes=("${plain[@]}")
 odd HASH 4 4 0 0 "$no_entries"; diffs
 odd PERF_EVENT_ARRAY 8 4 8 0 'keys and values of a perf event array'; diffs
-odd RINGBUF 0 0 0 0 "a ring buffer's size"; diffs
+odd RINGBUF 0 0 0 0 'a map with no room: max_entries is missing'; diffs
