@@ -41,7 +41,7 @@ void maps_spare(struct bpf_set *set, const struct facts *facts)
 
 		memset(&unused, 0, sizeof(unused));
 		if (is_referred_to(set, facts, i) || is_in_map(set, i) ||
-		    (!m->absent && !map_shape(m, &unused, &why)))
+		    !map_shape(m, &unused, &why))
 			continue;
 		m->absent = true;
 		m->pinned = false;

@@ -213,7 +213,6 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	    verify_all(a, &w->set, &w->links, &w->facts, opt->log, &w->judged,
 		       e))
 		return -1;
-	verify_maps(&w->set, w->facts);
 	maps_spare(&w->set, w->facts);
 	return 0;
 }

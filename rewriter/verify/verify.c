@@ -12,33 +12,6 @@
 #include "rewriter/region.h"
 #include "rewriter/verify/program.h"
 
-static bool refers_to(const struct bpf_prog *p, uint32_t map)
-{
-	for (uint32_t i = 0; i < p->ninsn; i++) {
-		const struct bpf_insn *insn = &p->insn[i];
-
-		if (insn->code != (BPF_LD | BPF_IMM | BPF_DW))
-			continue;
-		if ((insn->src_reg == BPF_PSEUDO_MAP_FD ||
-		     insn->src_reg == BPF_PSEUDO_MAP_VALUE) &&
-		    (uint32_t)insn->imm == map)
-			return true;
-		i++;
-	}
-	return false;
-}
-
-void verify_maps(struct bpf_set *set, const struct facts *facts)
-{
-	for (uint32_t m = 0; m < set->nmap; m++) {
-		bool used = false;
-
-		for (uint32_t p = 0; p < set->nprog && !used; p++)
-			used = facts[p].size && refers_to(&set->prog[p], m);
-		set->map[m].absent = !used && !map_type_known(set->map[m].type);
-	}
-}
-
 /* Maps that it refers to can be had: their types, sizes and flags. */
 static int maps_check(const struct bpf_set *set, const struct bpf_prog *p,
 		      struct err *e)
@@ -47,7 +20,7 @@ static int maps_check(const struct bpf_set *set, const struct bpf_prog *p,
 	struct err why;
 
 	for (uint32_t m = 0; m < set->nmap; m++) {
-		if (!refers_to(p, m) || !map_shape(&set->map[m], &unused, &why))
+		if (!bpf_refers(p, m) || !map_shape(&set->map[m], &unused, &why))
 			continue;
 		fail(e, set->object[p->object].path, NOWHERE,
 		     "program '%s': map '%s': %s", p->name, set->map[m].name,

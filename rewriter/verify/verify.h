@@ -12,9 +12,6 @@
 #include "rewriter/bind.h"
 #include "rewriter/code/compile.h"
 
-/* A map of a type that we have not is no fault as long as no program that is
- * bound refers to it: they are marked `absent`. */
-void verify_maps(struct bpf_set *set, const struct facts *facts);
 /* Which links may return in their function's place; an error where one is not at
  * a function's entry. */
 int override_links(struct arena *a, const struct bpf_set *set,
