@@ -51,11 +51,10 @@ int typed_compare(const struct btf *btf, uint32_t type, const uint8_t *a,
 static int parse_hex(struct arena *a, size_t size, char *const *word, int nword,
 		     const uint8_t **out, struct err *e)
 {
-	uint8_t *p = arena_alloc(a, size);
+	uint8_t *p = arena_alloc(a, (size_t)nword);
 
-	if ((size_t)nword != size)
-		return misuse(e, "%d bytes given, %zu wanted", nword, size);
-	for (size_t i = 0; i < size; i++) {
+	/* What is no byte was not meant to be counted as one. */
+	for (int i = 0; i < nword; i++) {
 		char *end;
 		unsigned long v = strtoul(word[i], &end, 16);
 
@@ -63,6 +62,9 @@ static int parse_hex(struct arena *a, size_t size, char *const *word, int nword,
 			return misuse(e, "'%s' is not a byte in hex", word[i]);
 		p[i] = (uint8_t)v;
 	}
+	if ((size_t)nword != size)
+		return misuse(e, "%d byte%s given, %zu wanted", nword,
+			      nword == 1 ? "" : "s", size);
 	*out = p;
 	return 0;
 }

@@ -107,6 +107,8 @@ says "a bit field" $W map update w hash 5 flag=true
 says "does not fit" $W map update w hash 5 'pos[0].x=3000000000'
 says "count of map hash: 'x' is not a number" $W map update w hash 5 count=x
 says "value of map hash: its type is no number" $W map update w hash 5 1
+says "key of map hash: 'zz' is not a byte in hex" \
+	$W map update w hash hex zz count=1
 says "key of map lpm: its type is no number" $W map update w lpm 8 1
 for op in delete lookup; do
 	says "key of map lpm: its type is no number" $W map $op w lpm 8

@@ -300,6 +300,23 @@ static void parsing(void **state)
 	assert_parse(0, 3, "7", NULL);
 }
 
+static void refused(void **state)
+{
+	static char *const few[] = { "hex", "01" },
+			   *const odd[] = { "hex", "zz", "x=1" };
+	struct arena a = { 0 };
+	const uint8_t *got;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(typed_parse(&a, btf, 0, 3, few, 2, &got, &e), -1);
+	assert_string_equal(e.what, "1 byte given, 3 wanted");
+	/* that one is no byte says more than how many there are */
+	assert_int_equal(typed_parse(&a, btf, 0, 3, odd, 3, &got, &e), -1);
+	assert_string_equal(e.what, "'zz' is not a byte in hex");
+	arena_free(&a);
+}
+
 static int order(int type, size_t size, const char *a, const char *b)
 {
 	int c = typed_compare(btf, (uint32_t)type, (const uint8_t *)a,
@@ -372,7 +389,8 @@ int main(void)
 		cmocka_unit_test(structs),      cmocka_unit_test(sections),
 		cmocka_unit_test(pretty),       cmocka_unit_test(endless_types),
 		cmocka_unit_test(from_raw_btf), cmocka_unit_test(parsing),
-		cmocka_unit_test(comparing),    cmocka_unit_test(declared),
+		cmocka_unit_test(refused),      cmocka_unit_test(comparing),
+		cmocka_unit_test(declared),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
