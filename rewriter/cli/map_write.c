@@ -89,7 +89,7 @@ static int map_key(struct request *r, uint32_t map, int at, int *used,
 
 /* --- Values. */
 
-/* Is it FIELD=VALUE?  Text may have a '=', too. */
+/* Is it FIELD=VALUE?  Text may have a '=', too; but a data section is none. */
 static bool is_field(const struct request *r, uint32_t map, const char *word)
 {
 	const struct manifest_map *k = &r->maps.m.map[map];
@@ -100,18 +100,13 @@ static bool is_field(const struct request *r, uint32_t map, const char *word)
 
 	if (!is || is == word)
 		return false;
+	if (k->data)
+		return true;
 	word = arena_printf(&a, "%.*s", (int)(is - word), word);
 	yes = typed_field(types_of(r, map), k->btf_value, k->map.value_size,
 			  word, &f);
 	arena_free(&a);
 	return yes;
-}
-
-static int no_field(const struct request *r, uint32_t map, const char *word,
-		    struct err *e)
-{
-	return misuse(e, "'%s' does not begin with a field of map %s", word,
-		      name_of(r, map));
 }
 
 static int field_set(struct request *r, uint32_t map, const char *word,
@@ -121,12 +116,16 @@ static int field_set(struct request *r, uint32_t map, const char *word,
 	const char *is = strchr(word, '='), *path;
 	struct err why;
 
-	if (!is)
-		return no_field(r, map, word, e);
+	if (!is || is == word)
+		return misuse(e, "'%s' does not begin with a field of map %s",
+			      word, name_of(r, map));
 	path = arena_printf(&r->maps.arena, "%.*s", (int)(is - word), word);
 	if (!typed_field(types_of(r, map), k->btf_value, k->map.value_size,
 			 path, f))
-		return no_field(r, map, word, e);
+		return misuse(e, "%s",
+			      typed_no_field(&r->maps.arena, types_of(r, map),
+					     k->btf_value, k->map.value_size,
+					     path, name_of(r, map)));
 	if (!typed_set(&r->maps.arena, types_of(r, map), f, is + 1, value,
 		       &why))
 		return 0;

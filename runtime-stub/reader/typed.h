@@ -82,6 +82,11 @@ struct typed_field {
 };
 bool typed_field(const struct btf *btf, uint32_t type, size_t size,
 		 const char *path, struct typed_field *out);
+/* The same where typed_field() finds none: why not, in a sentence that calls
+ * the value `whole`. */
+const char *typed_no_field(struct arena *a, const struct btf *btf,
+			   uint32_t type, size_t size, const char *path,
+			   const char *whole);
 /* Has it a number of at most 64 bits? */
 bool typed_is_number(const struct btf *btf, const struct typed_field *f,
 		     int *is_signed);

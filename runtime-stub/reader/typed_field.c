@@ -123,6 +123,60 @@ bool typed_field(const struct btf *btf, uint32_t type, size_t size,
 	       out->bits <= UINT64_C(8) * size - out->bit;
 }
 
+/* Is it "[N]"? */
+static bool is_index(const char *step)
+{
+	size_t n = strspn(step + 1, "0123456789");
+
+	return n && !strcmp(step + 1 + n, "]");
+}
+
+/* Why a step leads nowhere from a part of type t, which is called `from`. */
+static const char *no_step(struct arena *a, const struct btf_type *t,
+			   const char *step, const char *from)
+{
+	if (!t)
+		return arena_printf(a, "the type of %s is not known", from);
+	if (*step == '[' && !btf_is_array(t))
+		return arena_printf(a, "%s is no array", from);
+	if (*step == '[' && !is_index(step))
+		return arena_printf(a, "%s is no index of %s", step, from);
+	if (*step == '[')
+		return arena_printf(a, "%s has %u element%s", from,
+				    btf_array(t)->nelems,
+				    btf_array(t)->nelems == 1 ? "" : "s");
+	step += *step == '.';
+	if (btf_kind(t) == BTF_KIND_DATASEC)
+		return arena_printf(a, "there is no variable %s in %s", step,
+				    from);
+	if (!btf_is_composite(t))
+		return arena_printf(a, "%s is no struct", from);
+	return arena_printf(a, "there is no member %s in %s", step, from);
+}
+
+const char *typed_no_field(struct arena *a, const struct btf *btf,
+			   uint32_t type, size_t size, const char *path,
+			   const char *whole)
+{
+	struct typed_field f = { .type = type }, next;
+	size_t at = 0, step;
+
+	/* As far as it leads. */
+	for (;; at += step, f = next) {
+		step = path[at] ? 1 + strcspn(path + at + 1, ".[") : 0;
+		if (!step)
+			return arena_printf(a, "%s has no bytes", path);
+		if (!typed_field(btf, type, size,
+				 arena_printf(a, "%.*s", (int)(at + step),
+					      path),
+				 &next))
+			break;
+	}
+	return no_step(a, type_strip(btf, f.type),
+		       arena_printf(a, "%.*s", (int)step, path + at),
+		       at ? arena_printf(a, "%.*s", (int)at, path) : whole);
+}
+
 bool typed_is_number(const struct btf *btf, const struct typed_field *f,
 		     int *is_signed)
 {

@@ -69,6 +69,7 @@ struct {
 	__uint(max_entries, 4);
 	__type(value, int);
 } queue SEC(".maps");
+int seq[64];
 long hits, found, others, step = 1, setting, popped;
 const volatile int fixed = 7;
 SEC("uprobe/hit:hit") int on_hit(struct pt_regs *ctx)
@@ -102,7 +103,8 @@ $W map update w hash 5 'pos[0].x=-3'
 ./w 5
 json '{ k: v for e in d[0]["value"][".bss"] for k, v in e.items() }["found"] == 42' \
 	$W map dump w .bss
-says "does not begin with a field" $W map update w hash 5 count=1 nothing=2
+says "there is no member nothing in hash" $W map update w hash 5 count=1 nothing=2
+says "'2' does not begin with a field of map hash" $W map update w hash 5 count=1 2
 says "a bit field" $W map update w hash 5 flag=true
 says "does not fit" $W map update w hash 5 'pos[0].x=3000000000'
 says "count of map hash: 'x' is not a number" $W map update w hash 5 count=x
@@ -136,6 +138,12 @@ says "no such index in map array: it has 4" $W map update w array 4 count=9
 says "has no such operation" $W map delete w array 1
 $W map update w .data step=10
 $W map update w .bss hits=100 others=-1
+for key in "" 0; do
+	says "there is no variable nosuch in m.bss" $W map update w .bss $key nosuch=1
+	says "seq has 64 elements" $W map update w .bss $key 'seq[64]=1'
+	says "hits is no array" $W map update w .bss $key 'hits[0]=1'
+done
+exits 2 $W map update w .bss nosuch=1
 ./w
 json '{ k: v for e in d[0]["value"][".bss"] for k, v in e.items() }["hits"] == 110' \
 	$W map dump w .bss

@@ -300,6 +300,46 @@ static void parsing(void **state)
 	assert_parse(0, 3, "7", NULL);
 }
 
+/* Why a path leads to no field. */
+static void fieldless(void **state)
+{
+	static const struct {
+		const char *path, *why;
+	} v[] = {
+		{ "nothing", "there is no member nothing in it" },
+		{ "v[2]", "v has 2 elements" },
+		{ "v[18446744073709551616]", "v has 2 elements" },
+		{ "v[1", "[1 is no index of v" },
+		{ "v[-1]", "[-1] is no index of v" },
+		{ "v[]", "[] is no index of v" },
+		{ "v[0].x", "v[0] is no struct" },
+		{ "v[0][1]", "v[0] is no array" },
+		{ "[0]", "it is no array" },
+		{ "u.none", "there is no member none in u" },
+		{ "u..i", "there is no member  in u" },
+		{ "p.x", "p is no struct" },
+		{ "", " has no bytes" },
+	};
+	struct arena a = { 0 };
+	struct typed_field f;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		assert_false(typed_field(btf, (uint32_t)t_struct,
+					 sizeof(struct sample), v[i].path, &f));
+		assert_string_equal(typed_no_field(&a, btf, (uint32_t)t_struct,
+						   sizeof(struct sample),
+						   v[i].path, "it"),
+				    v[i].why);
+	}
+	assert_string_equal(typed_no_field(&a, btf, (uint32_t)t_section, 8, "x",
+					   "all"),
+			    "there is no variable x in all");
+	assert_string_equal(typed_no_field(&a, NULL, 0, 8, "x", "all"),
+			    "the type of all is not known");
+	arena_free(&a);
+}
+
 static void refused(void **state)
 {
 	static char *const few[] = { "hex", "01" },
@@ -389,8 +429,8 @@ int main(void)
 		cmocka_unit_test(structs),      cmocka_unit_test(sections),
 		cmocka_unit_test(pretty),       cmocka_unit_test(endless_types),
 		cmocka_unit_test(from_raw_btf), cmocka_unit_test(parsing),
-		cmocka_unit_test(refused),      cmocka_unit_test(comparing),
-		cmocka_unit_test(declared),
+		cmocka_unit_test(fieldless),    cmocka_unit_test(refused),
+		cmocka_unit_test(comparing),    cmocka_unit_test(declared),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
