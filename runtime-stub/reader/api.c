@@ -172,7 +172,7 @@ static struct bpfweld *open_new(const char *path, unsigned flags, bool region)
 	int error;
 
 	if (!path || flags & ~(unsigned)BPFWELD_WRITE) {
-		api_fail(EINVAL, "no path, or unknown flags");
+		api_fail(EINVAL, path ? "unknown flags" : "no path");
 		return NULL;
 	}
 	o.w = calloc(1, sizeof(*o.w));
@@ -299,7 +299,9 @@ int bpfweld_lines(const struct bpfweld *w, uint64_t *next, uint64_t *missed,
 	int ret = 0;
 
 	if (!w || !next || !line_cb)
-		return api_fail(EINVAL, "nothing is open");
+		return api_fail(EINVAL, !w      ? "nothing is open"
+					: !next ? "no number of the next line"
+						: "no callback");
 	for (int i = 0; !ret && i < LINES; i++) {
 		if (!reader_line(&w->r, next, &r, &gone))
 			break;

@@ -14,7 +14,10 @@ struct bpfweld_map *bpfweld_map_at(struct bpfweld *w, size_t index)
 {
 	if (w && index < w->m.nmap)
 		return &w->map[index];
-	api_fail(EINVAL, "there is no map %zu", index);
+	if (w)
+		api_fail(EINVAL, "there is no map %zu", index);
+	else
+		api_fail(EINVAL, "nothing is open");
 	return NULL;
 }
 
@@ -23,7 +26,7 @@ struct bpfweld_map *bpfweld_map_find(struct bpfweld *w, const char *name)
 	uint32_t map;
 
 	if (!w || !name) {
-		api_fail(EINVAL, "nothing is open");
+		api_fail(EINVAL, w ? "no name" : "nothing is open");
 		return NULL;
 	}
 	switch (manifest_find(&w->m, name, &map)) {

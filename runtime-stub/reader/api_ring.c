@@ -219,7 +219,9 @@ int bpfweld_ring_add(struct bpfweld_ring *ring, struct bpfweld_map *map,
 		     bpfweld_sample_fn sample_cb, void *ctx)
 {
 	if (!ring || !map || !sample_cb)
-		return api_fail(EINVAL, "no ring, map or callback");
+		return api_fail(EINVAL, !ring  ? "no ring"
+					: !map ? "no map"
+					       : "no callback");
 	return add(
 		ring,
 		&(struct source){ .map = map, .sample = sample_cb, .ctx = ctx },
@@ -284,7 +286,7 @@ struct bpfweld_perf *bpfweld_perf_new(struct bpfweld_map *map,
 	int bad;
 
 	if (!map || !sample_cb) {
-		api_fail(EINVAL, "no map or callback");
+		api_fail(EINVAL, map ? "no callback" : "no map");
 		return NULL;
 	}
 	perf = calloc(1, sizeof(*perf));

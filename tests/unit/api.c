@@ -331,6 +331,49 @@ static void changed_meanwhile(void **state)
 	}
 }
 
+/* What was not given is said by its name. */
+static void not_given(void **state)
+{
+	struct bpfweld_ring *ring;
+	struct bpfweld_map *map;
+	struct bpfweld *w;
+	uint64_t next = 0;
+
+	(void)state;
+	memcpy(region, image, SIZE);
+	w = bpfweld_open_region(path, BPFWELD_WRITE);
+	assert_non_null(w);
+	map = bpfweld_map_find(w, "j"); /* the RINGBUF */
+	ring = bpfweld_ring_new(map, on_sample, NULL);
+	assert_non_null(ring);
+#define WITHOUT(call, why)                                                     \
+	do {                                                                   \
+		assert_true(call);                                             \
+		assert_int_equal(errno, EINVAL);                               \
+		assert_string_equal(bpfweld_error(), why);                     \
+	} while (0)
+	WITHOUT(!bpfweld_open_region(NULL, 0), "no path");
+	WITHOUT(!bpfweld_open_region(path, 4), "unknown flags");
+	WITHOUT(!bpfweld_map_find(NULL, "j"), "nothing is open");
+	WITHOUT(!bpfweld_map_find(w, NULL), "no name");
+	WITHOUT(!bpfweld_map_at(NULL, 0), "nothing is open");
+	WITHOUT(!bpfweld_map_at(w, NMAP), "there is no map 14");
+	WITHOUT(bpfweld_ring_add(NULL, map, on_sample, NULL), "no ring");
+	WITHOUT(bpfweld_ring_add(ring, NULL, on_sample, NULL), "no map");
+	WITHOUT(bpfweld_ring_add(ring, map, NULL, NULL), "no callback");
+	WITHOUT(!bpfweld_ring_new(NULL, on_sample, NULL), "no map");
+	WITHOUT(!bpfweld_perf_new(NULL, on_perf, NULL, NULL), "no map");
+	WITHOUT(!bpfweld_perf_new(map, NULL, NULL, NULL), "no callback");
+	WITHOUT(bpfweld_lines(NULL, &next, NULL, on_line, NULL),
+		"nothing is open");
+	WITHOUT(bpfweld_lines(w, NULL, NULL, on_line, NULL),
+		"no number of the next line");
+	WITHOUT(bpfweld_lines(w, &next, NULL, NULL, NULL), "no callback");
+#undef WITHOUT
+	bpfweld_ring_free(ring);
+	bpfweld_close(w);
+}
+
 static int begin(void **state)
 {
 	int fd = mkstemp(path);
@@ -360,6 +403,7 @@ int main(void)
 		cmocka_unit_test(full_of_one_word),
 		cmocka_unit_test(damaged_anywhere),
 		cmocka_unit_test(changed_meanwhile),
+		cmocka_unit_test(not_given),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
