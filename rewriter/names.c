@@ -95,32 +95,43 @@ bool is_glob_plain(const char *s)
 	return strpbrk(s, "*?");
 }
 
-/* Edit distance of two short strings; anything over LONGEST is far. */
+/* Edit distance of two short strings, where two letters that have changed their
+ * places are one edit; anything over LONGEST is far. */
 static unsigned distance(const char *x, const char *y)
 {
 	size_t n = strlen(x), m = strlen(y), i, k;
-	unsigned row[LONGEST + 1];
+	unsigned rows[3][LONGEST + 1];
 
 	if (n > LONGEST || m > LONGEST)
 		return LONGEST;
 	for (k = 0; k <= m; k++)
-		row[k] = k;
+		rows[0][k] = k;
 	for (i = 1; i <= n; i++) {
-		unsigned diagonal = row[0];
+		const unsigned *before = rows[(i + 1) % 3];
+		const unsigned *last = rows[(i - 1) % 3];
+		unsigned *row = rows[i % 3];
 
 		row[0] = i;
 		for (k = 1; k <= m; k++) {
-			unsigned best = diagonal + (x[i - 1] != y[k - 1]);
-
-			diagonal = row[k];
-			if (row[k] + 1 < best)
-				best = row[k] + 1;
-			if (row[k - 1] + 1 < best)
-				best = row[k - 1] + 1;
-			row[k] = best;
+			row[k] = last[k - 1] + (x[i - 1] != y[k - 1]);
+			if (last[k] + 1 < row[k])
+				row[k] = last[k] + 1;
+			if (row[k - 1] + 1 < row[k])
+				row[k] = row[k - 1] + 1;
+			if (i > 1 && k > 1 && x[i - 1] == y[k - 2] &&
+			    x[i - 2] == y[k - 1] && before[k - 2] + 1 < row[k])
+				row[k] = before[k - 2] + 1;
 		}
 	}
-	return row[m];
+	return rows[n % 3][m];
+}
+
+/* One slip, or fewer than half of the letters of the shorter one. */
+static bool is_near(unsigned d, const char *x, const char *y)
+{
+	size_t n = strlen(x), m = strlen(y);
+
+	return d <= 1 || 2 * d < (n < m ? n : m);
 }
 
 const char *names_closest(struct arena *a, const char *want,
@@ -134,6 +145,8 @@ const char *names_closest(struct arena *a, const char *want,
 	for (i = 0; i < n; i++) {
 		unsigned d = distance(want, name[i]);
 
+		if (!is_near(d, want, name[i]))
+			continue;
 		for (k = 0; k < NEAR && best[k]; k++)
 			if (!strcmp(best[k], name[i]))
 				break;

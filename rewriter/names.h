@@ -19,7 +19,8 @@ bool is_glob(const char *s);
 bool is_glob_plain(const char *s);
 
 /* " (did you mean a, b or c?)" with at most three of the names that are
- * nearest to `want` by edit distance, or "" when none is near. */
+ * nearest to `want` by edit distance, or "" when none is near: more than one
+ * edit must be fewer than half of the letters. */
 const char *names_closest(struct arena *a, const char *want,
 			  const char *const *name, size_t n);
 

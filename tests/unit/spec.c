@@ -316,13 +316,21 @@ static void closest(void **state)
 {
 	static const char *const names[] = { "mian",  "main_loop", "maim",
 					     "other", "maim",      "min" };
+	static const char *const few[] = { "pe", "text", "events_ring" };
 
 	(void)state;
 	assert_string_equal(names_closest(&arena, "main", names, 6),
-			    " (did you mean maim, min or mian?)");
+			    " (did you mean mian, maim or min?)");
 	assert_string_equal(names_closest(&arena, "main", names, 2),
 			    " (did you mean mian?)");
 	assert_string_equal(names_closest(&arena, "zzzz", names, 6), "");
+	/* half of the letters */
+	assert_string_equal(names_closest(&arena, "nope", few, 3), "");
+	assert_string_equal(names_closest(&arena, "tset", few, 3), "");
+	assert_string_equal(names_closest(&arena, "pr", few, 3),
+			    " (did you mean pe?)");
+	assert_string_equal(names_closest(&arena, "evnts_rign", few, 3),
+			    " (did you mean events_ring?)");
 }
 
 int main(void)
