@@ -178,6 +178,8 @@ int typed_named(struct arena *a, struct btf *btf, const char *text,
 	static const char nobody[] = "(record)"; /* no struct is called so */
 
 	*name = strncmp(text, "struct ", 7) ? text : text + 7;
+	if (!**name)
+		return misuse(e, "--type is empty");
 	if (!strpbrk(*name, " ;["))
 		return 0;
 	*name = nobody;

@@ -211,6 +211,8 @@ $W trace two --once > out 2> err
 grep -qx "bpfweld: events: 2 structs have 32 bytes; --type NAME or .*" err ||
 	die "$(cat err)"
 exits 2 $W trace 2> err
+exits 2 $W trace two --once --type '' 2> err
+grep -qx 'bpfweld: --type is empty' err || die "$(cat err)"
 $W weld ring "$O/count.bpf.o" -p count=uprobe:odd -o none > log
 rm -f region
 ./none 1 0 0

@@ -388,6 +388,8 @@ static void declared(void **state)
 	static const struct {
 		const char *text, *error;
 	} bad[] = {
+		{ "", "--type is empty" },
+		{ "struct ", "--type is empty" },
 		{ "u32", NULL }, /* the name of a struct, that may not exist */
 		{ "u32 a[", "not 'TYPE NAME" },
 		{ "u32 a[0]", "not 'TYPE NAME" },
