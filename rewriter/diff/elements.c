@@ -100,6 +100,24 @@ static int queue_snapshot(struct arena *a, int fd, const struct bpf_map_def *d,
 	}
 }
 
+/* Listed, the kernel's prefixes have bits behind them, as they were inserted
+ * with; a welded program's have none. */
+static void prefixes_cut(const struct bpf_map_def *d, struct snap_map *m)
+{
+	uint32_t size = d->key_size - (uint32_t)sizeof(uint32_t), bits;
+
+	for (size_t i = 0; i < m->nelem; i++) {
+		uint8_t *key = m->elem + i * (m->key_size + m->value_size);
+		uint8_t *data = key + sizeof(bits);
+
+		memcpy(&bits, key, sizeof(bits));
+		for (uint32_t at = bits / 8; at < size; at++)
+			data[at] &= at == bits / 8
+					    ? (uint8_t)(0xff00 >> bits % 8)
+					    : 0;
+	}
+}
+
 /* Elements may go while a process that the command left is still running. */
 static int map_snapshot(struct arena *a, const struct weld *w, int fd,
 			const struct bpf_map_def *d, struct perf *perf,
@@ -130,6 +148,8 @@ static int map_snapshot(struct arena *a, const struct weld *w, int fd,
 				    "map %s cannot be read: %s", d->name,
 				    strerror(errno));
 	}
+	if (d->type == BPF_MAP_TYPE_LPM_TRIE)
+		prefixes_cut(d, out);
 	return 0;
 }
 

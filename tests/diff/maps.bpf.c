@@ -191,8 +191,7 @@ int on_lpm(struct pt_regs *ctx)
 
 	if (!found)
 		return 1;
-	/* (An address with bits behind its prefix would be shown differently.) */
-	put = prefix(bits, bits ? address & -1u << (32 - bits) : 0);
+	put = prefix(bits, address);
 	note(&lpm_ops, 0, bpf_map_update_elem(&lpm, &put, &v, i % 3));
 	note(&lpm_ops, 1, bpf_map_update_elem(&lpm, &put, &v, BAD));
 	note(&lpm_ops, 2, bpf_map_update_elem(&lpm, &wrong, &v, ANY));
