@@ -113,6 +113,20 @@ static int arrays_fill(const struct weld *w, struct bpf_object *obj,
 	return 0;
 }
 
+/* As `check --verify=kernel` says it. */
+static int refused(const char *path, const struct kernel_heard *heard, int err,
+		   struct err *e)
+{
+	const char *why = *heard->reason ? heard->reason : strerror(-err);
+
+	if (*heard->program)
+		return fail(e, path, NOWHERE,
+			    "the kernel refuses program %s: %s", heard->program,
+			    why);
+	return fail(e, path, NOWHERE, "the kernel refuses it: %s",
+		    *heard->warning ? heard->warning : why);
+}
+
 static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
 		       struct err *e)
 {
@@ -133,8 +147,7 @@ static int object_load(const struct weld *w, struct kernel *k, uint32_t i,
 		return -1;
 	err = bpf_object__load(obj);
 	if (err)
-		return fail(e, f->path, NOWHERE, "the kernel refuses it: %s",
-			    *heard->reason ? heard->reason : strerror(-err));
+		return refused(f->path, heard, err, e);
 	return arrays_fill(w, obj, i, e);
 }
 

@@ -61,8 +61,8 @@ static void answer(struct arena *a, const struct kernel_heard *heard,
 		return;
 	}
 	/* Without a word, it did not look. */
-	v->kind = heard->refused && (*log || err != -EPERM) ? KERNEL_REFUSES
-							    : KERNEL_UNASKED;
+	v->kind = *heard->program && (*log || err != -EPERM) ? KERNEL_REFUSES
+							     : KERNEL_UNASKED;
 	v->why = v->kind == KERNEL_REFUSES ? kernel_reason(a, log) : NULL;
 	if (!v->why)
 		v->why = *heard->warning ? arena_strdup(a, heard->warning)

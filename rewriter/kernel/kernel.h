@@ -27,7 +27,7 @@ bool kernel_loads(const char **why);
 struct kernel_heard {
 	char warning[300]; /* its first; the cause of those that follow */
 	char reason[300];  /* the verifier's last sentence */
-	bool refused;      /* the kernel was asked for a program, and refused */
+	char program[64];  /* that it was asked for, and refused; or "" */
 	bool loaded;       /* all programs were taken; what came then failed */
 };
 const struct kernel_heard *kernel_listen(void);

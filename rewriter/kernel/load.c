@@ -46,11 +46,23 @@ static void hear_log(const char *text)
 	arena_free(&a);
 }
 
+/* "prog 'NAME': BPF program load failed: ..." */
+static void hear_refusal(const char *text)
+{
+	const char *name = strstr(text, "prog '");
+
+	if (!strstr(text, "BPF program load failed"))
+		return;
+	name = name ? name + strlen("prog '") : "?";
+	snprintf(heard.program, sizeof(heard.program), "%.*s",
+		 (int)strcspn(name, "'"), name);
+}
+
 static void hear_warning(const char *text)
 {
 	size_t skip = strncmp(text, "libbpf: ", 8) ? 0 : 8;
 
-	heard.refused |= strstr(text, "BPF program load failed") != NULL;
+	hear_refusal(text);
 	heard.loaded |= strstr(text, "failed to initialize slot") != NULL;
 	if (!*heard.warning)
 		snprintf(heard.warning, sizeof(heard.warning), "%.*s",

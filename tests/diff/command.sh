@@ -47,6 +47,28 @@ echo 'int run(void); int main(void) { return run(); }' |
 	$CC -o app -xc - -L. -lcount -Wl,-rpath,$t
 says "$clean" 0 libcount.so count.bpf.o -p count=uprobe:work -- ./app
 
+# --- what the kernel refuses: which program, and its last words.
+cat > refused.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+long n, v[64];
+SEC("uprobe/count:work") int fine(struct pt_regs *ctx) { n++; return 0; }
+SEC("uprobe/count:work") int guarded(struct pt_regs *ctx)
+{
+	v[PT_REGS_PARM1(ctx)]++;
+	return 0;
+}
+char LICENSE[] SEC("license") = "GPL";
+C
+bpf refused.bpf.c
+why=$($W check count refused.bpf.o --verify=kernel |
+	sed -n 's/^guarded: .*; kernel: refused: //p')
+[ -n "$why" ] || die "the kernel takes it"
+says "bpfweld: refused.bpf.o: the kernel refuses program guarded: $why" 1 \
+	count refused.bpf.o -- ./count
+
 # --- a judgement about nothing says so.
 says 'warning: no probe was hit' 0 count count.bpf.o -- true
 says 'warning: no probe was hit before the welded run ended by a signal: Segm' 0 \
