@@ -28,7 +28,7 @@ static int info_read(struct info *in, const char *file, struct err *e)
 	cli_hex_id(in->m.weld_id, in->id);
 	in->path = reader_path(&in->arena, in->m.weld_id);
 	/* No region, or a strange one, is a fact to show and no failure. */
-	if (reader_exists(in->path) &&
+	if (reader_found(in->path) &&
 	    reader_open_weld(&in->arena, &in->m, READER_READ, &in->region,
 			     &why))
 		in->fault = arena_strdup(&in->arena, why.what);

@@ -2,9 +2,6 @@
 /* map.c - bpfweld map: the maps of a welded program, while it runs or afterwards.
  * Here is what reads them; map_write.c has the rest.
  */
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "rewriter/cli/folded.h"
 
 static const char usage_head[] =
@@ -43,9 +40,7 @@ static int map_list(struct request *r, struct err *e)
 	if (reader_open_weld(&maps->arena, &maps->m, READER_READ, &maps->region,
 			     &why) == 0)
 		region = &maps->region;
-	else if (faccessat(AT_FDCWD,
-			   reader_path(&maps->arena, maps->m.weld_id), F_OK,
-			   AT_SYMLINK_NOFOLLOW) == 0) {
+	else if (reader_found(reader_path(&maps->arena, maps->m.weld_id))) {
 		*e = why;
 		return -1;
 	}

@@ -408,10 +408,11 @@ static int rings_find(struct tracing *t, char **name, int n, struct err *e)
 	return type_check(t, e);
 }
 
-/* Is the region there, and what is followed of pinned maps? */
+/* Is the region there, or what keeps it away, and what is followed of pinned
+ * maps? */
 static bool all_exist(struct tracing *t, const char *region)
 {
-	bool all = reader_exists(region);
+	bool all = reader_found(region);
 	struct arena a = { 0 };
 
 	for (size_t i = 0; all && i < t->nring; i++) {

@@ -114,7 +114,7 @@ static int open_welded(struct opening *o)
 	if (manifest_read(&w->arena, path, &w->m, NULL, &e))
 		return api_err(EINVAL, &e);
 	path = reader_path(&w->arena, w->m.weld_id);
-	if (!reader_exists(path))
+	if (!reader_found(path))
 		return api_fail(ENOENT, "%s has not run yet: no region at %s",
 				o->path, path);
 	if (access(path, o->access == READER_WRITE ? R_OK | W_OK : R_OK))

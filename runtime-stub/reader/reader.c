@@ -57,6 +57,13 @@ bool reader_exists(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+bool reader_found(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 || errno == EACCES;
+}
+
 static const char *header_fault(const struct region_header *h, uint64_t size)
 {
 	if (h->magic != REGION_MAGIC)
@@ -168,7 +175,7 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 
 	if (why)
 		return fail(e, path, NOWHERE, "%s", why);
-	if (!reader_exists(path))
+	if (!reader_found(path))
 		return fail(e, NULL, NOWHERE,
 			    "has not run yet: no region at %s", path);
 	if (reader_open(a, path, access, out, e))

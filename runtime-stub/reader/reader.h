@@ -60,6 +60,9 @@ struct reader_pin {
  * else /dev/shm/bpfweld-UID/WELD-ID. */
 const char *reader_path(struct arena *a, const uint8_t weld_id[16]);
 bool reader_exists(const char *path);
+/* Is there anything, though it may be no region, or not be for us to see?  Then
+ * reader_open_weld() says what is wrong with it. */
+bool reader_found(const char *path);
 
 /* Open any region file.  It describes itself. */
 int reader_open(struct arena *a, const char *path, enum reader_access access,

@@ -27,6 +27,18 @@ json 'd[0]["name"] == "seen" and "count" not in d[0]' $W map list -j $w
 says "has not run yet: no region at $t/region" $W map dump $w seen
 exits 1 $W map dump $w seen
 json '"has not run yet" in d["error"]' $W map dump -j $w
+# What is there, and cannot be a region: everybody says so, and waits for nothing.
+for make in mkfifo mkdir "ln -s /dev/null"; do
+	$make $t/region
+	why="no regular file, so"
+	[ ! -L $t/region ] || why="a symbolic link, which"
+	json "d['region']['fault'].startswith('$why')" $W info -j $w
+	for command in info "map list" "map dump" trace; do
+		says "$why welded programs do not" timeout 60 $W $command $w
+	done
+	rm -r $t/region
+done
+BPFWELD_REGION=/dev/null says " bytes, no regular file, so" $W info $w
 
 $w to be or not to be
 json 'd["probes"][0]["hits"] == 6' $W info -j $w
