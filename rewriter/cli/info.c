@@ -26,7 +26,7 @@ static int info_read(struct info *in, const char *file, struct err *e)
 	if (manifest_read(&in->arena, file, &in->m, NULL, e))
 		return -1;
 	cli_hex_id(in->m.weld_id, in->id);
-	in->path = reader_path(&in->arena, in->m.weld_id);
+	in->path = reader_path(&in->arena, &in->m);
 	/* No region, or a strange one, is a fact to show and no failure. */
 	if (reader_found(in->path) &&
 	    reader_open_weld(&in->arena, &in->m, READER_READ, &in->region,

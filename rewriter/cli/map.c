@@ -40,7 +40,7 @@ static int map_list(struct request *r, struct err *e)
 	if (reader_open_weld(&maps->arena, &maps->m, READER_READ, &maps->region,
 			     &why) == 0)
 		region = &maps->region;
-	else if (reader_found(reader_path(&maps->arena, maps->m.weld_id))) {
+	else if (reader_found(reader_path(&maps->arena, &maps->m))) {
 		*e = why;
 		return -1;
 	}

@@ -464,7 +464,7 @@ static int lines_lock(struct tracing *t, struct err *e)
 static int region_open(struct tracing *t, struct err *e)
 {
 	struct maps *maps = &t->maps;
-	const char *path = reader_path(&maps->arena, maps->m.weld_id);
+	const char *path = reader_path(&maps->arena, &maps->m);
 
 	while (!t->once && !stopped && !all_exist(t, path))
 		nap();

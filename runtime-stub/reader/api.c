@@ -113,7 +113,7 @@ static int open_welded(struct opening *o)
 		return api_fail(errno, "%s: %s", path, strerror(errno));
 	if (manifest_read(&w->arena, path, &w->m, NULL, &e))
 		return api_err(EINVAL, &e);
-	path = reader_path(&w->arena, w->m.weld_id);
+	path = reader_path(&w->arena, &w->m);
 	if (!reader_found(path))
 		return api_fail(ENOENT, "%s has not run yet: no region at %s",
 				o->path, path);

@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -550,7 +551,17 @@ struct bytes manifest_original(const struct manifest *m,
 	return (struct bytes){ at, at ? p->patch_len : 0 };
 }
 
-static int file_map(const char *path, struct bytes *out, struct err *e)
+/* (Where nothing is setuid, as in many containers, nobody heeds the bit.) */
+static bool runs_as_owner(int fd, const struct stat *st)
+{
+	struct statvfs fs;
+
+	return st->st_mode & S_ISUID &&
+	       (fstatvfs(fd, &fs) < 0 || !(fs.f_flag & ST_NOSUID));
+}
+
+static int file_map(const char *path, struct bytes *out, struct manifest *m,
+		    struct err *e)
 {
 	struct stat st;
 	int ret = -1, fd;
@@ -574,6 +585,8 @@ static int file_map(const char *path, struct bytes *out, struct err *e)
 		goto out;
 	}
 	*out = (struct bytes){ p, (size_t)st.st_size };
+	m->is_setuid = runs_as_owner(fd, &st);
+	m->owner = st.st_uid;
 	ret = 0;
 out:
 	close(fd);
@@ -584,9 +597,10 @@ int manifest_read(struct arena *a, const char *path, struct manifest *out,
 		  struct bytes *whole_file, struct err *e)
 {
 	struct bytes file, packed;
+	struct manifest of = { 0 };
 	int ret = -1;
 
-	if (file_map(path, &file, e))
+	if (file_map(path, &file, &of, e))
 		return -1;
 	packed = section_find(file, ".bpfweld.manifest");
 	if (packed.n == 0) {
@@ -602,6 +616,8 @@ int manifest_read(struct arena *a, const char *path, struct manifest *out,
 		*whole_file =
 			(struct bytes){ arena_dup(a, file.p, file.n), file.n };
 	ret = manifest_parse(a, path, packed, out, e);
+	out->is_setuid = of.is_setuid;
+	out->owner = of.owner;
 out:
 	munmap((void *)file.p, file.n);
 	return ret;

@@ -41,6 +41,9 @@ struct manifest_probe {
 	const char *tactic;
 };
 struct manifest {
+	/* Of the file, by manifest_read(): does it run as its owner? */
+	bool is_setuid;
+	uint32_t owner;
 	const char *tool;   /* "bpfweld 0.1" */
 	const char *target; /* path given at weld time */
 	const char *engine; /* "native" or "vm" */

@@ -14,25 +14,40 @@
 
 /* --- Finding and opening. */
 
-const char *reader_path(struct arena *a, const uint8_t weld_id[16])
+/* Whose rights the program has when we start it. */
+static uint32_t user_of(const struct manifest *m)
+{
+	return m->is_setuid ? m->owner : geteuid();
+}
+
+/* What the variable names, or NULL; with other rights than ours a program does
+ * not read it (AT_SECURE). */
+static const char *path_chosen(const struct manifest *m)
 {
 	const char *env = getenv("BPFWELD_REGION");
+
+	if (!env || !*env || !strcmp(env, "private") || !strcmp(env, "off"))
+		return NULL;
+	return user_of(m) == geteuid() ? env : NULL;
+}
+
+const char *reader_path(struct arena *a, const struct manifest *m)
+{
+	const char *chosen = path_chosen(m);
 	char hex[33];
 
-	if (env && *env && strcmp(env, "private") != 0 &&
-	    strcmp(env, "off") != 0)
-		return arena_strdup(a, env);
+	if (chosen)
+		return arena_strdup(a, chosen);
 	for (int i = 0; i < 16; i++)
-		sprintf(hex + 2 * i, "%02x", weld_id[i]);
-	return arena_printf(a, "/dev/shm/bpfweld-%u/%s", (unsigned)geteuid(),
+		sprintf(hex + 2 * i, "%02x", m->weld_id[i]);
+	return arena_printf(a, "/dev/shm/bpfweld-%u/%s", (unsigned)user_of(m),
 			    hex);
 }
 
 /* Why no program has this file for its region, though it could be one; NULL: they
  * do (runtime-stub/file.c).  With BPFWELD_REGION the file may be another user's. */
-static const char *unused(const char *path)
+static const char *unused(const struct manifest *m, const char *path)
 {
-	const char *env = getenv("BPFWELD_REGION");
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
@@ -44,7 +59,7 @@ static const char *unused(const char *path)
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return "others may write to it, so welded programs do not use "
 		       "it";
-	if ((!env || strcmp(path, env) != 0) && st.st_uid != geteuid())
+	if (!path_chosen(m) && st.st_uid != user_of(m))
 		return "it belongs to another user, so welded programs do not "
 		       "use it";
 	return NULL;
@@ -171,7 +186,7 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 		     enum reader_access access, struct reader *out,
 		     struct err *e)
 {
-	const char *path = reader_path(a, m->weld_id), *why = unused(path);
+	const char *path = reader_path(a, m), *why = unused(m, path);
 
 	if (why)
 		return fail(e, path, NOWHERE, "%s", why);

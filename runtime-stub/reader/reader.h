@@ -56,9 +56,10 @@ struct reader_pin {
 	int fd;            /* of the lock, or -1 */
 };
 
-/* Where the region of this weld is: $BPFWELD_REGION when it names a file,
- * else /dev/shm/bpfweld-UID/WELD-ID. */
-const char *reader_path(struct arena *a, const uint8_t weld_id[16]);
+/* Where the region of this weld is when we start it: $BPFWELD_REGION when it
+ * names a file, else /dev/shm/bpfweld-UID/WELD-ID, which it always is of
+ * another user's setuid file. */
+const char *reader_path(struct arena *a, const struct manifest *m);
 bool reader_exists(const char *path);
 /* Is there anything, though it may be no region, or not be for us to see?  Then
  * reader_open_weld() says what is wrong with it. */

@@ -270,7 +270,7 @@ static int readers(const char *welded, long count, uint64_t seed, bool alone)
 
 	if (manifest_read(&a, welded, &m, NULL, &e))
 		stop(&e);
-	path = reader_path(&a, m.weld_id);
+	path = reader_path(&a, &m);
 	if (alone && !victim_open(&region, path))
 		usage();
 	if (alone)

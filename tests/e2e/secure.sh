@@ -189,6 +189,22 @@ done
 	die "$(stat -c '%a %U' $D $R)"
 not as_nobody cat $R 2> /dev/null
 [ ! -e $N ] || die "setuid: a region of the caller's"
+# Nor do we, where it is theirs that we look for.
+region() { "$@" 2>&1 | sed -n 's/^  region  *//p'; }
+as_nobody $W info $t/setuid > /dev/null || die "a setuid file is not read"
+for env in "" $t/mine off; do
+	got=$(BPFWELD_REGION=$env region as_nobody $W info $t/setuid)
+	[[ $got == "$R ("*", Permission denied)" ]] || die "setuid, '$env': $got"
+done
+cp $t/w $t/others; chown $NOBODY $t/others; chmod 4755 $t/others
+BPFWELD_REGION=$t/mine runs "another's setuid" $t/others
+for command in info "map list" "map dump"; do
+	BPFWELD_REGION=$t/mine $W $command $t/others > $t/log 2>&1 ||
+		die "another's setuid, $command: $(cat $t/log)"
+done
+BPFWELD_REGION=$t/mine region $W info $t/others | grep -q "^$N/$ID (" ||
+	die "another's setuid: $($W info $t/others)"
+rm -r $N
 # Where the region would be the caller's own, and the kernel would not let him
 # look into the process.
 cp $t/w $t/setgid; chmod 2755 $t/setgid

@@ -228,7 +228,7 @@ static void refuses_what_is_not_this_weld(void **state)
 	assert_string_equal(e.what, "the region of another weld");
 	unsetenv("BPFWELD_REGION");
 	m.weld_id[15] = 0xab;
-	assert_non_null(strstr(reader_path(&a, m.weld_id),
+	assert_non_null(strstr(reader_path(&a, &m),
 			       "/0700000100000000000000000000"
 			       "00ab"));
 	arena_free(&a);
