@@ -25,6 +25,7 @@ struct bind {
 	uint32_t nopt;
 	uint32_t order, session;
 	const char *homeless; /* what to add for programs without a target */
+	const char *kernels;  /* SEC() of the first that names the kernel's */
 	uint32_t nhomeless;
 	bool rest; /* bind_rest() */
 	struct err *e;
@@ -399,6 +400,11 @@ static void no_target(struct bind *b, uint32_t prog, const char *suggest)
 {
 	const struct bpf_prog *p = &b->set->prog[prog];
 
+	if (!b->kernels && spec_is_kernels(p->section))
+		b->kernels = arena_printf(b->a,
+					  "SEC(\"%s\") names a function of the "
+					  "kernel, and those are not probed; ",
+					  p->section);
 	if (b->nhomeless++ >= HOMELESS_SHOWN)
 		return;
 	b->homeless =
@@ -409,10 +415,11 @@ static void no_target(struct bind *b, uint32_t prog, const char *suggest)
 static int without_target(struct bind *b)
 {
 	return misuse(b->e,
-		      "%u program%s no target: add%s%s (PROG=none leaves "
+		      "%u program%s no target: %sadd%s%s (PROG=none leaves "
 		      "one out)",
 		      b->nhomeless, b->nhomeless == 1 ? " has" : "s have",
-		      b->homeless, b->nhomeless > HOMELESS_SHOWN ? " ..." : "");
+		      b->kernels ? b->kernels : "", b->homeless,
+		      b->nhomeless > HOMELESS_SHOWN ? " ..." : "");
 }
 
 static int bind_section(struct bind *b, uint32_t prog)

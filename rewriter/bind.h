@@ -89,6 +89,8 @@ bool spec_takes_regs(const char *sec);
  * FUNCTION or PROVIDER:NAME for what nobody knows; NULL when its SEC() is wrong
  * in other ways. */
 const char *spec_suggest(struct arena *a, const char *sec);
+/* Does it name a function of the kernel? */
+bool spec_is_kernels(const char *sec);
 
 /* The programs that "PROG=none" options leave out. */
 const char **bind_without(struct arena *a, const char *const *opt,

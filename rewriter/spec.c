@@ -134,6 +134,12 @@ static const char *function_meant(const char *sec)
 	return n && !slash[1 + n] ? slash + 1 : NULL;
 }
 
+bool spec_is_kernels(const char *sec)
+{
+	return strchr(sec, '/') && (type_is(sec, "kprobe", false) ||
+				    type_is(sec, "kretprobe", false));
+}
+
 const char *spec_suggest(struct arena *a, const char *sec)
 {
 	const char *f;

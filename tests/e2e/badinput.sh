@@ -168,7 +168,8 @@ for kind in tracepoint/syscalls/sys_enter_openat xdp; do
 done
 # Tools attach these to functions of programs, too.
 prog kind kprobe/do_exit ""
-welds 2 "add -p prog=uprobe:FUNCTION" count kind.o
+welds 2 "function of the kernel, and those are not probed; add -p prog=uprobe:FUNCTION" \
+	count kind.o
 prog bare uprobe ""; welds 2 "prog" count bare.o
 prog gone uprobe/count:wrok ""
 welds 1 "no function 'wrok' (did you mean work?)" count gone.o

@@ -292,6 +292,14 @@ static void homeless(void **state)
 		    !strstr(err.what, v[i].add))
 			fail_msg("%s: %s", v[i].sec, err.what);
 	}
+	/* the kernel's functions are another matter */
+	assert_int_equal(bind("kretprobe/do_exit", NULL, 0), -1);
+	assert_non_null(strstr(err.what,
+			       "target: SEC(\"kretprobe/do_exit\") names a "
+			       "function of the kernel, and those are not "
+			       "probed; add -p p=uretprobe:FUNCTION ("));
+	assert_int_equal(bind("kprobe", NULL, 0), -1);
+	assert_null(strstr(err.what, "kernel"));
 	assert_int_equal(bind("uprobe//bin/bash", NULL, 0), -1);
 	assert_non_null(strstr(err.what, "is not TYPE/BINARY:FUNCTION"));
 }
@@ -319,7 +327,9 @@ static void left_out(void **state)
 	assert_int_equal(
 		bind_links(&arena, &sites, &set, NULL, 0, &links, &err), -1);
 	assert_non_null(strstr(err.what,
-			       "3 programs have no target: add "
+			       "3 programs have no target: SEC(\"kprobe/x\") "
+			       "names a function of the kernel, and those are "
+			       "not probed; add "
 			       "-p a=uprobe:FUNCTION -p b=usdt:PROVIDER:NAME "
 			       "-p c=uprobe:FUNCTION (PROG=none"));
 	opt[2] = "b=none";
