@@ -28,8 +28,8 @@ struct noted {
 	struct noted *next;
 	uint32_t nframe;
 	struct frame *frame[FRAMES];
-	uint16_t care[FRAMES];
-	uint64_t care_slots[FRAMES];
+	uint16_t care[FRAMES], live[FRAMES];
+	uint64_t care_slots[FRAMES], live_slots[FRAMES];
 };
 
 struct notes {
@@ -92,6 +92,10 @@ static void note(void *arg, const struct verify *v)
 		x->frame[k] = copy_frame(w, v->s->frame[k]);
 		x->care[k] = care_regs(v->live, i);
 		x->care_slots[k] = care_slots(v->live, i);
+		x->live[k] = live_regs(v->live, i);
+		for (uint32_t s = 0; s < SLOTS; s++)
+			x->live_slots[k] |= (uint64_t)live_slot(v->live, i, s)
+					    << s;
 	}
 	x->next = w->at[v->i];
 	w->at[v->i] = x;
@@ -195,7 +199,7 @@ static bool pointer_fits(const struct judge *j, const struct reg *r, uint64_t v)
 		return in_value(r, v);
 	case TASK:
 		base = v - r->n.bits.value;
-		return range_is_const(&r->n) && (task_is(base) || !base);
+		return !range_is_const(&r->n) || task_is(base) || !base;
 	case FUNC:
 		return true;
 	default: /* records and the like: the judge knows */
@@ -259,13 +263,15 @@ static bool fits(const struct watch *w, const struct judge *j,
 		/* A frame that waits keeps r6 to r9 only. */
 		for (no->reg = k + 1 == x->nframe ? 0 : 6; no->reg < 10;
 		     no->reg++)
-			if (!reg_fits(j, &f->r[no->reg], jf->r[no->reg],
+			if (x->live[k] >> no->reg & 1 &&
+			    !reg_fits(j, &f->r[no->reg], jf->r[no->reg],
 				      x->care[k] >> no->reg & 1))
 				return false;
 		no->reg = -1;
 		for (uint32_t s = 0; s < f->nslot; s++) {
 			no->slot = (int)s;
-			if (!slot_fits(j, jf, s, &f->slot[s],
+			if (x->live_slots[k] >> s & 1 &&
+			    !slot_fits(j, jf, s, &f->slot[s],
 				       x->care_slots[k] >> s & 1))
 				return false;
 		}
