@@ -226,13 +226,13 @@ static void step(const struct run *r, const struct bpf_insn *insn,
 	case BPF_LDX:
 		regs->r[insn->dst_reg] = load(r, insn, regs);
 		return;
-	case BPF_STX: /* fetching atomics; r0 for cmpxchg */
-		if (BPF_MODE(insn->code) == BPF_ATOMIC) {
-			regs->r[insn->src_reg] =
-				insn->imm & BPF_FETCH ? anything
-						      : regs->r[insn->src_reg];
+	case BPF_STX:
+		if (BPF_MODE(insn->code) != BPF_ATOMIC)
+			return;
+		if (insn->imm == BPF_CMPXCHG)
 			regs->r[0] = anything;
-		}
+		else if (insn->imm & BPF_FETCH)
+			regs->r[insn->src_reg] = anything;
 		return;
 	case BPF_JMP:
 		for (i = 0; is_call(insn) && i <= 5; i++)

@@ -367,6 +367,20 @@ struct live *live_find(struct arena *a, const struct bpf_prog *p)
 	return l;
 }
 
+bool live_follows(const struct live *l, const struct bpf_prog *p, uint32_t i,
+		  bool writes)
+{
+	const struct effect *e = &l->effect[i];
+	const struct halves *h = writes ? &e->touches : &e->reads;
+
+	return h->word[0] || h->word[1] || live_lets_out(l, p, i);
+}
+
+bool live_lets_out(const struct live *l, const struct bpf_prog *p, uint32_t i)
+{
+	return l->escapes[live_sub(p, i)];
+}
+
 uint16_t live_regs(const struct live *l, uint32_t i)
 {
 	return l->regs[i];

@@ -232,6 +232,21 @@ static int check_aligned(struct verify *v, const struct reg *r, int64_t off,
 			 (unsigned long long)size);
 }
 
+/* What of the stack is looked at again, and matters, was found in another way
+ * (live.c), which has to know of this access: else paths are taken to be alike
+ * that are not. */
+static bool is_followed(const struct verify *v, const struct reg *r, int access)
+{
+	const struct frame *f = v->s->frame[r->frame];
+
+	if (f != top(v->s))
+		return live_lets_out(v->live, v->p, f->sub);
+	if (access & ACCESS_READ)
+		return live_follows(v->live, v->p, v->i, false);
+	return access & ACCESS_HELPER ||
+	       live_follows(v->live, v->p, v->i, true);
+}
+
 int memory_check(struct verify *v, const struct reg *r, unsigned no,
 		 int64_t off, uint64_t size, int access)
 {
@@ -256,6 +271,11 @@ int memory_check(struct verify *v, const struct reg *r, unsigned no,
 				 "R%u cannot write into read-only memory", no);
 	if (r->kind != FRAME)
 		return 0;
+	if (size && !is_followed(v, r, access))
+		return refuse_at(v, (int)no, "take r10 for it",
+				 "R%u leads to the stack in a way that cannot "
+				 "be followed",
+				 no);
 	if (!(access & ACCESS_HELPER))
 		return check_aligned(v, r, off, size);
 	f = v->s->frame[r->frame];

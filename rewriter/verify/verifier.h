@@ -254,6 +254,11 @@ bool reference_held(const struct verify *v);
 struct live *live_find(struct arena *a, const struct bpf_prog *p);
 uint16_t live_regs(const struct live *l, uint32_t i);
 bool live_slot(const struct live *l, uint32_t i, uint32_t slot);
+/* Does it know that instruction i reads, or writes, its function's stack? */
+bool live_follows(const struct live *l, const struct bpf_prog *p, uint32_t i,
+		  bool writes);
+/* That others may see the stack of i's function? */
+bool live_lets_out(const struct live *l, const struct bpf_prog *p, uint32_t i);
 
 /* care.c: of those, the numbers of which it matters what they are, as long as no
  * other jumps are decided than those said.  To be asked for again by

@@ -22,6 +22,7 @@ static void touch(struct maker *m, uint8_t r, int off, uint8_t size, int bytes,
 				       BPF_CMPXCHG,
 				       BPF_ADD | BPF_FETCH,
 				       BPF_AND | BPF_FETCH };
+	int32_t op;
 	uint8_t with;
 
 	switch (write ? below(m, 8) : 0) {
@@ -39,12 +40,23 @@ static void touch(struct maker *m, uint8_t r, int off, uint8_t size, int bytes,
 		break;
 	case 5:
 		with = some_number(m);
-		if (bytes >= 4 && with != r && m->k.r[0].holds == NUMBER &&
-		    !is_locked(m, 0) && off % bytes == 0) {
-			emit(m, BPF_STX | BPF_ATOMIC | size, r, with, off,
-			     ops[below(m, 6)]);
-			number(m, 0, ANY_NUMBER);
+		op = ops[below(m, 6)];
+		if (op == BPF_CMPXCHG &&
+		    (m->k.r[0].holds != NUMBER || is_locked(m, 0)))
+			op = BPF_ADD;
+		if (bytes >= 4 && with != r && off % bytes == 0) {
+			bool own = r && with && op != BPF_CMPXCHG &&
+				   !is_locked(m, 0) && m->numbers & 1 &&
+				   below(m, 2);
+
+			if (own) /* which only one of them writes */
+				stack_address(m, 0, -8, 8);
+			emit(m, BPF_STX | BPF_ATOMIC | size, r, with, off, op);
+			if (op == BPF_CMPXCHG)
+				number(m, 0, ANY_NUMBER);
 			number(m, with, ANY_NUMBER);
+			if (own)
+				touch_some(m, 0, true);
 			return;
 		}
 	}

@@ -140,6 +140,8 @@ int watch_verify(struct watch *w, struct arena *a, const struct bpf_set *set,
 			    .watch_arg = w };
 	int ret = prove(&v, a, p);
 
+	if (ret && strstr(e->what, "cannot be followed"))
+		abort(); /* of what programs do, all can */
 	w->of = &w->notes[v.by_turns];
 	out->processed = v.processed;
 	out->longest = v.longest;

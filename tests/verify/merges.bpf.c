@@ -154,3 +154,32 @@ RULE masked_in_a_callback(struct pt_regs *ctx)
 	bpf_loop(1000, takes_turns, &k, 0);
 	return 0;
 }
+
+/* An atomic instruction leaves r0 where it was: what is stored there is looked at
+ * again, and its number matters. */
+__u64 words[4];
+#define ATOMIC "r0 = r10; r0 += -8; r2 = %[words] ll; r3 = 1;"                  \
+	       "lock *(u64 *)(r2 + 0) += r3;"
+#define WORDS                                                                  \
+	:                                                                      \
+	: [words] "i"(words)
+// refused: invalid access to map value
+NAKED stored_behind_an_atomic(void)
+{
+	asm volatile("r6 = *(u64 *)(r1 + 112); r8 = *(u64 *)(r1 + 104);"
+		     "r7 = 1000000; if r6 == 3 goto 1f; r7 = 1; 1:" SOME
+		     "if r8 == 4 goto 2f; r8 = 0; 2:" SOME
+		     "if r8 == 5 goto 3f; r8 = 1; 3:" SOME
+		     "if r8 == 6 goto 4f; r8 = 1; 4:" ATOMIC
+		     "*(u64 *)(r0 + 0) = r7; r4 = *(u64 *)(r10 - 8); r4 <<= 3;"
+		     "r2 += r4; r5 = *(u64 *)(r2 + 0); r0 = 0; exit;" WORDS);
+}
+
+// accepted
+NAKED loaded_behind_an_atomic(void)
+{
+	asm volatile("r6 = *(u64 *)(r1 + 112); r2 = %[words] ll;"
+		     "*(u64 *)(r10 - 8) = r2;" ATOMIC SOME
+		     "if r6 == 4 goto 2f; r8 = 0; 2: r2 = *(u64 *)(r0 + 0);"
+		     "r3 = *(u64 *)(r2 + 0); r0 = 0; exit;" WORDS);
+}
