@@ -150,6 +150,9 @@ int stack_write(struct verify *v, struct frame *f, int64_t off, unsigned size,
 
 	if (check_pointer(v, f, value) || lay_open(v, f, off))
 		return -1;
+	if (size < 8 && value->kind != NUMBER)
+		return refuse_at(v, -1, "store all eight bytes of it",
+				 "invalid size of register spill");
 	memset(s->byte + at, what, size);
 	if (size == 8)
 		s->reg.spoilt = false; /* nothing is left of it */

@@ -355,3 +355,18 @@ SESSION session_returns_two(struct pt_regs *ctx)
 {
 	return 2;
 }
+
+/* It comes back when it has failed, with nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} others SEC(".maps");
+// refused: R0 !read_ok
+NAKED behind_a_tail_call(void)
+{
+	asm volatile("r2 = %[others] ll; r3 = 0; call 12; exit;"
+		     :
+		     : [others] "i"(&others));
+}

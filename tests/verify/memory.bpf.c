@@ -448,3 +448,9 @@ NAKED not_null_where_it_is(void)
 		     "1: r3 = 0x4141 ll; *(u64 *)(r3 + 0) = r3; r0 = 0; exit" ::
 			     [table] "i"(&table));
 }
+
+// refused: invalid size of register spill
+NAKED half_a_pointer(void)
+{
+	asm volatile("*(u32 *)(r10 - 8) = r1; r0 = 0; exit;");
+}
