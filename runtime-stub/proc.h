@@ -32,7 +32,7 @@ static inline char *proc_number(char *to, uint32_t v)
 static inline uint32_t proc_read(uint32_t tid, const char *name, char *buf,
 				 uint32_t size)
 {
-	char path[32], *end = proc_text(path, "/proc/");
+	char path[64], *end = proc_text(path, "/proc/");
 	long fd, n;
 
 	end = proc_text(proc_number(end, tid), name);

@@ -55,12 +55,16 @@ static bool is_current(const struct id *id)
 /* --- /proc ------------------------------------------------------------------
  */
 
-/* A number of /proc/TID/stat, counted as in proc(5).  The second field is the
- * name, in parentheses, and may have some itself. */
+/* A number of /proc/TID/task/TID/stat, counted as in proc(5); /proc/TID/stat would
+ * ask all threads first.  The second field is the name, in parentheses, and may
+ * have some itself. */
 static bool stat_number(uint32_t tid, int field, uint64_t *v)
 {
-	char buf[STAT];
-	uint32_t n = proc_read(tid, "/stat", buf, sizeof(buf)), at = n;
+	char buf[STAT], name[32], *end = proc_text(name, "/task/");
+	uint32_t n, at;
+
+	*proc_text(proc_number(end, tid), "/stat") = 0;
+	at = n = proc_read(tid, name, buf, sizeof(buf));
 
 	while (at && buf[at - 1] != ')')
 		at--;
