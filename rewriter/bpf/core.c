@@ -262,7 +262,8 @@ static struct answer field_answer(uint32_t kind, const struct subject *s)
 	struct answer yes = { .known = true };
 	const struct field *f = field_find(s);
 
-	if (!f || !has_shape(s, f) || (s->index && !s->target->size))
+	if (!f || !has_shape(s, f) || (s->index && !s->target->size) ||
+	    (s->bits && s->target->rdonly))
 		return no;
 	yes.size = s->in_array ? 1 : f->size;
 	switch (kind) {
@@ -413,26 +414,34 @@ static struct answer answer(struct arena *a, const struct object *o,
 	}
 }
 
+/* A call that is refused if it is reached, with this reason. */
 static void poison(struct arena *a, struct object *o, struct bpf_insn *insn,
-		   const struct obj_core *r, const struct subject *s)
+		   const char *why)
 {
 	bool wide = insn->code == (BPF_LD | BPF_IMM | BPF_DW);
+
+	o->missing =
+		arena_push(a, o->missing, o->nmissing, sizeof(*o->missing));
+	o->missing[o->nmissing] = why;
+	insn[0] = insn[wide] = (struct bpf_insn){
+		.code = BPF_JMP | BPF_CALL,
+		.imm = POISON + (int)o->nmissing++,
+	};
+}
+
+static const char *is_missing(struct arena *a, const struct obj_core *r,
+			      const struct subject *s)
+{
 	const char *what = r->kind <= BPF_CORE_FIELD_RSHIFT_U64 ? "field"
 			   : r->kind == BPF_CORE_ENUMVAL_VALUE  ? "enumerator"
 								: "type";
 
-	o->missing =
-		arena_push(a, o->missing, o->nmissing, sizeof(*o->missing));
-	o->missing[o->nmissing] = arena_printf(
+	return arena_printf(
 		a, "%s '%s' does not exist in user space%s", what, s->path,
 		*what != 'f' || s->target
 			? ""
 			: " (if it means user memory, take the type from its "
 			  "own header, not from vmlinux.h)");
-	insn[0] = insn[wide] = (struct bpf_insn){
-		.code = BPF_JMP | BPF_CALL,
-		.imm = POISON + (int)o->nmissing++,
-	};
 }
 
 /* Loads and stores change width where the field is a word; a task's fields
@@ -443,7 +452,8 @@ static bool access_patch(struct bpf_insn *insn, const struct answer *v)
 	uint8_t was = bytes[BPF_SIZE(insn->code) >> 3];
 
 	if (v->rdonly)
-		return BPF_CLASS(insn->code) == BPF_LDX && was <= v->size;
+		return BPF_CLASS(insn->code) == BPF_LDX &&
+		       v->old_size == v->size;
 	if (!v->old_size || v->old_size == v->size)
 		return true;
 	if (was != v->old_size)
@@ -479,6 +489,13 @@ static bool patch(struct bpf_insn *insn, const struct answer *v)
 	}
 }
 
+static bool is_access(const struct bpf_insn *insn)
+{
+	uint8_t class = BPF_CLASS(insn->code);
+
+	return class == BPF_LDX || class == BPF_ST || class == BPF_STX;
+}
+
 static int apply(struct arena *a, struct object *o, const struct obj_core *r,
 		 struct err *e)
 {
@@ -497,8 +514,16 @@ static int apply(struct arena *a, struct object *o, const struct obj_core *r,
 		return -1;
 	v = answer(a, o, r, &s);
 	if (!v.known)
-		poison(a, o, insn, r, &s);
-	else if (!patch(insn, &v))
+		poison(a, o, insn, is_missing(a, r, &s));
+	else if (patch(insn, &v))
+		return 0;
+	else if (is_access(insn))
+		poison(a, o, insn,
+		       arena_printf(a,
+				    "field '%s' has another size in user space, "
+				    "or cannot be written",
+				    s.path));
+	else
 		return fail(e, o->path, NOWHERE,
 			    "CO-RE record for '%s' does not fit its "
 			    "instruction (%s+%u)",

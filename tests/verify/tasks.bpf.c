@@ -2,6 +2,8 @@
 /* tasks - loads from a task, and from what is none. */
 #include "rules.h"
 
+#include <bpf/bpf_core_read.h>
+
 #define SUB static __attribute__((noinline, used))
 #define CORE __attribute__((preserve_access_index))
 struct task_struct {
@@ -189,5 +191,46 @@ RULE by_offset(struct pt_regs *ctx)
 RULE variable(struct pt_regs *ctx)
 {
 	sum += current()->comm[UNKNOWN(ctx) & 7];
+	return 0;
+}
+
+/* Of another size it is not the field, which matters where it is read only. */
+struct task_struct___wide {
+	unsigned long pid;
+} CORE;
+struct task_struct___bits {
+	unsigned int pid : 8;
+} CORE;
+
+// refused: field 'task_struct.pid' has another size
+RULE wider(struct pt_regs *ctx)
+{
+	sum += ((struct task_struct___wide *)current())->pid;
+	return 0;
+}
+
+// refused: field 'task_struct.pid' does not exist
+RULE some_bits(struct pt_regs *ctx)
+{
+	sum += ((struct task_struct___bits *)current())->pid;
+	return 0;
+}
+
+// refused:
+RULE written_by_name(struct pt_regs *ctx)
+{
+	current()->tgid = 1;
+	return 0;
+}
+
+// accepted
+RULE asks_first(struct pt_regs *ctx)
+{
+	struct task_struct *t = current();
+
+	if (bpf_core_field_size(t->pid) == 8)
+		sum += ((struct task_struct___wide *)t)->pid;
+	else
+		sum += *(short *)&t->pid;
 	return 0;
 }
