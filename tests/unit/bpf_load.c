@@ -290,6 +290,15 @@ static void refused(void **state)
 		 "'file.f_flags' does not exist in user space (if it means "
 		 "user memory, take the type from its own header, not from "
 		 "vmlinux.h)");
+	load_bad("core_wide", NULL, ERR_UNSUPPORTED,
+		 "program 'takes' (core_wide.bpf.c:17): kernel field "
+		 "'task_struct.pid' has another size in user space");
+	load_bad("core_small", NULL, ERR_UNSUPPORTED,
+		 "field 'task_struct.tgid' has another size");
+	load_bad("core_bits", NULL, ERR_UNSUPPORTED,
+		 "field 'task_struct.pid' does not exist");
+	load_bad("core_written", NULL, ERR_UNSUPPORTED,
+		 "or cannot be written");
 	load_bad("kconfig_strong", NULL, ERR_UNSUPPORTED,
 		 "extern 'CONFIG_HZ' has no value");
 	load_bad("slot_session", NULL, ERR_FAILED,

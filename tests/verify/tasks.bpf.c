@@ -194,34 +194,10 @@ RULE variable(struct pt_regs *ctx)
 	return 0;
 }
 
-/* Of another size it is not the field, which matters where it is read only. */
+/* Of another size it is not the field. */
 struct task_struct___wide {
 	unsigned long pid;
 } CORE;
-struct task_struct___bits {
-	unsigned int pid : 8;
-} CORE;
-
-// refused: field 'task_struct.pid' has another size
-RULE wider(struct pt_regs *ctx)
-{
-	sum += ((struct task_struct___wide *)current())->pid;
-	return 0;
-}
-
-// refused: field 'task_struct.pid' does not exist
-RULE some_bits(struct pt_regs *ctx)
-{
-	sum += ((struct task_struct___bits *)current())->pid;
-	return 0;
-}
-
-// refused:
-RULE written_by_name(struct pt_regs *ctx)
-{
-	current()->tgid = 1;
-	return 0;
-}
 
 // accepted
 RULE asks_first(struct pt_regs *ctx)
