@@ -194,12 +194,14 @@ most() {
 	*) echo 16384 ;;
 	esac
 }
+# The verifier keeps up to 512 MiB of states, and the sanitizer as much again.
+rss() { [ $1 = verify ] && echo 3000 || echo 1500; }
 fuzz() {
 	exec nice -n 19 "$BUILD/tests/fuzz-$1" "$CORPUS/$1" \
 		-artifact_prefix="$FINDINGS/$1-" -max_len="$(most "$1")" \
 		-max_total_time=$((MINUTES * 60)) -timeout=300 \
 		-report_slow_units=300 \
-		-rss_limit_mb=1500 -malloc_limit_mb=1000 -print_final_stats=1 \
+		-rss_limit_mb="$(rss "$1")" -malloc_limit_mb=1000 -print_final_stats=1 \
 		> "$BUILD/fuzz-$1.log" 2>&1
 }
 started=0
