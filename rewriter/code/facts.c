@@ -509,6 +509,8 @@ static int collect(struct known *f, struct err *e)
 			f->ctx_reads |= 1u << (k->result.n / 8);
 		if (m && m->kind == V_FP)
 			deepen(f, m->n + i->off);
+		else if (m && m->may_fp) /* one of several, and i->off below */
+			f->stack = BPF_STACK;
 		if (k->result.kind == V_FP)
 			deepen(f, k->result.n);
 		if (key_on_stack(k))

@@ -475,9 +475,18 @@ static void stack_that_is_not_seen_is_there(void **state)
 		ADDI(3, -8), MOVI(4, 0), CALL(BPF_FUNC_loop), EXIT,
 		STI(2, -100, 7), EXIT,
 	};
+	static const struct bpf_insn joined[] = { /* one of two addresses */
+		LD(4, 1, 112), MOV(2, 10), ADDI(2, -80), JEQ(4, 0, 1),
+		ADDI(2, 8),
+		INSN(BPF_LDX | BPF_MEM | BPF_DW, 3, 2, -24, 0),
+		LDDW(1, BPF_PSEUDO_MAP_VALUE, COUNTS), ST(1, 0, 3), EXIT,
+	};
 	struct made t;
 
 	(void)state;
+	assert_int_equal(FACTS(&t, joined), 0);
+	assert_int_equal(t.f.stack, 512);
+	arena_free(&t.a);
 	assert_int_equal(FACTS(&t, computed), 0);
 	assert_int_equal(t.f.stack, 512);
 	arena_free(&t.a);
