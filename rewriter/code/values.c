@@ -611,6 +611,23 @@ static void walk_all(struct walk *w)
 	}
 }
 
+/* Does a subprogram, of whichever program, go on in another one?  Who has called it
+ * waits, perhaps with an element. */
+static bool tails_from_below(const struct bpf_set *set)
+{
+	for (uint32_t k = 0; set && k < set->nprog; k++) {
+		const struct bpf_prog *p = &set->prog[k];
+
+		for (uint32_t i = p->nsub > 1 ? p->sub[1] : p->ninsn;
+		     i < p->ninsn; i += 1 + insn_is_lddw(&p->insn[i]))
+			if (p->insn[i].code == (BPF_JMP | BPF_CALL) &&
+			    !p->insn[i].src_reg &&
+			    p->insn[i].imm == HELPER_TAIL)
+				return true;
+	}
+	return false;
+}
+
 void known_values(struct arena *a, struct known *f)
 {
 	uint32_t n = f->to - f->from;
@@ -625,7 +642,7 @@ void known_values(struct arena *a, struct known *f)
 
 	f->fact = arena_alloc(a, n * sizeof(*f->fact));
 	f->fp_escapes = f->fp_computed = false;
-	f->elems_kept = f->from != 0;
+	f->elems_kept = f->from || tails_from_below(f->set);
 	walk_all(&w);
 	if (f->fp_escapes) {
 		w.words = false;

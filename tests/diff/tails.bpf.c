@@ -213,4 +213,56 @@ int in_both(struct pt_regs *ctx)
 	return 11;
 }
 
+/* --- An element that a caller holds is not the one that is updated. */
+
+int updates(struct pt_regs *ctx);
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4);
+	__type(key, __u64);
+	__type(value, __u64);
+} elements SEC(".maps");
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__array(values, int(void *));
+} to_updates SEC(".maps") = { .values = { (void *)&updates } };
+struct {
+	__u64 before, after, now;
+} held;
+
+SEC("uprobe")
+int updates(struct pt_regs *ctx)
+{
+	__u64 key = 1, value = 99;
+
+	bpf_map_update_elem(&elements, &key, &value, BPF_ANY);
+	return 0;
+}
+
+static __attribute__((noinline)) int goes_on(struct pt_regs *ctx)
+{
+	bpf_tail_call(ctx, &to_updates, 0);
+	return 5;
+}
+
+SEC("uprobe/calls:other")
+int holds(struct pt_regs *ctx)
+{
+	__u64 key = 1, value = 7, *e;
+
+	bpf_map_update_elem(&elements, &key, &value, BPF_ANY);
+	e = bpf_map_lookup_elem(&elements, &key);
+	if (!e)
+		return 0;
+	held.before += *(volatile __u64 *)e;
+	goes_on(ctx);
+	held.after += *(volatile __u64 *)e;
+	e = bpf_map_lookup_elem(&elements, &key);
+	if (e)
+		held.now += *e;
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "GPL";
