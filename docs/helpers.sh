@@ -12,6 +12,7 @@ uapi=rewriter/bpf/uapi.def
 
 # What the words of helpers.def mean, in the order of explanation.
 words='SCALAR       a number
+ADDRESS      a number; no address of the stack
 NUMBER       a number that is no address
 CONST        a number that is known before the program runs
 VARARG       a number, where the format wants one

@@ -13,6 +13,7 @@ enum helper_arg {
 	ARG_KEY,
 	ARG_VALUE,
 	ARG_SCALAR,
+	ARG_ADDRESS, /* a number, or an address but of the stack */
 	ARG_MEM_IN,
 	ARG_MEM_OUT,
 	ARG_VALUE_OUT,

@@ -116,7 +116,7 @@ static void write_output(uint32_t id, const uint64_t *r, uint64_t v)
 
 static bool is_number(uint8_t arg)
 {
-	return arg == ARG_SCALAR || arg == ARG_NUMBER || arg == ARG_CONST ||
+	return arg == ARG_SCALAR || arg == ARG_ADDRESS || arg == ARG_NUMBER || arg == ARG_CONST ||
 	       arg == ARG_VARARG || arg == ARG_SIZE || arg == ARG_SIZE0;
 }
 

@@ -626,3 +626,13 @@ RULE print_with_fewer_arguments(struct pt_regs *ctx)
 	return bpf_trace_printk(format, sizeof(format)) +
 	       bpf_trace_printk(format, sizeof(format), 1);
 }
+
+/* What is known of the stack stays true.  (Kernels may have this one switched off.) */
+// ours: refused: R1 type=fp expected=scalar
+RULE writes_to_its_stack(struct pt_regs *ctx)
+{
+	__u64 to = 1, from = UNKNOWN(ctx);
+
+	bpf_probe_write_user(&to, &from, sizeof(to));
+	return to;
+}
