@@ -65,7 +65,7 @@ clear() { # COMMAND...
 	timeout 60 $W "$@" < /dev/null > $t/out 2> $t/err || rc=$?
 	case $rc in
 	0) ;;
-	1 | 3) grep -qE '^bpfweld: .|"error"' $t/err $t/out ||
+	1 | 2 | 3) grep -qE '^bpfweld: .|"error"' $t/err $t/out ||
 		die "exit $rc, no reason: $*" ;;
 	*) die "exit $rc: $* ($t/$n): $(tail -3 $t/err)" ;;
 	esac
