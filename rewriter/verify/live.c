@@ -367,13 +367,26 @@ struct live *live_find(struct arena *a, const struct bpf_prog *p)
 	return l;
 }
 
+static bool within(const struct halves *a, const struct halves *b)
+{
+	for (uint32_t w = 0; w < HALVES / 64; w++)
+		if (a->word[w] & ~b->word[w])
+			return false;
+	return true;
+}
+
 bool live_follows(const struct live *l, const struct bpf_prog *p, uint32_t i,
-		  bool writes)
+		  int64_t from, int64_t to, bool writes)
 {
 	const struct effect *e = &l->effect[i];
-	const struct halves *h = writes ? &e->touches : &e->reads;
+	struct halves part = no_halves, whole = no_halves;
 
-	return h->word[0] || h->word[1] || live_lets_out(l, p, i);
+	if (live_lets_out(l, p, i))
+		return true;
+	add(&part, from, to, false);
+	add(&whole, from, to, true);
+	return within(&part, writes ? &e->touches : &e->reads) &&
+	       within(&e->kills, &whole);
 }
 
 bool live_lets_out(const struct live *l, const struct bpf_prog *p, uint32_t i)

@@ -235,16 +235,18 @@ static int check_aligned(struct verify *v, const struct reg *r, int64_t off,
 /* What of the stack is looked at again, and matters, was found in another way
  * (live.c), which has to know of this access: else paths are taken to be alike
  * that are not. */
-static bool is_followed(const struct verify *v, const struct reg *r, int access)
+static bool is_followed(const struct verify *v, const struct reg *r,
+			int64_t off, uint64_t size, int access)
 {
 	const struct frame *f = v->s->frame[r->frame];
+	int64_t from = r->n.smin + off, to = r->n.smax + off + (int64_t)size;
 
 	if (f != top(v->s))
 		return live_lets_out(v->live, v->p, f->sub);
 	if (access & ACCESS_READ)
-		return live_follows(v->live, v->p, v->i, false);
+		return live_follows(v->live, v->p, v->i, from, to, false);
 	return access & ACCESS_HELPER ||
-	       live_follows(v->live, v->p, v->i, true);
+	       live_follows(v->live, v->p, v->i, from, to, true);
 }
 
 int memory_check(struct verify *v, const struct reg *r, unsigned no,
@@ -271,7 +273,7 @@ int memory_check(struct verify *v, const struct reg *r, unsigned no,
 				 "R%u cannot write into read-only memory", no);
 	if (r->kind != FRAME)
 		return 0;
-	if (size && !is_followed(v, r, access))
+	if (size && !is_followed(v, r, off, size, access))
 		return refuse_at(v, (int)no, "take r10 for it",
 				 "R%u leads to the stack in a way that cannot "
 				 "be followed",

@@ -254,9 +254,10 @@ bool reference_held(const struct verify *v);
 struct live *live_find(struct arena *a, const struct bpf_prog *p);
 uint16_t live_regs(const struct live *l, uint32_t i);
 bool live_slot(const struct live *l, uint32_t i, uint32_t slot);
-/* Does it know that instruction i reads, or writes, its function's stack? */
+/* Does it know that instruction i reads, or writes, [from, to) of its function's
+ * stack, and no other part? */
 bool live_follows(const struct live *l, const struct bpf_prog *p, uint32_t i,
-		  bool writes);
+		  int64_t from, int64_t to, bool writes);
 /* That others may see the stack of i's function? */
 bool live_lets_out(const struct live *l, const struct bpf_prog *p, uint32_t i);
 
