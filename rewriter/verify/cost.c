@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "rewriter/code/helper.h"
 #include "rewriter/region.h"
 #include "rewriter/verify/call.h"
 #include "runtime-stub/dynptr.h"
@@ -27,28 +28,16 @@ enum {
 static bool asks_kernel(uint32_t id)
 {
 	switch (id) {
-	case BPF_FUNC_probe_read:
-	case BPF_FUNC_probe_read_str:
-	case BPF_FUNC_probe_read_user:
-	case BPF_FUNC_probe_read_user_str:
-	case BPF_FUNC_probe_read_kernel:
-	case BPF_FUNC_probe_read_kernel_str:
-	case BPF_FUNC_probe_write_user:
-	case BPF_FUNC_copy_from_user:
 	case BPF_FUNC_get_current_pid_tgid:
 	case BPF_FUNC_get_current_uid_gid:
 	case BPF_FUNC_get_current_comm:
 	case BPF_FUNC_get_current_task:
 	case BPF_FUNC_get_current_task_btf:
 	case BPF_FUNC_get_ns_current_pid_tgid:
-	case BPF_FUNC_trace_printk:
-	case BPF_FUNC_trace_vprintk:
-	case BPF_FUNC_send_signal:
-	case BPF_FUNC_send_signal_thread:
 	case BPF_FUNC_user_ringbuf_drain:
 		return true;
 	}
-	return false;
+	return helper_faults(id) || helper_signals(id);
 }
 
 static uint64_t map_steps(const struct bpf_map_def *m)
