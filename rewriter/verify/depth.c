@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* depth.c - what nested calls need of the stack.
  *
- * A function needs the bytes down to the lowest address below r10 that it uses.
+ * A function needs the bytes down to the lowest address below r10 that the walk
+ * has seen used, by whomever.
  * Where no tail call is made, the kernel gives each function that needs 64 or
  * more a stack of its own; all others along a chain of calls share 512 bytes.
  * Where one is made, all share, and those below it may need less than 256, as
@@ -19,7 +20,6 @@ enum {
 
 struct depth {
 	struct verify *v;
-	uint32_t *need; /* of each subprogram, bytes */
 	bool *tails;    /* it calls bpf_tail_call() */
 	bool tail;      /* one of them does */
 	/* For each, by the number of frames below it: what those needed at most
@@ -38,16 +38,10 @@ static uint32_t sub_at(const struct bpf_prog *p, uint32_t insn)
 
 /* --- what each function needs ------------------------------------------ */
 
-/* An address in the frame that is used with offset `off`. */
-static void use(struct depth *d, uint32_t i, const struct value *at,
-		int64_t off)
+void depth_uses(struct verify *v, const struct frame *f, int64_t off)
 {
-	uint32_t *need = &d->need[sub_at(d->v->p, i)];
-	int64_t low = (int64_t)((uint64_t)at->n + (uint64_t)off);
-
-	if (at->kind == VALUE_FRAME && low < 0 && low >= -STACK &&
-	    -low > *need)
-		*need = (uint32_t)-low;
+	if (off < 0 && v->need[f->sub] < -off)
+		v->need[f->sub] = (uint32_t)-off;
 }
 
 static int see(void *arg, uint32_t i, const struct regs *r)
@@ -55,22 +49,10 @@ static int see(void *arg, uint32_t i, const struct regs *r)
 	struct depth *d = arg;
 	const struct bpf_insn *insn = &d->v->p->insn[i];
 
-	switch (BPF_CLASS(insn->code)) {
-	case BPF_LDX:
-		use(d, i, &r->r[insn->src_reg], insn->off);
-		break;
-	case BPF_ST:
-	case BPF_STX:
-		use(d, i, &r->r[insn->dst_reg], insn->off);
-		break;
-	case BPF_JMP:
-		if (!is_call(insn))
-			break;
-		if (!insn->src_reg && insn->imm == BPF_FUNC_tail_call)
-			d->tail = d->tails[sub_at(d->v->p, i)] = true;
-		for (unsigned k = 1; k <= 5; k++)
-			use(d, i, &r->r[k], 0);
-	}
+	(void)r;
+	if (is_call(insn) && !insn->src_reg &&
+	    insn->imm == BPF_FUNC_tail_call)
+		d->tail = d->tails[sub_at(d->v->p, i)] = true;
 	return 0;
 }
 
@@ -92,7 +74,8 @@ static bool calls(const struct bpf_prog *p, uint32_t i, uint32_t *sub)
 /* What subprogram k needs of the shared stack. */
 static uint32_t shared(const struct depth *d, uint32_t k)
 {
-	uint32_t need = (d->need[k] + ROUND - 1) / ROUND * ROUND;
+	uint32_t used = d->v->need[d->v->p->sub[k]];
+	uint32_t need = (used + ROUND - 1) / ROUND * ROUND;
 
 	return need >= OWN_STACK && !d->tail ? 0 : need;
 }
@@ -148,7 +131,6 @@ int depth_check(struct verify *v)
 	struct depth d = { .v = v };
 	struct flow f;
 
-	d.need = arena_alloc(v->a, v->p->nsub * sizeof(*d.need));
 	d.tails = arena_alloc(v->a, v->p->nsub);
 	d.seen = arena_alloc(v->a, v->p->nsub * sizeof(*d.seen));
 	flow_run(v->a, v->p, v->set, &f);

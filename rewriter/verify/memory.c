@@ -180,6 +180,8 @@ static int bounds(struct verify *v, const struct reg *r, unsigned no,
 		high = r->size;
 	if (size > INT32_MAX)
 		return outside(v, r, no, off, size, access);
+	if (r->kind == FRAME && !size) /* r10 is no place */
+		high--;
 	if (min >= low && max <= high - (int64_t)size)
 		return 0;
 	room = high - (int64_t)size - off - r->rest;
@@ -278,9 +280,10 @@ int memory_check(struct verify *v, const struct reg *r, unsigned no,
 				 "R%u leads to the stack in a way that cannot "
 				 "be followed",
 				 no);
+	f = v->s->frame[r->frame];
+	depth_uses(v, f, lowest(r, off));
 	if (!(access & ACCESS_HELPER))
 		return check_aligned(v, r, off, size);
-	f = v->s->frame[r->frame];
 	return stack_given(v, f, r->n.smin + off, r->n.smax + off, size,
 			   access & ACCESS_WRITE);
 }

@@ -186,6 +186,7 @@ static int place_of(struct verify *v, unsigned no, const char *what, unsigned n,
 				 "invalid write to stack R%u off=%lld size=8",
 				 no, (long long)off);
 	out->f = v->s->frame[r->frame];
+	depth_uses(v, out->f, off);
 	out->k = (uint32_t)(-off / 8 - 1);
 	return 0;
 }

@@ -223,9 +223,9 @@ static int prove_so(struct verify *v, struct arena *a, struct bpf_prog *p)
 		v->p = p;
 		v->want.kind = WANT_NOTHING;
 		v->live = live_find(v->a, p);
-		if (depth_check(v))
-			return -1;
 		if (!walk_all(v)) {
+			if (depth_check(v))
+				return -1;
 			if (p->longest || v->longest <= verify_longest)
 				return 0;
 			v->spent = 0;

@@ -75,6 +75,8 @@ struct verify {
 	struct live *live;
 	struct walk *walk;
 	struct ends *ends;
+	uint32_t *need;   /* per instruction, where a function begins: bytes of
+			     stack that it uses */
 	uint64_t *turn;   /* per instruction, where a turn of a loop begins: its
 			     instructions, at most; else 0 */
 	bool *held;       /* there, it would leave something reserved to fail */
@@ -179,7 +181,9 @@ int stack_clobber(struct verify *v, struct frame *f, int64_t min, int64_t max,
 int stack_given(struct verify *v, struct frame *f, int64_t min, int64_t max,
 		uint64_t size, bool write);
 
-/* depth.c: stack and frames of all chains of calls. */
+/* depth.c: the frame is used from `off` on; and, when the walk has said so of all,
+ * stack and frames of all chains of calls. */
+void depth_uses(struct verify *v, const struct frame *f, int64_t off);
 int depth_check(struct verify *v);
 
 /* call.c: "bpf_map_lookup_elem"; of one that programs may call. */

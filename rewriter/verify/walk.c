@@ -521,6 +521,7 @@ int walk(struct verify *v)
 	v->turn = arena_alloc(v->a, (v->p->ninsn + 1) * sizeof(*v->turn));
 	v->held = arena_alloc(v->a, (v->p->ninsn + 1) * sizeof(*v->held));
 	v->base = arena_alloc(v->a, v->p->ninsn + 1);
+	v->need = arena_alloc(v->a, (v->p->ninsn + 1) * sizeof(*v->need));
 	if (v->log && ftell(v->log) >= 0) /* guards are in it now */
 		fseek(v->log, 0, SEEK_SET);
 	find_points(v, &w);

@@ -459,6 +459,13 @@ RULE size_perhaps_zero(struct pt_regs *ctx)
 	return bpf_get_current_comm(text, n);
 }
 
+/* No byte, but not there. */
+// refused: invalid indirect access to stack R1 off=0 size=0
+NAKED nothing_at_r10(void)
+{
+	asm volatile("r1 = r10; r2 = 0; r3 = 0; call 112; r0 = 0; exit;");
+}
+
 // refused: R2 invalid zero-sized read: u64=[0,0]
 RULE size_zero(struct pt_regs *ctx)
 {

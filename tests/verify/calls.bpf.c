@@ -342,6 +342,86 @@ RULE tail_call_above_much(struct pt_regs *ctx)
 	return may_go_on(ctx) + b[3];
 }
 
+/* Also of what is only at places that are not known, or at one of two. */
+#define TAIL_CALL "r1 = r6; r2 = %[progs] ll; r3 = 0; call 12; r0 = 0; exit;"
+#define ANYWHERE                                                               \
+	"call 7; r0 &= 255; r1 = r10; r1 += -504; r1 += r0; *(u8 *)(r1 + 0) = r6;"
+#define ONE_OF_TWO                                                             \
+	"call 7; r1 = r10; r1 += -496; if r0 == 1 goto 1f; r1 += -8; 1:"
+
+SUB __attribute__((naked, used)) int anywhere(void)
+{
+	asm volatile("r6 = 1;" ANYWHERE "r0 = 0; exit;");
+}
+
+// refused: combined stack size of 2 calls is 1024. Too large
+NAKED somewhere_and_deeper(void)
+{
+	asm volatile("r6 = r1;" ANYWHERE "call anywhere;" TAIL_CALL
+		     :
+		     : [progs] "i"(&progs));
+}
+
+SUB __attribute__((naked, used)) int tail_calls(void)
+{
+	asm volatile("r6 = r1;" TAIL_CALL : : [progs] "i"(&progs));
+}
+
+// refused: tail_calls are not allowed when call stack of previous frames is
+NAKED tail_call_above_somewhere(void)
+{
+	asm volatile("r6 = r1;" ANYWHERE "r1 = r6; call tail_calls; r0 = 0;"
+		     "exit;");
+}
+
+SUB __attribute__((naked, used)) int one_of_two(void)
+{
+	asm volatile(ONE_OF_TWO "*(u64 *)(r1 + 0) = r0; r0 = 0; exit;");
+}
+
+SUB __attribute__((naked, used)) int helper_at_one_of_two(void)
+{
+	asm volatile(ONE_OF_TWO "r2 = 8; r3 = 0; call 112; r0 = 0; exit;");
+}
+
+// refused: combined stack size of 2 calls is 1024. Too large
+NAKED store_at_one_of_two(void)
+{
+	asm volatile("r6 = r1; *(u64 *)(r10 - 504) = r1; call one_of_two;"
+		     TAIL_CALL
+		     :
+		     : [progs] "i"(&progs));
+}
+
+// refused: combined stack size of 2 calls is 1024. Too large
+NAKED helper_there(void)
+{
+	asm volatile("r6 = r1; *(u64 *)(r10 - 504) = r1;"
+		     "call helper_at_one_of_two;" TAIL_CALL
+		     :
+		     : [progs] "i"(&progs));
+}
+
+// refused: combined stack size of 2 calls is 1024. Too large
+NAKED callback_somewhere(void)
+{
+	asm volatile("r6 = r1; r1 = 3; r2 = anywhere ll; r3 = 0; r4 = 0;"
+		     "call 181; *(u64 *)(r10 - 504) = r6;" TAIL_CALL
+		     :
+		     : [progs] "i"(&progs));
+}
+
+/* A stored address is not forgotten. */
+// refused: combined stack size of 2 calls is 1024. Too large
+NAKED by_a_stored_address(void)
+{
+	asm volatile("r6 = r1; r1 = r10; r1 += -504; *(u64 *)(r10 - 8) = r1;"
+		     "r1 = *(u64 *)(r10 - 8); *(u64 *)(r1 + 0) = r6;"
+		     "call anywhere;" TAIL_CALL
+		     :
+		     : [progs] "i"(&progs));
+}
+
 /* --- sessions */
 
 // accepted
