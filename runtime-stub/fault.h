@@ -84,7 +84,7 @@ static inline bool copy_out(uint64_t to, const void *from, uint64_t n,
 	return fault_out(to, from, n, run);
 }
 
-/* start.c: no run yet; are all n bytes readable now? */
+/* Without a run: are all n bytes readable now? */
 bool can_read(uint64_t addr, uint64_t n);
 
 #endif

@@ -8,27 +8,39 @@
  * A call in a subprogram leaves the frames of its callers where they are, and
  * the program it leads to may call subprograms again.  The kernel bounds that
  * by refusing programs with more than 256 bytes of stack there; here a call is
- * not taken when the run has used too much of the target's stack already.
+ * not taken when the run has used too much of the target's stack already, or
+ * there is not enough left: a thread may have as little as 16 KiB.
  */
 #include "runtime-stub/tail.h"
+#include "runtime-stub/fault.h"
 #include "runtime-stub/refs.h"
 #include "runtime-stub/stub.h"
 
 enum {
 	TAILS_MAX = 33, /* MAX_TAIL_CALL_CNT */
-	STACK_MAX = 32 << 10
+	/* Bytes of stack: what a run may have used, what without a question,
+	 * and what a program wants, with its subprograms and helpers. */
+	STACK_MAX = 32 << 10,
+	STACK_FREE = 4 << 10,
+	STACK_ROOM = 8 << 10
 };
+
+static bool has_room(uint64_t frame, uint64_t used)
+{
+	return used <= STACK_FREE ||
+	       (used <= STACK_MAX && can_read(frame - STACK_ROOM, 1));
+}
 
 struct tail weld_tail(uint64_t ctx, const struct region_map *m, uint64_t index)
 {
 	const uint8_t *info = (const uint8_t *)&weld_info;
 	const int32_t *progs = (const int32_t *)(info + weld_info.progs);
 	struct hit *hit = (struct hit *)ctx;
-	uint64_t deep = ctx - (uint64_t)__builtin_frame_address(0);
+	uint64_t frame = (uint64_t)__builtin_frame_address(0);
 	uint32_t i = (uint32_t)index, prog;
 
 	if (!map_has_progs(m->type) || i >= m->max_entries ||
-	    hit->tails >= TAILS_MAX || deep > STACK_MAX)
+	    hit->tails >= TAILS_MAX || !has_room(frame, ctx - frame))
 		return (struct tail){ 0, 0 };
 	prog = __atomic_load_n((const uint32_t *)(weld_region + m->data +
 						  (uint64_t)i * m->stride),
