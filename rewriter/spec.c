@@ -277,8 +277,12 @@ static int kind_of(struct arena *a, const char *text, const char *word,
 	if (i == n)
 		return misuse(e,
 			      "'%s': unknown kind of probe '%s'; there are: "
-			      "%s",
-			      text, word, kind_list(a));
+			      "%s%s",
+			      text, word, kind_list(a),
+			      strchr(word, '.') ? " (what is behind a dot, as "
+						  "in uprobe.session, the "
+						  "program's section says)"
+						: "");
 	if (kinds[i].later)
 		return refuse(e, NULL, NOWHERE,
 			      "'%s' is not supported yet; there are: %s", text,

@@ -107,6 +107,7 @@ static const struct {
 	{ ":main",             "is not a probe",        ERR_USAGE },
 	{ "uprobe:",           "names no function",     ERR_USAGE },
 	{ "kprobe:f",          "unknown kind of probe 'kprobe'; there are: uprobe, uretprobe, usdt", ERR_USAGE },
+	{ "uprobe.session:f",  "there are: uprobe, uretprobe, usdt (what is behind a dot", ERR_USAGE },
 	{ "tracepoint:a:b",    "is not supported yet; there are: uprobe, uretprobe, usdt", ERR_UNSUPPORTED },
 	{ "uprobe:f,cookie=x", "is not a cookie",       ERR_USAGE },
 	{ "uretprobe:f+4",     "takes no offset",       ERR_USAGE },
