@@ -12,6 +12,7 @@
 
 #include "rewriter/cli/maps.h"
 #include "runtime-stub/cpu.h"
+#include "runtime-stub/refs.h"
 #include "runtime-stub/ring.h"
 
 static const struct region_map *shape_of(const struct request *r, uint32_t map)
@@ -244,8 +245,10 @@ int map_update(struct request *r, struct err *e)
 	if (open_one(r, &map, e))
 		return -1;
 	m = shape_of(r, map);
-	if (ring_is(m->type) || reader_is_frozen(m))
-		return failed(r, map, ring_is(m->type) ? -EINVAL : -EPERM, e);
+	if (ring_is(m->type) || map_has_refs(m->type))
+		return failed(r, map, -EINVAL, e);
+	if (reader_is_frozen(m))
+		return failed(r, map, -EPERM, e);
 	if (r->maps.m.map[map].data && is_field(r, map, r->cli.arg[2]))
 		key = first;
 	else if (m->key_size && map_key(r, map, 2, &used, &key, e))

@@ -46,3 +46,6 @@ $W map dump -j $t/w table |
 	die "table: $($W map dump -j $t/w table)"
 $W map list $t/w | has 'jumps  *prog_array  *4  *4  *8  *5$' ||
 	die "list: $($W map list $t/w)"
+exits 1 $W map update $t/w jumps 1 last 2> $t/err
+has 'jumps of type prog_array has no such operation' $t/err ||
+	die "update: $(cat $t/err)"
