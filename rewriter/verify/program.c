@@ -20,7 +20,8 @@ enum {
 
 bool verify_exactly;
 
-/* Seconds at the very worst; what is of any use takes microseconds. */
+/* Seconds, half a minute at the very worst; what is of any use takes
+ * microseconds. */
 #define LIMIT ((uint64_t)GUARD_LEFT * GUARD_UNIT)
 uint64_t verify_longest = LIMIT;
 
