@@ -138,7 +138,11 @@ int file_write(const char *out, struct bytes content, mode_t mode,
 	char *tmp;
 	int fd, ret = -1;
 
-	/* rename() would put a plain file in the place of a device. */
+	/* rename() would put a plain file in the place of a device, or of a link
+	 * that others go by, as /dev/stdout is. */
+	if (!lstat(out, &st) && S_ISLNK(st.st_mode))
+		return fail(e, out, NOWHERE,
+			    "is a symbolic link: name the file itself");
 	if (!stat(out, &st) && !S_ISREG(st.st_mode))
 		return fail(e, out, NOWHERE, "exists and is not a plain file");
 	tmp = temporary_name(out);

@@ -268,6 +268,15 @@ bad 1 "is one of the objects" weld count obj.o -o obj.o
 bad 1 "not a plain file" weld count $B -o dir
 bad 1 "not a plain file" weld count $B -o pipe
 bad 1 "not a plain file" weld count $B -o /dev/null
+# Links stay what they are: /dev/stdout is one that the whole machine goes by.
+echo old > led; ln -s led leads; ln -s nosuch leads_nowhere; ln -s /dev/fd/1 out
+for link in leads leads_nowhere out; do
+	was=$(readlink $link)
+	bad 1 "is a symbolic link: name the file itself" weld count $B -o $link
+	[ "$(readlink $link)" = "$was" ] || die "$link is no link any more"
+done
+[ "$(cat led)" = old ] && [ ! -e nosuch ] || die "a link was followed"
+rm led leads leads_nowhere out
 bad 1 "No such file" weld count $B -o no/such/dir
 bad 1 "Not a directory" weld count $B -o count/x
 bad 1 "No such file" weld count $B -o ''
