@@ -38,20 +38,27 @@ struct layout {
 	struct field val, type, index, scale, reg, sign, shift; /* in each */
 };
 
+/* What modifiers and typedefs lead to: in a circle, or to nothing, if somebody
+ * made it so.  (NULL.) */
 static const struct btf_type *plain(const struct btf *btf, uint32_t id)
 {
-	const struct btf_type *t = btf__type_by_id(btf, id);
+	int32_t end = btf__resolve_type(btf, id);
 
-	while (btf_is_mod(t) || btf_is_typedef(t))
-		t = btf__type_by_id(btf, t->type);
-	return t;
+	return end < 0 ? NULL : btf__type_by_id(btf, (uint32_t)end);
 }
 
-/* The member of that name; its type's id in *type. */
+static bool is_struct(const struct btf_type *t)
+{
+	return t && btf_is_struct(t);
+}
+
+/* The member of that name, if all of it is in the struct; its type's id in
+ * *type. */
 static struct field field(const struct btf *btf, const struct btf_type *t,
 			  const char *name, uint32_t *type)
 {
 	struct field f = { 0 };
+	int64_t size;
 
 	for (uint32_t i = 0; i < btf_vlen(t); i++) {
 		const struct btf_member *m = btf_members(t) + i;
@@ -60,28 +67,38 @@ static struct field field(const struct btf *btf, const struct btf_type *t,
 			continue;
 		f.bit = btf_member_bit_offset(t, i);
 		f.bits = btf_member_bitfield_size(t, i);
-		if (!f.bits)
-			f.bits = 8 * (uint32_t)btf__resolve_size(btf, m->type);
+		size = btf__resolve_size(btf, m->type);
+		if (!f.bits && size > 0 && size <= t->size)
+			f.bits = 8 * (uint32_t)size;
 		*type = m->type;
 	}
+	if ((uint64_t)f.bit + f.bits > UINT64_C(8) * t->size)
+		f.bits = 0;
 	return f;
+}
+
+static struct field number(const struct btf *btf, const struct btf_type *t,
+			   const char *name)
+{
+	uint32_t type;
+	struct field f = field(btf, t, name, &type);
+
+	return f.bits <= 64 ? f : (struct field){ 0 };
 }
 
 static bool arg_layout(const struct btf *btf, const struct btf_type *t,
 		       struct layout *l)
 {
-	uint32_t type;
-
-	if (!btf_is_struct(t))
+	if (!is_struct(t))
 		return false;
 	l->stride = t->size;
-	l->val = field(btf, t, "val_off", &type);
-	l->type = field(btf, t, "arg_type", &type);
-	l->reg = field(btf, t, "reg_off", &type);
-	l->sign = field(btf, t, "arg_signed", &type);
-	l->shift = field(btf, t, "arg_bitshift", &type);
-	l->index = field(btf, t, "idx_reg_off", &type);
-	l->scale = field(btf, t, "scale_bitshift", &type);
+	l->val = number(btf, t, "val_off");
+	l->type = number(btf, t, "arg_type");
+	l->reg = number(btf, t, "reg_off");
+	l->sign = number(btf, t, "arg_signed");
+	l->shift = number(btf, t, "arg_bitshift");
+	l->index = number(btf, t, "idx_reg_off");
+	l->scale = number(btf, t, "scale_bitshift");
 	return l->val.bits && l->type.bits && l->reg.bits && l->sign.bits &&
 	       l->shift.bits;
 }
@@ -89,21 +106,21 @@ static bool arg_layout(const struct btf *btf, const struct btf_type *t,
 static bool spec_layout(const struct btf *btf, uint32_t id, struct layout *l)
 {
 	const struct btf_type *t = plain(btf, id);
-	uint32_t type, args;
+	uint32_t args;
 
-	if (!btf_is_struct(t))
+	if (!is_struct(t))
 		return false;
-	l->cookie = field(btf, t, "usdt_cookie", &type);
-	l->count = field(btf, t, "arg_cnt", &type);
+	l->cookie = number(btf, t, "usdt_cookie");
+	l->count = number(btf, t, "arg_cnt");
 	l->args = field(btf, t, "args", &args);
 	if (!l->cookie.bits || !l->count.bits || !l->args.bits)
 		return false;
 	t = plain(btf, args);
-	if (!btf_is_array(t))
+	if (!t || !btf_is_array(t))
 		return false;
 	l->nargs = btf_array(t)->nelems;
 	return arg_layout(btf, plain(btf, btf_array(t)->type), l) &&
-	       l->args.bits == 8 * l->nargs * l->stride;
+	       l->args.bits == UINT64_C(8) * l->nargs * l->stride;
 }
 
 /* Bits of `value` at to + f; false: they do not fit there. */
@@ -113,8 +130,7 @@ static bool put(uint8_t *to, uint32_t at, struct field f, int64_t value)
 		uint32_t bit = 8 * at + f.bit + i;
 
 		to[bit / 8] &= (uint8_t)~(1u << bit % 8);
-		to[bit / 8] |= (uint8_t)((i < 64 ? value >> i & 1 : 0)
-					 << bit % 8);
+		to[bit / 8] |= (uint8_t)((value >> i & 1) << bit % 8);
 	}
 	return f.bits != 0;
 }

@@ -102,3 +102,27 @@ $W list --usdt $t/forms 'forms:lone' |
 $W list -j --usdt $t/forms forms:wrong |
 	grep -F '"unreadable":"%xmm0 is not in pt_regs"' >/dev/null
 $W list $t/forms forms:lone | grep usdt >/dev/null
+
+# An object whose BTF puts a member of the specs outside of them: nothing is written
+# there.
+cat > $t/lie.py <<'P'
+import struct, sys
+b, member, off = bytearray(open(sys.argv[1], "rb").read()), sys.argv[3], int(sys.argv[4], 0)
+table, = struct.unpack_from("<Q", b, 40)
+count, names = struct.unpack_from("<HH", b, 60)
+head = lambda i: struct.unpack_from("<IIQQQQ", b, table + 64 * i)
+text = lambda at: bytes(b[at:b.index(0, at)]).decode()
+btf = next(h[4] for h in map(head, range(count))
+	if text(head(names)[4] + h[0]) == ".BTF")
+size, types, ntypes, strings = struct.unpack_from("<IIII", b, btf + 4)
+at = b.index(b"\0" + member.encode() + b"\0", btf + size + strings) + 1
+name = struct.pack("<I", at - (btf + size + strings))
+found = b.index(name, btf + size + types, btf + size + types + ntypes)
+struct.pack_into("<I", b, found + 8, off)
+open(sys.argv[2], "wb").write(b)
+P
+for lie in "usdt_cookie 0x7ffffff8" "usdt_cookie 0xffff8" "arg_cnt 0xfffffff8" \
+	"val_off 0x80000000" "reg_off 0x100000c0"; do
+	python3 $t/lie.py $O/usdt_new.bpf.o $t/lie.bpf.o $lie
+	says 3 "layout that is not libbpf's" $t/lie.bpf.o -p look=usdt:forms:lone
+done
