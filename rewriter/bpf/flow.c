@@ -79,8 +79,11 @@ static void reach(struct run *r, uint32_t at, const struct regs *regs)
 static bool fold(uint8_t op, bool wide, int16_t off, uint64_t x, uint64_t y,
 		 uint64_t *out)
 {
-	unsigned mask = wide ? 63 : 31;
+	bool shifts = op == BPF_LSH || op == BPF_RSH || op == BPF_ARSH;
 
+	/* The verifier does not say either what that is. */
+	if (shifts && y >= (wide ? 64 : 32))
+		return false;
 	if (!wide) {
 		x = (uint32_t)x;
 		y = (uint32_t)y;
@@ -105,14 +108,14 @@ static bool fold(uint8_t op, bool wide, int16_t off, uint64_t x, uint64_t y,
 		*out = x ^ y;
 		break;
 	case BPF_LSH:
-		*out = x << (y & mask);
+		*out = x << y;
 		break;
 	case BPF_RSH:
-		*out = x >> (y & mask);
+		*out = x >> y;
 		break;
 	case BPF_ARSH:
-		*out = wide ? (uint64_t)((int64_t)x >> (y & mask))
-			    : (uint64_t)((int32_t)x >> (y & mask));
+		*out = wide ? (uint64_t)((int64_t)x >> y)
+			    : (uint64_t)((int32_t)x >> y);
 		break;
 	case BPF_NEG:
 		*out = -x;

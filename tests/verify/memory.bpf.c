@@ -295,6 +295,14 @@ RULE stack_indexed(struct pt_regs *ctx)
 	return buf[i];
 }
 
+/* By more bits than there are: nobody knows where that is. */
+// guards: 1
+NAKED stack_indexed_by_a_wide_shift(void)
+{
+	asm volatile("r4 = -128; r4 s>>= r4; r4 <<= 1; r1 = r10; r1 += -64;"
+		     "r4 += r1; r0 = *(u16 *)(r4 + 0); exit;");
+}
+
 // guards: 1
 RULE stack_indexed_unchecked(struct pt_regs *ctx)
 {
