@@ -81,6 +81,7 @@ struct bpf_prog {
 	/* SEC("uprobe.session"): what runs on entry and what runs on return are
 	 * two programs here, the second right behind the first. */
 	enum bpf_session { SESSION_NONE, SESSION_ENTRY, SESSION_RETURN } session;
+	bool cookie;           /* it asks for a session's cookie */
 	struct bpf_insn *insn; /* [0, ninsn): the program, then its subprogs */
 	uint32_t ninsn;
 	uint32_t *sub;         /* first insn of each subprogram; sub[0] == 0 */
@@ -133,11 +134,17 @@ struct bpf_set {
 	const char **without; /* by the caller: programs that it does not want,
 				 treated as SEC("?...") */
 	uint32_t nwithout;
+	uint32_t cpus;     /* by the caller: that PERCPU maps have values for;
+			      0: the default */
 	const char **note; /* what is not as somebody might think */
 	uint32_t nnote;
 };
 
-/* `out` has `without`, and is empty otherwise.
+/* Is instruction i the one that session.c has put in front, which reads where the
+ * cookie is?  No other may read that word of struct hit. */
+bool session_loads(const struct bpf_prog *p, uint32_t i);
+
+/* `out` has what is the caller's, and is empty otherwise.
  * `set` is a list of "VAR=VALUE" for .rodata/.data variables (by BTF name;
  * integers, bool, char arrays in quotes), each of which must be used. */
 int bpf_load(struct arena *a, const char *const *paths, uint32_t npaths,

@@ -485,8 +485,7 @@ static int check_ctx(struct check *c, uint32_t i, int64_t off, bool store)
 			    at(c, i), (long long)off, size);
 	if (off >= 0 && off <= PT_REGS_SIZE - size && off % size == 0)
 		return 0;
-	/* session.c made it */
-	if (c->p->session && off == HIT_SESSION && size == sizeof(uint64_t))
+	if (off == HIT_SESSION && session_loads(c->p, i))
 		return 0;
 	return fail(c->e, c->file, NOWHERE,
 		    "%s: invalid bpf_context access off=%lld size=%d", at(c, i),

@@ -274,6 +274,13 @@ static int lddw(struct job *j, const struct obj_func *f, uint32_t i,
 	return 0;
 }
 
+/* Only symbols lead to these numbers. */
+static bool is_ours(int32_t helper)
+{
+	return (helper >= HELPERS_OURS && helper < HELPERS_END) ||
+	       helper == COOKIE_CALL;
+}
+
 /* Relocate one placed function, appending what it refers to. */
 static int relocate(struct job *j, uint32_t sub)
 {
@@ -296,8 +303,7 @@ static int relocate(struct job *j, uint32_t sub)
 			    symbol_of(j, f, i))) {
 			if (call(j, f, i, base + i))
 				return -1;
-		} else if (insn->code == CALL && insn->imm >= HELPERS_OURS &&
-			   insn->imm < HELPERS_END) {
+		} else if (insn->code == CALL && is_ours(insn->imm)) {
 			return fail(j->e, j->o->path, NOWHERE,
 				    "program '%s': call of unknown helper #%d",
 				    j->p->name, insn->imm);

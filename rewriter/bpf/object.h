@@ -94,6 +94,8 @@ struct object {
 	uint32_t nmissing;
 };
 enum { HELPERS_OURS = 240, HELPERS_END = 256 }; /* helpers.def */
+/* Stands for a call of bpf_session_cookie() until session.c knows where that is. */
+enum { COOKIE_CALL = 0x7e550000 };
 enum { POISON = 195896080 }; /* libbpf's number for the same purpose */
 
 int object_read(struct arena *a, struct object *o, struct err *e);

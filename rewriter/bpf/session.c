@@ -17,11 +17,9 @@
 
 #include "rewriter/bpf/object.h"
 #include "runtime-stub/abi.h"
+#include "runtime-stub/guard.h"
 
 enum { PREFIX = 2, STACK_MAX = 512 };
-/* Stands for the call until K is known; not among helpers' numbers. */
-enum { COOKIE_CALL = 0x7e550000 };
-
 bool is_session(const char *sec)
 {
 	static const char type[] = "uprobe.session";
@@ -68,6 +66,7 @@ static void prefix_insert(struct arena *a, struct bpf_prog *p, int16_t slot)
 	memcpy(v + PREFIX, p->insn, p->ninsn * sizeof(*v));
 	p->insn = v;
 	p->ninsn += PREFIX;
+	p->cookie = true;
 	for (i = PREFIX; i < p->ninsn; i++) {
 		if (is_lddw(&v[i]) && v[i].src_reg == BPF_PSEUDO_FUNC)
 			v[i].imm += PREFIX;
@@ -99,6 +98,13 @@ static uint32_t cookies_load(struct bpf_prog *p, int16_t slot, uint32_t *last)
 		i += is_lddw(insn);
 	}
 	return n;
+}
+
+bool session_loads(const struct bpf_prog *p, uint32_t i)
+{
+	while (p->cookie && i && is_guard(&p->insn[i - 1]))
+		i--;
+	return p->cookie && !i;
 }
 
 int session_finish(struct arena *a, struct bpf_prog *p, const char *file,

@@ -365,7 +365,7 @@ static int ctx_access(struct known *f, const struct bpf_insn *i, int64_t off,
 	unsigned bytes = insn_bytes(i);
 	bool inside = off >= 0 && off + bytes <= PT_REGS_SIZE;
 
-	if (f->p->session && off == HIT_SESSION) {
+	if (f->p->cookie && off == HIT_SESSION) {
 		f->ctx_escapes = true;
 		return 0;
 	}

@@ -214,7 +214,7 @@ static int check_ctx(struct verify *v, const struct reg *r, unsigned no,
 	if (at >= 0 && at + (int64_t)size <= PT_REGS_SIZE &&
 	    at % (int64_t)size == 0)
 		return 0;
-	if (v->p->session && at == HIT_SESSION && size == sizeof(uint64_t))
+	if (at == HIT_SESSION && session_loads(v->p, v->i))
 		return 0;
 	return refuse_at(v, -1, NULL,
 			 "invalid bpf_context access off=%lld size=%llu",
@@ -330,7 +330,7 @@ static int load_stack(struct verify *v, const struct reg *base, int64_t off,
 static void load_ctx(struct verify *v, const struct reg *base, int64_t off,
 		     unsigned size, struct reg *out)
 {
-	if (v->p->session && base->n.smin + off == HIT_SESSION) {
+	if (base->n.smin + off == HIT_SESSION) {
 		reg_pointer(out, MEM, v->i);
 		out->size = 8;
 		return;

@@ -313,6 +313,8 @@ static void refused(void **state)
 	load_bad("ours", NULL, ERR_FAILED,
 		 "program 'knows': call of unknown helper #252");
 	assert_true(set.rest);
+	load_bad("ours_cookie", NULL, ERR_FAILED,
+		 "program 'knows': call of unknown helper #2119499776");
 	load_bad("kfunc_strong", NULL, ERR_UNSUPPORTED,
 		 "kernel function 'must_be_there' is not supported");
 	load_bad("data_pointer", NULL, ERR_UNSUPPORTED,

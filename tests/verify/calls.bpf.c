@@ -430,6 +430,13 @@ SESSION session_runs_or_not(struct pt_regs *ctx)
 	return UNKNOWN(ctx) & 1;
 }
 
+/* Where its cookie is, is the stub's to know. */
+// refused: invalid bpf_context access off=184 size=8
+SESSION session_reads_behind_ctx(struct pt_regs *ctx)
+{
+	return *(__u64 *)((char *)ctx + 184) == 0;
+}
+
 // refused: At program exit the register R0 has
 SESSION session_returns_two(struct pt_regs *ctx)
 {
