@@ -197,6 +197,7 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	if (opt->usdt_nop5)
 		return nop5_links(a, &w->sites, &w->set, &w->links, &w->facts,
 				  e);
+	w->set.cpus = opt->cpus;
 	w->set.without =
 		bind_without(a, opt->probe, opt->nprobe, &w->set.nwithout);
 	if (bpf_load(a, opt->object, opt->nobject, opt->set, opt->nset, &w->set,

@@ -322,7 +322,8 @@ int bpf_load_bytes(struct arena *a, const struct bpf_input *in, uint32_t n,
 		   struct err *e)
 {
 	*out = (struct bpf_set){ .without = out->without,
-				 .nwithout = out->nwithout };
+				 .nwithout = out->nwithout,
+				 .cpus = out->cpus };
 	if (!load(a, in, n, set, nset, out, e))
 		return 0;
 	if (!out->rest)

@@ -125,7 +125,7 @@ static const char *map_too_large(const struct bpf_set *set, uint32_t object)
 		if (m->object != object || m->absent)
 			continue;
 		if (map_is_percpu(m->type))
-			each *= REGION_CPUS;
+			each *= set->cpus ? set->cpus : REGION_CPUS;
 		if (ring_is(m->type) || m->type == BPF_MAP_TYPE_USER_RINGBUF)
 			each = 1;
 		if (is_larger(&all, m->max_entries, each + m->key_size))

@@ -172,11 +172,12 @@ static uint64_t bytes_moved(const struct call *c)
 static uint64_t bytes_of_value(const struct call *c)
 {
 	uint64_t n = c->map->value_size;
+	uint32_t cpus = c->v->set->cpus;
 
 	if (c->id == BPF_FUNC_map_update_elem &&
 	    (c->map->type == BPF_MAP_TYPE_PERCPU_HASH ||
 	     c->map->type == BPF_MAP_TYPE_LRU_PERCPU_HASH))
-		return n * REGION_CPUS;
+		return n * (cpus ? cpus : REGION_CPUS);
 	return n;
 }
 

@@ -78,6 +78,42 @@ grep -q 'fails after 8388608 iterations in a run; 0.2 ns$' said ||
 grep -q '^  after' said && die "a guard in what has no loop"
 $W check -j app $B | has '"kind":"turn","max":[0-9]*,"instructions":[0-9]*,' ||
 	die "check -j: $($W check -j app $B)"
+# A value is zeroed for each CPU that the map has values for.
+cat > percpu.bpf.c <<'C'
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+struct large {
+	char text[16384];
+} value;
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct large);
+} map SEC(".maps");
+static long turn(__u32 i, void *unused)
+{
+	__u64 key = 0;
+
+	bpf_map_update_elem(&map, &key, &value, 0);
+	bpf_map_delete_elem(&map, &key);
+	return 0;
+}
+SEC("uprobe") int renews(void *ctx)
+{
+	return bpf_loop(60000, turn, 0, 0);
+}
+char _license[] SEC("license") = "GPL";
+C
+bpf percpu.bpf.c
+for cpus in 32 1024; do
+	want=4
+	[ $cpus != 32 ] || want=0
+	exits $want $W weld app percpu.bpf.o -p renews=uprobe:f --strict \
+		--cpus=$cpus -o strict > log 2>&1
+done
+has 'it would run with a guard' log || die "--cpus: $(cat log)"
+
 exits 4 $W weld app $B -o strict --strict 2> log
 grep -q "program '[a-z]*' could not be proved, it would run with a guard" log ||
 	die "strict: $(cat log)"
