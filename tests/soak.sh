@@ -31,6 +31,7 @@ bash tests/diff/usdt_real.sh all
 bash tests/diff/returns.sh all
 bash tests/verify/selftests.sh all || [ $? = 77 ]
 VERSUS_COUNT=200000 bash tests/verify/versus.sh || [ $? = 77 ]
+MUTATE_COUNT=200000 bash tests/verify/mutate.sh || [ $? = 77 ]
 
 for seed in $(seq "$SEEDS"); do
 	echo "random functions, seed $seed"
