@@ -3,8 +3,8 @@
  * it: the callback gets map, key, value and ctx; the result is how many
  * elements it saw, the one it stopped at included.
  *
- * It may delete and replace elements.  A value that it replaces is not shown to
- * it again, elements that it adds may be.
+ * It may delete and replace elements.  An element is shown once, also when it
+ * is replaced before or after that; those that the callback adds may be.
  */
 #include <linux/bpf.h>
 

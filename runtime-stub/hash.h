@@ -91,24 +91,28 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 #define HASH_C1 UINT64_C(0x9e3779b97f4a7c15)
 #define HASH_C2 UINT64_C(0xd6e8feb86659fd93)
 
-/* A key's bucket is hash_key() & (buckets - 1). */
-static inline uint32_t hash_key(const void *key, uint32_t size)
+static inline uint64_t hash_word(const void *key, uint32_t size)
 {
 	const uint64_t c1 = HASH_C1, c2 = HASH_C2;
 	const uint8_t *p = key;
 	uint64_t h;
 
 	if (size == 8)
-		return (uint32_t)hash_mix(load64(p) ^ c1, c2);
+		return hash_mix(load64(p) ^ c1, c2);
 	if (size == 4)
-		return (uint32_t)hash_mix(load32(p) ^ c1, c2);
+		return hash_mix(load32(p) ^ c1, c2);
 	if (size == 16)
-		return (uint32_t)hash_mix(hash_mix(load64(p) ^ c1, c2) ^
-						  load64(p + 8),
-					  c1);
+		return hash_mix(hash_mix(load64(p) ^ c1, c2) ^ load64(p + 8),
+				c1);
 	for (h = c1 ^ size; size >= 8; size -= 8, p += 8)
 		h = hash_mix(h ^ load64(p), c2);
-	return (uint32_t)hash_mix(h ^ load_part(p, size), c2);
+	return hash_mix(h ^ load_part(p, size), c2);
+}
+
+/* A key's bucket is hash_key() & (buckets - 1). */
+static inline uint32_t hash_key(const void *key, uint32_t size)
+{
+	return (uint32_t)hash_word(key, size);
 }
 
 #endif

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* hash_each.c - all elements of a hash, for a callback that may change it.
  *
- * A bucket's elements are noted first, then shown, those that are still there:
- * what replaces one of them meanwhile is not met.  More than a few in one
- * bucket are rare; the search for the next few begins behind the last one that
- * is still there, else at the bucket again.
+ * A few of a bucket's elements are noted, then shown.  One that is not there
+ * when its turn comes was deleted, or replaced: then its key is in the list
+ * again, and what has it now is shown.  (Memory that was an old element's may
+ * be another one's by then, so the key is noted too: whole where it fits a
+ * word, else as 64 bits of hash.)
  *
- * What another thread writes just then may be shown or not, as in the kernel.
+ * A new element takes the old one's place in the list, and new keys are put in
+ * front.  So the next few are those behind whatever is where the last one was,
+ * and none of these was shown.  If that was deleted, it is the one before it;
+ * if all of them were, the bucket begins with what was behind.
+ *
+ * A key that the callback deletes and inserts again may be shown again.  What
+ * another thread writes just then may be shown or not, as in the kernel.
  */
 #include <linux/bpf.h>
 
@@ -14,10 +21,11 @@
 #include "runtime-stub/cpu.h"
 #include "runtime-stub/table.h"
 
-enum { FEW = 16 }; /* the stack is the target's */
+enum { FEW = 8 }; /* the stack is the target's */
 
 struct noted { /* small: all of this stands on the target's stack */
 	uint32_t low, state; /* of an element: its number + 1, and the low half */
+	uint64_t key;
 };
 
 static struct hash_elem *noted_elem(const struct table *t,
@@ -35,33 +43,116 @@ static bool still_there(const struct table *t, const struct noted *x)
 	       !(load(&e->next) & LINK_MARK);
 }
 
-static uint32_t note_few(struct table *t, uint64_t *from, struct noted *few)
-{
-	uint64_t *link, anchor, word, next, state;
-	struct hash_elem *e;
-	uint32_t n;
+struct spot { /* as in layout.h: a link word that is not marked, and the next */
+	uint64_t *link, anchor, word;
+};
 
-again:
-	n = 0;
-	link = from;
-	anchor = word = load(link);
-	while (!link_ends(word) && n < FEW) {
-		e = elem_of(t, word);
+static struct spot spot_at(uint64_t *link)
+{
+	uint64_t word = load(link);
+
+	return (struct spot){ link, word, word };
+}
+
+enum met { NO_MORE, MET, ASTRAY };
+
+/* Note the next element that is in the list.  Each costs a step. */
+static inline __attribute__((always_inline)) enum met
+meet(struct table *t, struct spot *s, struct noted *x)
+{
+	uint64_t state, next;
+	struct hash_elem *e;
+	uint32_t low;
+
+	while (!link_ends(s->word)) {
+		e = elem_of(t, s->word);
 		if (!e)
-			return n;
+			return NO_MORE;
 		state = load(&e->state);
 		next = load(&e->next);
-		if (load(link) != anchor)
-			goto again;
-		if (!(next & LINK_MARK)) {
-			few[n++] = (struct noted){ low_of(t, e),
-						    (uint32_t)state };
-			link = &e->next;
-			anchor = next;
-		}
-		word = next;
+		if (load(s->link) != s->anchor)
+			return ASTRAY;
+		low = (uint32_t)s->word;
+		s->word = next;
+		if (next & LINK_MARK)
+			continue;
+		*x = (struct noted){ low, (uint32_t)state, 0 };
+		s->link = &e->next;
+		s->anchor = next;
+		return MET;
 	}
+	return NO_MORE;
+}
+
+/* False: it was not its key, as it is gone. */
+static bool note_key(const struct table *t, struct noted *x)
+{
+	const uint8_t *key = key_of(t, noted_elem(t, x));
+
+	if (t->key_size == 8)
+		x->key = load64(key);
+	else if (t->key_size == 4)
+		x->key = load32(key);
+	else if (t->key_size < 8)
+		x->key = load_part(key, t->key_size);
+	else
+		x->key = hash_word(key, t->key_size);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return still_there(t, x);
+}
+
+/* Of n that are noted, can one be replaced before it is shown?  One that is
+ * alone cannot, and values for each CPU are changed where they are. */
+static bool need_keys(const struct table *t, uint32_t n)
+{
+	return n > 1 && !map_is_percpu(t->m->type);
+}
+
+static uint32_t note_few(struct table *t, uint64_t *from, struct noted *few)
+{
+	struct spot s;
+	enum met met;
+	uint32_t n, i;
+
+again:
+	s = spot_at(from);
+	for (n = 0; n < FEW; n++) {
+		met = meet(t, &s, &few[n]);
+		if (met == ASTRAY)
+			goto again;
+		if (met == NO_MORE)
+			break;
+	}
+	for (i = 0; need_keys(t, n) && i < n; i++)
+		if (!note_key(t, &few[i]))
+			goto again;
 	return n;
+}
+
+/* Note what has its key now. */
+static __attribute__((noinline)) bool find_again(struct table *t,
+						 struct noted *x)
+{
+	struct spot s = spot_at(t->bucket);
+	struct noted y;
+	enum met met;
+
+	while ((met = meet(t, &s, &y)) != NO_MORE) {
+		if (met == ASTRAY) {
+			s = spot_at(t->bucket);
+		} else if (note_key(t, &y) && y.key == x->key) {
+			*x = y;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One of n: it, or another one in its place, which is noted then. */
+static bool is_there(struct table *t, struct noted *x, uint32_t n)
+{
+	return still_there(t, x) ||
+	       (need_keys(t, n) && find_again(t, x));
 }
 
 struct tour {
@@ -70,17 +161,18 @@ struct tour {
 	callback_fn *call;
 	const void *self;
 	struct run *run;
-	uint32_t steps; /* for all buckets together */
 };
 
 /* False: the callback wants no more, or has seen more than there can be. */
-static bool show(struct tour *to, struct table *t, const struct noted *x)
+static bool show(struct tour *to, struct table *t, struct noted *x, uint32_t n)
 {
-	struct hash_elem *e = noted_elem(t, x);
-	void *value = value_of(t, e);
+	struct hash_elem *e;
+	void *value;
 
-	if (!still_there(t, x))
+	if (!is_there(t, x, n))
 		return true;
+	e = noted_elem(t, x);
+	value = value_of(t, e);
 	if (map_is_percpu(to->m->type))
 		value = cpu_value(to->m, x->low - 1, to->run);
 	if (!value)
@@ -100,28 +192,34 @@ static bool show_bucket(struct tour *to, struct table *t)
 	do {
 		n = note_few(t, from, few);
 		for (i = 0; i < n; i++)
-			if (!show(to, t, &few[i]))
+			if (!show(to, t, &few[i], n))
 				return false;
 		from = t->bucket;
-		for (i = n; i-- > 0 && from == t->bucket;)
-			if (still_there(t, &few[i]))
+		for (i = n; n == FEW && i-- > 0 && from == t->bucket;)
+			if (is_there(t, &few[i], n))
 				from = &noted_elem(t, &few[i])->next;
 	} while (n == FEW);
 	return true;
 }
 
+/* For all buckets together: as many again for a callback that replaces all the
+ * others: in a full map one is found in 1.5 steps, as keys are spread. */
+static uint32_t steps_for(const struct region_map *m)
+{
+	uint64_t steps = table_steps(m) + 2 * (uint64_t)m->max_entries;
+
+	return steps < UINT32_MAX ? (uint32_t)steps : UINT32_MAX;
+}
+
 uint64_t hash_each(const struct region_map *m, uint64_t ctx, callback_fn *call,
 		   const void *self, struct run *run)
 {
-	struct tour to = { m, ctx, 0, call, self, run, table_steps(m) };
+	struct tour to = { m, ctx, 0, call, self, run };
+	struct table t = table_in(m, 0);
 
-	for (uint32_t b = 0; b < m->buckets; b++) {
-		struct table t = table_in(m, b);
-
-		t.steps = to.steps;
-		if (!show_bucket(&to, &t))
+	t.steps = steps_for(m);
+	for (uint32_t b = 0; b < m->buckets; b++, t.bucket++)
+		if (!link_ends(load(t.bucket)) && !show_bucket(&to, &t))
 			break;
-		to.steps = t.steps;
-	}
 	return to.seen;
 }

@@ -21,11 +21,23 @@ MAP(ARRAY, copies, 64);
 MAP(PERCPU_ARRAY, by_cpu, 4);
 MAP(PERCPU_HASH, hash_by_cpu, 64);
 MAP(LRU_HASH, lru, 4096);
+MAP(HASH, two, 2);
+MAP(PERCPU_HASH, two_by_cpu, 2);
+MAP(LRU_HASH, lru_two, 4096);
+MAP(LRU_PERCPU_HASH, lru_two_by_cpu, 4096);
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16);
+	__uint(map_flags, BPF_F_ZERO_SEED); /* where the kernel skips none */
+	__type(key, __u32);
+	__type(value, __u64);
+} sixteen SEC(".maps");
 
 struct results {
 	long array, hash, empty, stopped, flags, flags_hash, faded, left,
 		replaced, replaced_again, nested, small, counted, by_cpu,
-		hash_by_cpu, lru;
+		hash_by_cpu, lru, two, two_by_cpu, lru_two, lru_two_by_cpu,
+		sixteen;
 	__u64 array_sum, hash_sum, first_keys, visits, is_map, looked_up;
 };
 struct results out;
@@ -143,6 +155,34 @@ int changes(struct pt_regs *ctx)
 	if (n % 8 == 7)
 		out.faded += bpf_for_each_map_elem(&fading, all_go, NULL, 0);
 	out.left += bpf_for_each_map_elem(&fading, replace, NULL, 0);
+	return 0;
+}
+
+/* The callback replaces another key, which may be the next one. */
+static long swap(void *map, __u32 *key, __u64 *value, void *unused)
+{
+	__u32 other = *key ^ 1;
+	__u64 next = 7;
+
+	bpf_map_update_elem(map, &other, &next, BPF_EXIST);
+	return 0;
+}
+
+#define SWAP(name, n)                                                          \
+	({                                                                     \
+		for (__u32 i = 0; i < (n); i++)                                \
+			put(&name, i, i);                                      \
+		out.name += bpf_for_each_map_elem(&name, swap, NULL, 0);       \
+	})
+
+SEC("uprobe/calls:other")
+int neighbours(struct pt_regs *ctx)
+{
+	SWAP(two, 2);
+	SWAP(two_by_cpu, 2);
+	SWAP(lru_two, 2);
+	SWAP(lru_two_by_cpu, 2);
+	SWAP(sixteen, 8);
 	return 0;
 }
 

@@ -525,17 +525,90 @@ static void all_elements_are_shown(void **state)
 		assert_int_equal(show_all(only_look, NULL), CROWD);
 		shown_once(CROWD);
 		assert_int_equal(show_all(only_look, &first), 1);
-		/* Replaced ones come again only if a whole notepad was. */
-		v = show_all(put_again, NULL);
-		assert_true(v >= CROWD && v <= CROWD + HASH_SPARE);
-		if (buckets > 8) {
-			assert_int_equal(v, CROWD);
-			shown_once(CROWD);
-		}
+		assert_int_equal(show_all(put_again, NULL), CROWD);
+		shown_once(CROWD);
 		assert_int_equal(show_all(erase, NULL), CROWD);
 		shown_once(CROWD);
 		assert_int_equal(show_all(erase, NULL), 0);
 	}
+}
+
+/* The callback replaces all the others, or only its neighbour.  Keys differ in
+ * their first byte. */
+static uint32_t crowd;
+static uint8_t some_key[40];
+
+static uint64_t put_others(const void *only, uint64_t m, uint64_t key,
+			   uint64_t value, uint64_t ctx)
+{
+	uint8_t shown = *(const uint8_t *)key;
+	uint64_t v;
+
+	(void)ctx;
+	assert_true(shown < crowd);
+	/* What it has now: by all that were shown before it. */
+	v = *(const uint64_t *)value;
+	for (uint32_t k = 0; !only && k < crowd; k++)
+		v -= times[k];
+	assert_int_equal(v, shown * 1000);
+	times[shown]++;
+	for (uint32_t k = 0; k < crowd; k++) {
+		uint64_t *was;
+
+		some_key[0] = (uint8_t)k;
+		if (k == shown || (only && k != (shown ^ 1u)))
+			continue;
+		was = hash_lookup((void *)m, some_key);
+		assert_non_null(was);
+		v = only ? *was : *was + 1;
+		assert_int_equal(hash_update((void *)m, some_key, &v,
+					     BPF_EXIST), 0);
+	}
+	return 0;
+}
+
+static void others_are_replaced(uint32_t key_size, uint32_t n, uint32_t buckets)
+{
+	static const bool only = true;
+
+	make(key_size, 8, n);
+	map.buckets = buckets;
+	crowd = n;
+	for (uint32_t k = 0; k < n; k++) {
+		uint64_t v = k * 1000;
+
+		some_key[0] = (uint8_t)k;
+		assert_int_equal(hash_update(&map, some_key, &v, BPF_ANY), 0);
+	}
+	assert_int_equal(show_all(put_others, &only), n);
+	shown_once(n);
+	assert_int_equal(show_all(put_others, NULL), n);
+	shown_once(n);
+}
+
+static void replaced_elements_are_shown(void **state)
+{
+	static const uint32_t sizes[] = { 1, 4, 5, 8, 16, 40 },
+			      numbers[] = { 2, 8, 16, CROWD };
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		for (int n = 0; n < 4; n++)
+			for (uint32_t buckets = 1; buckets <= 64; buckets *= 8)
+				others_are_replaced(sizes[i], numbers[n],
+						    buckets);
+}
+
+/* Somebody writes over the element, so that it is searched for. */
+static uint64_t deface(const void *self, uint64_t m, uint64_t key,
+		       uint64_t value, uint64_t ctx)
+{
+	struct hash_elem *e = (struct hash_elem *)(value - sizeof(*e));
+
+	(void)self, (void)m, (void)ctx;
+	e->state += 2;
+	++*(uint64_t *)key;
+	return 0;
 }
 
 static void a_circle_ends_a_walk(void **state)
@@ -554,6 +627,7 @@ static void a_circle_ends_a_walk(void **state)
 	assert_null(hash_lookup(&map, &k));
 	assert_int_equal(hash_update(&map, &k, &v, BPF_ANY), -EBUSY);
 	assert_int_equal(hash_delete(&map, &k), -EBUSY);
+	assert_true(show_all(deface, NULL) <= 16 + HASH_SPARE);
 }
 
 int main(void)
@@ -568,6 +642,7 @@ int main(void)
 		cmocka_unit_test(what_two_want_is_not_forgotten),
 		cmocka_unit_test(overwritten_memory_ends_a_walk),
 		cmocka_unit_test(all_elements_are_shown),
+		cmocka_unit_test(replaced_elements_are_shown),
 		cmocka_unit_test(a_circle_ends_a_walk),
 	};
 
