@@ -143,6 +143,12 @@ static bool wants_clock(const struct code_names *root)
 	return false;
 }
 
+/* Files as small as this have no memory asked for. */
+static const char *room_root(const struct weld *w)
+{
+	return w->region.range < ROOM_MATTERS ? "room_unasked" : "room_for";
+}
+
 static struct code_names stub_roots(struct weld *w,
 				    const struct weld_options *opt)
 {
@@ -162,6 +168,7 @@ static struct code_names stub_roots(struct weld *w,
 		root_add(w, &r, "pins_map");
 		root_add(w, &r, "pins_tell");
 	}
+	root_add(w, &r, room_root(w));
 	if (!w->img.dso && w->img.entry)
 		root_add(w, &r, "weld_entry");
 	if (w->img.dso && image_init(&w->img))
@@ -215,6 +222,7 @@ static int stub_place(struct weld *w, const struct weld_options *opt,
 		  .alias = w->region.npin ? "pins_map" : "start_nothing" },
 		{ .name = "weld_pins_tell",
 		  .alias = w->region.npin ? "pins_tell" : "start_nothing" },
+		{ .name = "weld_room_for", .alias = room_root(w) },
 	};
 
 	w->rx.a = &w->arena;

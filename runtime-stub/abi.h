@@ -21,6 +21,8 @@
  *     weld_clock_use, weld_libs_seen, weld_pins_map, weld_pins_tell
  *                       the same of clock_use(), libs_are_seen(), pins_map()
  *                       and pins_tell()
+ *     weld_room_for     room_for(), or room_unasked() where region and pinned
+ *                       maps are below ROOM_MATTERS
  * The stub defines, with C calling convention unless said:
  *     weld_arm          called by a trampoline when a gate is 0: arms the
  *                       region if that has not happened.  Preserves every
@@ -65,6 +67,10 @@
 
 #include "runtime-stub/abi_asm.h"
 #include "runtime-stub/layout.h"
+
+/* A smaller file on tmpfs is not worth a system call: a memory cgroup that has less
+ * than twice this left has no room for a program either. */
+#define ROOM_MATTERS (UINT64_C(4) << 20)
 
 /* At the upper end of each of weld_stacks. */
 struct probe_stack {

@@ -13,8 +13,9 @@
  * file system has no unnamed files: a dot file).  Of several creators one wins
  * and all use the winner's.  Its space is reserved, also where somebody has made
  * one with holes: what tmpfs cannot give is an error here and not a SIGBUS at some
- * later hit.  The target's umask and its limit on file sizes, which would be a
- * SIGXFSZ, are not to matter.
+ * later hit.  (What a memory cgroup cannot give is no error: room.c.)  The
+ * target's umask and its limit on file sizes, which would be a SIGXFSZ, are not to
+ * matter.
  *
  * Any failure means "no shared region", never anything to the target.  A file
  * descriptor lives here for microseconds only, and closed on exec.
@@ -108,10 +109,18 @@ STEP bool region_is_right(long fd)
 	       mem_equal(h.weld_id, w->weld_id, sizeof(h.weld_id));
 }
 
-static bool reserve(long fd, uint64_t size)
+/* room_for(), or room_unasked(). */
+#pragma GCC visibility push(hidden)
+bool weld_room_for(long fd, uint64_t size);
+#pragma GCC visibility pop
+
+/* `missing`: how much of it is not there yet. */
+static bool reserve(long fd, uint64_t size, uint64_t missing)
 {
 	long ret, tries = EINTR_TRIES;
 
+	if (!weld_room_for(fd, missing))
+		return false;
 	do
 		ret = sys4(__NR_fallocate, fd, 0, 0, (long)size);
 	while (ret == -EINTR && --tries);
@@ -122,13 +131,14 @@ static bool reserve(long fd, uint64_t size)
 STEP bool file_is_ours(long fd, struct shared *s)
 {
 	struct stat st;
+	uint64_t there;
 
 	if (!stat_is(fd, S_IFREG, &st) || (uint64_t)st.st_size != s->size ||
 	    st.st_mode & OTHERS_WRITE)
 		return false;
 	s->ino = st.st_ino;
-	return (uint64_t)st.st_blocks * BLOCK >= s->size ||
-	       reserve(fd, s->size);
+	there = (uint64_t)st.st_blocks * BLOCK;
+	return there >= s->size || reserve(fd, s->size, s->size - there);
 }
 
 static bool file_is_right(long fd, struct shared *s)
@@ -148,7 +158,7 @@ static bool fill_file(long fd, const struct shared *s)
 {
 	long ret;
 
-	if (!reserve(fd, s->size))
+	if (!reserve(fd, s->size, s->size))
 		return false;
 	ret = map(NULL, s, fd, MAP_SHARED);
 	if (ret < 0 && ret > -4096)

@@ -4,6 +4,7 @@
  *   entry.S     weld_arm, weld_entry, weld_init: save everything, call C
  *   start.c     is there a region, and if not, make one
  *   file.c      files that are shared: open, check, create
+ *   room.c      is there memory for them?
  *   pin.c       those of pinned maps
  *   own.c       who may count hits without a lock
  *   returns.c   return addresses that are exchanged for pads
@@ -163,6 +164,11 @@ struct shared {
 /* A descriptor of the file, made if need be and checked; or -errno. */
 long shared_open(long dir, struct shared *s);
 bool shared_over(long fd, const struct shared *s); /* map it where it belongs */
+
+/* room.c: may so much more of this file be reserved?  False: a memory cgroup has
+ * no room for it, and would kill. */
+bool room_for(long fd, uint64_t size);
+bool room_unasked(void); /* in its place where no file is large */
 
 /* pin.c: map what can be had; then say in the region what could not. */
 void pins_map(long dir);

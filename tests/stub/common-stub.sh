@@ -228,5 +228,6 @@ target() {
 		-Wl,--defsym=weld_clock_use=clock_use \
 		-Wl,--defsym=weld_libs_seen=libs_are_seen \
 		-Wl,--defsym=weld_pins_map=pins_map \
+		-Wl,--defsym=weld_room_for=room_for \
 		-Wl,--defsym=weld_pins_tell=pins_tell -Wl,-z,noexecstack "$@"
 }

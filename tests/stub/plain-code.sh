@@ -8,7 +8,7 @@ not grep -E '%[xyz]mm|%mm[0-7]|%st\b|\bf(ld|st|x)|\b(repn?[ze]? |movs[bwlq] +%ds
 nm -u "$STUB" | awk '{ print $2 }' | sort > $t/undefined
 printf '%s\n' weld_clock_use weld_fault_arm weld_info weld_libs_seen \
 	weld_orig_entry weld_orig_init weld_own weld_pins_map weld_pins_tell \
-	weld_region weld_returns weld_stacks |
+	weld_region weld_returns weld_room_for weld_stacks |
 	cmp - $t/undefined || die "undefined: $(cat $t/undefined)"
 readelf -rW "$STUB" | awk '$3 ~ /^R_/ { print $3 }' | sort -u > $t/relocs
 printf '%s\n' R_X86_64_PC32 R_X86_64_PLT32 | cmp - $t/relocs ||

@@ -45,6 +45,7 @@ static int link_at(struct linked *l, uint64_t at, const char *const *root,
 				     { .name = "weld_libs_seen", .vaddr = at },
 				     { .name = "weld_pins_map", .vaddr = at },
 				     { .name = "weld_pins_tell", .vaddr = at },
+				     { .name = "weld_room_for", .vaddr = at },
 				     { .name = "weld_orig_entry", .vaddr = at },
 				     { .name = "weld_orig_init", .vaddr = at } };
 
@@ -104,7 +105,7 @@ static void linked_helpers_run(void **state)
 	struct linked l;
 
 	(void)state;
-	assert_int_equal(link_at(&l, area(), root, 6, 8), 0);
+	assert_int_equal(link_at(&l, area(), root, 6, 9), 0);
 	load(&l);
 	map = l.info + l.region.info_maps;
 	for (int i = 0; i < 2; i++, map += sizeof(struct region_map)) {
@@ -191,10 +192,10 @@ static void what_is_missing_is_named(void **state)
 	struct linked l;
 
 	(void)state;
-	assert_int_equal(link_at(&l, 0x10000, none, 1, 8), -1);
+	assert_int_equal(link_at(&l, 0x10000, none, 1, 9), -1);
 	assert_string_equal(l.e.what, "the runtime stub has no helper_none");
 	arena_free(&l.a);
-	assert_int_equal(link_at(&l, 0x10000, init, 1, 7), -1);
+	assert_int_equal(link_at(&l, 0x10000, init, 1, 8), -1);
 	assert_string_equal(l.e.what, "the runtime stub needs weld_orig_init");
 	arena_free(&l.a);
 }
@@ -209,7 +210,7 @@ static void frames_follow_their_functions(void **state)
 	uint64_t pc, arm = 0;
 
 	(void)state;
-	assert_int_equal(link_at(&l, 0x10000, root, 2, 6), 0);
+	assert_int_equal(link_at(&l, 0x10000, root, 2, 7), 0);
 	for (size_t at = 0; at < l.stub.eh_frame.n; at += 4 + len) {
 		const uint8_t *p = l.stub.eh_frame.p + at;
 
@@ -244,6 +245,7 @@ static void the_object_is_position_independent(void **state)
 					       "weld_libs_seen",
 					       "weld_pins_map",
 					       "weld_pins_tell",
+					       "weld_room_for",
 					       "weld_region",
 					       "weld_returns",
 					       "weld_stacks",
