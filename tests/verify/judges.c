@@ -45,9 +45,11 @@ void judges_need(bool good, const char *what)
 /* The kernel wants to know of a callback that it is static. */
 static void types_load(void)
 {
-	struct btf *b = btf__new_empty();
-	int number = btf__add_int(b, "int", 4, BTF_INT_SIGNED), proto;
+	static struct btf *b; /* stays: types_fd is its */
+	int number, proto;
 
+	b = btf__new_empty();
+	number = btf__add_int(b, "int", 4, BTF_INT_SIGNED);
 	proto = btf__add_func_proto(b, number);
 	static_type = (uint32_t)btf__add_func(b, "f", BTF_FUNC_STATIC, proto);
 	judges_need(!btf__load_into_kernel(b), "the kernel takes no types");
