@@ -16,7 +16,8 @@ struct info {
 	char id[33];
 	const char *path;     /* of the region */
 	struct reader region; /* base is NULL when there is none */
-	const char *fault;    /* why there is none, though the file exists */
+	const char *fault;    /* why there is none, though the file exists, or
+				 though the program may have run */
 };
 
 static int info_read(struct info *in, const char *file, struct err *e)
@@ -28,9 +29,10 @@ static int info_read(struct info *in, const char *file, struct err *e)
 	cli_hex_id(in->m.weld_id, in->id);
 	in->path = reader_path(&in->arena, &in->m);
 	/* No region, or a strange one, is a fact to show and no failure. */
-	if (reader_found(in->path) &&
-	    reader_open_weld(&in->arena, &in->m, READER_READ, &in->region,
-			     &why))
+	if (!reader_found(in->path))
+		in->fault = reader_never(&in->arena, &in->m);
+	else if (reader_open_weld(&in->arena, &in->m, READER_READ, &in->region,
+				  &why))
 		in->fault = arena_strdup(&in->arena, why.what);
 	return 0;
 }

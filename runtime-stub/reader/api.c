@@ -115,8 +115,8 @@ static int open_welded(struct opening *o)
 		return api_err(EINVAL, &e);
 	path = reader_path(&w->arena, &w->m);
 	if (!reader_found(path))
-		return api_fail(ENOENT, "%s has not run yet: no region at %s",
-				o->path, path);
+		return api_fail(ENOENT, "%s: %s", o->path,
+				reader_none(&w->arena, &w->m));
 	if (access(path, o->access == READER_WRITE ? R_OK | W_OK : R_OK))
 		return api_fail(errno, "%s: %s", path, strerror(errno));
 	if (reader_open_weld(&w->arena, &w->m, o->access, &w->r, &e))

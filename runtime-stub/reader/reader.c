@@ -20,24 +20,39 @@ static uint32_t user_of(const struct manifest *m)
 	return m->is_setuid ? m->owner : geteuid();
 }
 
-/* What the variable names, or NULL; with other rights than ours a program does
- * not read it (AT_SECURE). */
-static const char *path_chosen(const struct manifest *m)
+/* The variable, or NULL; with other rights than ours a program does not read it
+ * (AT_SECURE). */
+static const char *chosen(const struct manifest *m)
 {
 	const char *env = getenv("BPFWELD_REGION");
 
-	if (!env || !*env || !strcmp(env, "private") || !strcmp(env, "off"))
-		return NULL;
-	return user_of(m) == geteuid() ? env : NULL;
+	return env && *env && user_of(m) == geteuid() ? env : NULL;
+}
+
+static bool is_off(const char *env)
+{
+	return env && !strcmp(env, "off");
+}
+
+static bool is_private(const char *env)
+{
+	return env && !strcmp(env, "private");
+}
+
+static const char *path_chosen(const struct manifest *m)
+{
+	const char *env = chosen(m);
+
+	return is_off(env) || is_private(env) ? NULL : env;
 }
 
 const char *reader_path(struct arena *a, const struct manifest *m)
 {
-	const char *chosen = path_chosen(m);
+	const char *env = path_chosen(m);
 	char hex[33];
 
-	if (chosen)
-		return arena_strdup(a, chosen);
+	if (env)
+		return arena_strdup(a, env);
 	for (int i = 0; i < 16; i++)
 		sprintf(hex + 2 * i, "%02x", m->weld_id[i]);
 	return arena_printf(a, "/dev/shm/bpfweld-%u/%s", (unsigned)user_of(m),
@@ -77,6 +92,42 @@ bool reader_found(const char *path)
 	struct stat st;
 
 	return lstat(path, &st) == 0 || errno == EACCES;
+}
+
+static bool has_directory(struct arena *a, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	return !slash || slash == path ||
+	       (stat(arena_printf(a, "%.*s", (int)(slash - path), path), &st) ==
+			0 &&
+		S_ISDIR(st.st_mode));
+}
+
+const char *reader_never(struct arena *a, const struct manifest *m)
+{
+	const char *env = chosen(m);
+
+	if (is_off(env))
+		return "BPFWELD_REGION is off in the environment, so that no "
+		       "probe runs: start the program without it";
+	if (is_private(env))
+		return "BPFWELD_REGION is private in the environment, so that "
+		       "programs share none: start the program without it";
+	if (env && !has_directory(a, env))
+		return "BPFWELD_REGION names a directory that is not there, so "
+		       "that programs make none: make the directory";
+	return NULL;
+}
+
+const char *reader_none(struct arena *a, const struct manifest *m)
+{
+	const char *path = reader_path(a, m), *never = reader_never(a, m);
+
+	return never ? arena_printf(a, "no region at %s: %s", path, never)
+		     : arena_printf(a, "has not run yet: no region at %s",
+				    path);
 }
 
 static const char *header_fault(const struct region_header *h, uint64_t size)
@@ -191,15 +242,20 @@ int reader_open_weld(struct arena *a, const struct manifest *m,
 	if (why)
 		return fail(e, path, NOWHERE, "%s", why);
 	if (!reader_found(path))
-		return fail(e, NULL, NOWHERE,
-			    "has not run yet: no region at %s", path);
+		return fail(e, NULL, NOWHERE, "%s", reader_none(a, m));
 	if (reader_open(a, path, access, out, e))
 		return -1;
 	if (memcmp(out->head.weld_id, m->weld_id, sizeof(m->weld_id)) != 0 ||
 	    out->head.size != m->region_size ||
 	    out->head.map_count != m->nmap ||
 	    out->head.probe_count != m->nprobe)
-		fail(e, path, NOWHERE, "the region of another weld");
+		fail(e, path, NOWHERE,
+		     "the region of another weld, so programs of this one do "
+		     "not use it: %s",
+		     path_chosen(m) ? "let BPFWELD_REGION, which names it, "
+				      "name another path, or remove it when "
+				      "nothing uses it"
+				    : "remove it when nothing uses it");
 	else if (!maps_agree(out, m))
 		fail(e, path, NOWHERE,
 		     "damaged region: its maps are not those of the weld");

@@ -64,12 +64,17 @@ bool reader_exists(const char *path);
 /* Is there anything, though it may be no region, or not be for us to see?  Then
  * reader_open_weld() says what is wrong with it. */
 bool reader_found(const char *path);
+/* Why programs make none, as the environment says, and what to do; or NULL. */
+const char *reader_never(struct arena *a, const struct manifest *m);
+/* That there is none at reader_path(): "has not run yet: no region at PATH", or
+ * why there never will be one. */
+const char *reader_none(struct arena *a, const struct manifest *m);
 
 /* Open any region file.  It describes itself. */
 int reader_open(struct arena *a, const char *path, enum reader_access access,
 		struct reader *out, struct err *e);
 /* Open the region at reader_path(), which must belong to this very weld.
- * When there is none: "has not run yet: no region at PATH". */
+ * When there is none: reader_none(). */
 int reader_open_weld(struct arena *a, const struct manifest *m,
 		     enum reader_access access, struct reader *out,
 		     struct err *e);

@@ -27,6 +27,19 @@ json 'd[0]["name"] == "seen" and "count" not in d[0]' $W map list -j $w
 says "has not run yet: no region at $t/region" $W map dump $w seen
 exits 1 $W map dump $w seen
 json '"has not run yet" in d["error"]' $W map dump -j $w
+# There will be none: what the environment says of that, and no word of "yet".
+never() { # VALUE TEXT: everybody says TEXT
+	local got
+	for command in info "map dump" "trace --once" "probe list"; do
+		got=$(BPFWELD_REGION=$1 $W $command $w 2>&1) || true
+		[[ $got == *"$2"* && $got != *"not run yet"* ]] ||
+			die "does not say '$2': $command: $got"
+	done
+	BPFWELD_REGION=$1 json "'$2' in d['region']['fault']" $W info -j $w
+}
+never off "BPFWELD_REGION is off in the environment"
+never private "BPFWELD_REGION is private in the environment"
+never $t/none/region "names a directory that is not there"
 # What is there, and cannot be a region: everybody says so, and waits for nothing.
 for make in mkfifo mkdir "ln -s /dev/null"; do
 	$make $t/region
@@ -60,7 +73,10 @@ exits 2 $W map lookup $w seen hex 1
 
 # The region of one weld is not read as another's.
 $W weld $t/words $O/words.bpf.o -o $t/vm --engine=vm
-says "the region of another weld" $W info $t/vm
+for command in info "map dump" "trace --once" "probe list"; do
+	says "the region of another weld, so programs of this one do not use it: let BPFWELD_REGION, which names it, name another path" \
+		$W $command $t/vm
+done
 exits 1 $W map dump $t/vm
 
 # Whole, in place, and not when something was changed.

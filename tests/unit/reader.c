@@ -225,13 +225,60 @@ static void refuses_what_is_not_this_weld(void **state)
 	assert_non_null(strstr(e.what, "its maps are not those"));
 	m.weld_id[3] = 1;
 	assert_int_equal(reader_open_weld(&a, &m, READER_READ, &r, &e), -1);
-	assert_string_equal(e.what, "the region of another weld");
+	assert_string_equal(e.what,
+			    "the region of another weld, so programs of this "
+			    "one do not use it: let BPFWELD_REGION, which "
+			    "names it, name another path, or remove it when "
+			    "nothing uses it");
 	unsetenv("BPFWELD_REGION");
 	m.weld_id[15] = 0xab;
 	assert_non_null(strstr(reader_path(&a, &m),
 			       "/0700000100000000000000000000"
 			       "00ab"));
 	arena_free(&a);
+}
+
+/* "no region at PATH: WHY" when the variable is so; NULL: "has not run yet". */
+static void none_because(const char *value, const char *why)
+{
+	struct manifest m = { .weld_id = { 7, [15] = 0xcd } };
+	struct arena a = { 0 };
+	const char *none;
+
+	setenv("BPFWELD_REGION", value, 1);
+	none = reader_none(&a, &m);
+	if (why)
+		assert_string_equal(none,
+				    arena_printf(&a, "no region at %s: %s",
+						 reader_path(&a, &m), why));
+	else
+		assert_non_null(strstr(none, "has not run yet: no region at "));
+	/* Another user's setuid program does not read it. */
+	m.is_setuid = true;
+	m.owner = geteuid() + 1;
+	assert_null(reader_never(&a, &m));
+	unsetenv("BPFWELD_REGION");
+	arena_free(&a);
+}
+
+static void says_why_there_will_be_none(void **state)
+{
+	(void)state;
+	none_because("", NULL);
+	none_because("no-such-file", NULL);
+	none_because("/no-such-file", NULL);
+	none_because("./no-such-file", NULL);
+	none_because("off", "BPFWELD_REGION is off in the environment, so that "
+			    "no probe runs: start the program without it");
+	none_because("private",
+		     "BPFWELD_REGION is private in the environment, so that "
+		     "programs share none: start the program without it");
+	none_because("/no/such/file",
+		     "BPFWELD_REGION names a directory that is not there, so "
+		     "that programs make none: make the directory");
+	none_because("/dev/null/file",
+		     "BPFWELD_REGION names a directory that is not there, so "
+		     "that programs make none: make the directory");
 }
 
 static void hash_in_a_circle(void **state)
@@ -418,6 +465,7 @@ int main(void)
 		cmocka_unit_test_setup(reads_everything, setup),
 		cmocka_unit_test_setup(looks_up, setup),
 		cmocka_unit_test_setup(refuses_what_is_not_this_weld, setup),
+		cmocka_unit_test(says_why_there_will_be_none),
 		cmocka_unit_test_setup(hash_in_a_circle, setup),
 		cmocka_unit_test_setup(damaged_anywhere, setup),
 		cmocka_unit_test_setup(not_regions, setup),
