@@ -31,7 +31,8 @@ static int check_ident(const struct image *img, Elf64_Ehdr *eh, struct err *e)
 		return fail(e, f, img->file.n, "truncated in its ELF header");
 	if (eh->e_machine == EM_BPF)
 		return refuse(e, f, offsetof(Elf64_Ehdr, e_machine),
-			      "a BPF object, not an x86-64 program or library");
+			      "a BPF object, not an x86-64 program or library; "
+			      "TARGET comes first, objects behind it");
 	if (eh->e_machine != EM_X86_64)
 		return refuse(e, f, offsetof(Elf64_Ehdr, e_machine),
 			      "machine %u, not x86-64", eh->e_machine);

@@ -43,7 +43,10 @@ static int read_file(struct arena *a, const char *path, struct bytes *out,
 	uint8_t *p;
 
 	if (!f)
-		return fail(e, path, NOWHERE, "%s", strerror(errno));
+		return fail(e, path, NOWHERE, "%s%s", strerror(errno),
+			    errno == ENOENT ? ": taken for a BPF object, as "
+					      "all behind the target is"
+					    : "");
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		refuse(e, path, NOWHERE, "not a regular file");
 		goto out;

@@ -15,6 +15,13 @@ enum {
 	R_64_32 = 10,
 };
 
+static bool is_source(const char *path)
+{
+	size_t n = strlen(path);
+
+	return n > 2 && !strcmp(path + n - 2, ".c");
+}
+
 static int header(const struct object *o, Elf64_Ehdr *h, struct err *e)
 {
 	const uint8_t *p = bytes_at(o->file, 0, sizeof(*h));
@@ -22,7 +29,11 @@ static int header(const struct object *o, Elf64_Ehdr *h, struct err *e)
 	if (!o->file.n)
 		return refuse(e, o->path, NOWHERE, "empty file");
 	if (o->file.n < 4 || memcmp(o->file.p, ELFMAG, SELFMAG))
-		return refuse(e, o->path, NOWHERE, "not an ELF file");
+		return refuse(e, o->path, NOWHERE, "not an ELF file%s",
+			      is_source(o->path)
+				      ? ": compile it first (clang -target bpf "
+					"-O2 -g -c)"
+				      : "");
 	if (!p)
 		return fail(e, o->path, o->file.n, "truncated ELF header");
 	memcpy(h, p, sizeof(*h));

@@ -91,6 +91,8 @@ static int option_take(struct args *a, int c, struct err *e)
 	switch (c) {
 	case 'o':
 		w->out = optarg;
+		if (!*optarg)
+			return misuse(e, "-o is empty: it wants a file's name");
 		return 0;
 	case 'p':
 		if (*optarg == '-')

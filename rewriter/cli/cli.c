@@ -149,6 +149,9 @@ int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 			break;
 		case 'o':
 			out->output = optarg;
+			if (!*optarg)
+				return misuse(e, "-o is empty: it wants a "
+						 "file's name");
 			break;
 		case 'U':
 			out->usdt = true;

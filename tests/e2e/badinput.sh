@@ -57,7 +57,8 @@ ln -s loop loop; welds 1 "symbolic links" loop $B
 poke c32 4 '\x01'; welds 3 "not a 64-bit ELF" c32 $B
 poke big 5 '\x02'; welds 3 "not a little-endian" big $B
 poke arm 18 '\xb7'; welds 3 "machine 183, not x86-64" arm $B
-welds 3 "a BPF object, not an x86-64 program" $B count
+welds 3 "a BPF object, not an x86-64 program or library; TARGET comes first" \
+	$B count
 poke core 16 '\x04'; welds 3 "core dump" core $B
 poke type 16 '\x09'; welds 3 "ELF type 9" type $B
 poke noload 56 '\x00'; welds 3 "no LOAD segment" noload $B
@@ -131,11 +132,16 @@ done
 # --- Objects.
 
 welds 1 "missing.o: No such file" count missing.o
+welds 1 "extra: No such file or directory: taken for a BPF object" count $B extra
 welds 1 "'': No such file" count ''
 welds 3 "not a regular file" count .
 welds 3 "not a regular file" count pipe
 welds 3 "empty file" count empty
 welds 3 "not an ELF file" count script
+[ "$(tail -c 9 $t/stderr)" = "ELF file" ] || die "$(cat $t/stderr)"
+cp $SOURCE/samples/count.bpf.c .
+welds 3 "count.bpf.c: not an ELF file: compile it first (clang -target bpf -O2 -g -c)" \
+	count count.bpf.c
 welds 3 "not a BPF object" count count
 welds 3 "not a BPF object" count count.o
 
@@ -279,7 +285,9 @@ done
 rm led leads leads_nowhere out
 bad 1 "No such file" weld count $B -o no/such/dir
 bad 1 "Not a directory" weld count $B -o count/x
-bad 1 "No such file" weld count $B -o ''
+bad 2 "-o is empty" weld count $B -o ''
+bad 2 "-o is empty" weld count $B --output=
+bad 2 "-o is empty" unweld welded -o ''
 bad 1 "too long" weld count $B -o $(printf 'x%.0s' {1..300})
 (ulimit -f 4; bad 1 "too large" weld count $B -o out) || exit 1
 
