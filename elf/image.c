@@ -180,6 +180,14 @@ const struct section *image_section(const struct image *img, const char *name)
 	return NULL;
 }
 
+const struct need *image_need(const struct image *img, const char *name)
+{
+	for (size_t i = 0; i < img->nneed; i++)
+		if (!strcmp(img->need[i].name, name))
+			return &img->need[i];
+	return NULL;
+}
+
 const struct fde *image_fde(const struct image *img, uint64_t pc)
 {
 	size_t lo = 0, hi = img->nfde;

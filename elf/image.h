@@ -109,7 +109,10 @@ struct image {
 				  symbols with an address, sorted by addr;
 				  .dynsym wins where tables say the same */
 	size_t nsym;
-	const char **need;     /* names that .dynsym wants of other files */
+	struct need {          /* what .dynsym wants of other files */
+		const char *name;
+		const char *file; /* "libc.so.6", where a version says it */
+	} *need;
 	size_t nneed;
 	struct symbol *tls;    /* STT_TLS: addr counts from PT_TLS's start */
 	size_t ntls;
@@ -175,6 +178,7 @@ bool image_is_code(const struct image *img, uint64_t vaddr);
 /* vaddr -> file offset; UINT64_MAX when not in the file. */
 uint64_t image_offset(const struct image *img, uint64_t vaddr);
 const struct section *image_section(const struct image *img, const char *name);
+const struct need *image_need(const struct image *img, const char *name);
 const struct fde *image_fde(const struct image *img, uint64_t pc);
 
 /* What one of f's tables says at pc, which must be in it: pcsp, how far the

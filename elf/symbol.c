@@ -24,7 +24,8 @@ enum {
 struct table {
 	struct bytes sym, str;
 	struct bytes versym;  /* n == 0: names carry their version */
-	const char **version; /* by number, VERSIONS of them */
+	const char **version; /* by number, VERSIONS of them ... */
+	const char **file;    /* ... and whose they are, of what is needed */
 	enum symbol_from from;
 };
 
@@ -98,10 +99,16 @@ static void keep(struct arena *a, struct image *img, const struct symbol *s)
 	(*v)[(*n)++] = *s;
 }
 
-static void need_add(struct arena *a, struct image *img, const char *name)
+static void need_add(struct arena *a, struct image *img, const struct table *t,
+		     uint64_t i, const char *name)
 {
+	struct need n = { .name = name };
+	uint16_t v;
+
+	if (bytes_get(t->versym, i * sizeof(v), &v, sizeof(v)))
+		n.file = t->file[v & (VERSIONS - 1)];
 	img->need = arena_push(a, img->need, img->nneed, sizeof(*img->need));
-	img->need[img->nneed++] = name;
+	img->need[img->nneed++] = n;
 }
 
 static int table_read(struct arena *a, const struct image *img,
@@ -132,7 +139,7 @@ static int table_read(struct arena *a, const struct image *img,
 		if (!*sym.name)
 			continue;
 		if (need) {
-			need_add(a, to, sym.name);
+			need_add(a, to, t, i, sym.name);
 			continue;
 		}
 		if (t->versym.n)
@@ -245,7 +252,7 @@ static void verdef_read(const struct image *img, const struct dynamic *d,
 
 /* .gnu.version_r: one record a library, and a chain of versions in each. */
 static void verneed_read(const struct image *img, const struct dynamic *d,
-			 const char **version)
+			 const struct table *t)
 {
 	struct bytes b = image_from(img, d->verneed);
 	uint64_t at = 0, budget = b.n / sizeof(Elf64_Vernaux);
@@ -257,9 +264,14 @@ static void verneed_read(const struct image *img, const struct dynamic *d,
 
 		/* Honest records do not overlap: the budget bounds others. */
 		while (budget-- && bytes_get(b, x, &aux, sizeof(aux))) {
+			uint16_t v = aux.vna_other & (VERSIONS - 1);
+
 			if (aux.vna_name < d->str.n)
-				version[aux.vna_other & (VERSIONS - 1)] =
+				t->version[v] =
 					(const char *)d->str.p + aux.vna_name;
+			if (need.vn_file < d->str.n)
+				t->file[v] =
+					(const char *)d->str.p + need.vn_file;
 			if (!aux.vna_next)
 				break;
 			x += aux.vna_next;
@@ -293,7 +305,8 @@ static int dynsym_read(struct arena *a, struct image *img,
 				    "DT_VERSYM runs past its segment");
 		t.version = arena_alloc(a, VERSIONS * sizeof(*t.version));
 		verdef_read(img, d, t.version);
-		verneed_read(img, d, t.version);
+		t.file = arena_alloc(a, VERSIONS * sizeof(*t.file));
+		verneed_read(img, d, &t);
 	}
 	return table_read(a, img, &t, img, e);
 }

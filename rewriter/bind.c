@@ -184,6 +184,7 @@ static bool is_name(const struct bind *b, const struct spec *sp)
 static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 {
 	const char *hint = name_hint(b->a, b->img, sp->func);
+	const char *nothing = sites_nothing(b->s);
 	size_t i, n = b->out->nlink;
 
 	if (sp->literal)
@@ -203,7 +204,9 @@ static int link_glob(struct bind *b, uint32_t prog, const struct spec *sp)
 	if (b->out->nlink == n)
 		return fail(b->e, b->img->path, NOWHERE,
 			    "no function matches '%s'%s", sp->func,
-			    hint ? hint : sites_nothing(b->s));
+			    hint       ? hint
+			    : *nothing ? nothing
+				       : name_missing(b->a, b->img, sp->func));
 	return 0;
 }
 

@@ -135,24 +135,44 @@ const char *name_hint(struct arena *a, const struct image *img,
 			    img->path, (int)(p - word), word);
 }
 
+static bool is_stripped(const struct image *img)
+{
+	for (size_t i = 0; i < img->nsym; i++)
+		if (img->sym[i].from != SYM_DYNSYM)
+			return false;
+	return true;
+}
+
+const char *name_missing(struct arena *a, const struct image *img,
+			 const char *name)
+{
+	const struct need *n = image_need(img, name);
+
+	if (n)
+		return arena_printf(a,
+				    ": it is imported%s%s; weld the library "
+				    "that has it",
+				    n->file ? " from " : "",
+				    n->file ? n->file : "");
+	return is_stripped(img) ? ": the file is stripped" : "";
+}
+
 /* What to do where names are few; else the names that are like this one. */
 static const char *no_function_hint(struct lookup *l, const struct spec *sp,
 				    const char **name, size_t n)
 {
 	const char *hint = name_hint(l->a, l->img, sp->func);
-	size_t i;
+	const char *missing = name_missing(l->a, l->img, sp->func);
 
 	if (hint)
 		return hint;
 	if (!strncmp(sp->func, "0x", 2))
 		return ", nor is it an address";
-	for (i = 0; i < l->img->nsym; i++)
-		if (l->img->sym[i].from != SYM_DYNSYM)
-			return names_closest(l->a, sp->func, name, n);
-	return arena_printf(l->a,
-			    "%s: the file is stripped, list has what "
-			    "is left",
-			    names_closest(l->a, sp->func, name, n));
+	if (image_need(l->img, sp->func))
+		return missing;
+	return arena_printf(l->a, "%s%s%s",
+			    names_closest(l->a, sp->func, name, n), missing,
+			    *missing ? ", list has what is left" : "");
 }
 
 static int no_function(struct lookup *l, const struct spec *sp)

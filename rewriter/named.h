@@ -21,5 +21,9 @@ int function_named(struct arena *a, const struct sites *s,
 /* For who writes names as C++ and Rust do, with ::; NULL: nobody does here. */
 const char *name_hint(struct arena *a, const struct image *img,
 		      const char *name);
+/* Why a file may not have it: another one has it, or names were stripped; or
+ * "". */
+const char *name_missing(struct arena *a, const struct image *img,
+			 const char *name);
 
 #endif

@@ -13,6 +13,7 @@
 #include "elf/note.h"
 #include "rewriter/cli/cli.h"
 #include "rewriter/cli/explain.h"
+#include "rewriter/named.h"
 #include "rewriter/names.h"
 #include "rewriter/site/site.h"
 #include "rewriter/usdt/argspec.h"
@@ -260,7 +261,9 @@ static int no_match(struct list *l, const struct sdt_note *note, size_t nnote)
 		    : l->usdt   ? "USDT probe"
 				: "function",
 		    l->glob, names_closest(l->a, l->glob, name, n),
-		    l->usdt ? "" : sites_nothing(s));
+		    l->usdt     ? ""
+		    : !s->nfunc ? sites_nothing(s)
+				: name_missing(l->a, s->img, l->glob));
 }
 
 /* No error: what was asked for is an empty list. */

@@ -91,9 +91,9 @@ const char *trap_dangers(struct arena *a, const struct image *img)
 	const char *all = NULL;
 
 	for (size_t i = 0; i < img->nneed; i++)
-		if (is_danger(img->need[i]))
+		if (is_danger(img->need[i].name))
 			all = arena_printf(a, "%s%s%s", all ? all : "",
-					   all ? ", " : "", img->need[i]);
+					   all ? ", " : "", img->need[i].name);
 	return all;
 }
 

@@ -88,7 +88,7 @@ static bool is_name(const char *s)
 bool thunk_imported(const struct image *img, uint64_t at)
 {
 	for (size_t i = 0; i < img->nneed; i++)
-		if (is_name(img->need[i]))
+		if (is_name(img->need[i].name))
 			return func_in_plt(img, at);
 	return false;
 }

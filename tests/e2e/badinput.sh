@@ -200,7 +200,17 @@ rm damaged hurt.o
 
 welds 1 "no function 'wrk' (did you mean work?)" count $B -p count=uprobe:wrk
 strip -o bare count
-welds 1 "no function 'work': the file is stripped" bare $B -p count=uprobe:work
+welds 1 "no function 'work': the file is stripped, list has what is left" \
+	bare $B -p count=uprobe:work
+welds 1 "no function matches 'wo*': the file is stripped" bare $B \
+	-p 'count=uprobe:wo*'
+for file in bare count; do # stripped or not, it has none
+	welds 1 "no function 'printf': it is imported from libc.so.6; weld the library that has it" \
+		$file $B -p count=uprobe:printf
+	bad 1 "no function matches printf: it is imported from libc.so.6; weld the library that has it" \
+		list $file printf
+done
+bad 1 "no function matches work: the file is stripped" list bare work
 welds 1 "not the beginning of an instruction" count $B -p count=uprobe:work+1
 welds 1 "past the end of 'work'" count $B -p count=uprobe:work+0x999
 welds 1 "no function is known" count $B -p count=uprobe:0x1
@@ -360,6 +370,7 @@ for c in info "unweld -o out" "map list" "map dump"; do
 	bad 2 "" $c
 done
 bad 1 "no function matches" list count 'zz*'
+! grep stripped $t/stderr || die "it is not stripped"
 bad 2 "no command after --" diff count $B
 bad 2 "unknown map command 'dmp' (did you mean dump?)" map dmp welded
 bad 2 "the key is missing" map lookup welded calls
