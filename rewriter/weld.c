@@ -14,6 +14,7 @@
  *
  * Data flows one way; each stage's product is a field of struct weld.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,6 +29,10 @@
 #include "rewriter/usdt/usdt.h"
 #include "rewriter/weld.h"
 #include "runtime-stub/reader/manifest.h"
+
+enum {
+	NOTED_MIB = 16
+};
 
 static int same_file(const char *a, const char *b)
 {
@@ -218,6 +223,24 @@ static int links_make(struct weld *w, const struct weld_options *opt,
 	return 0;
 }
 
+/* A file that stands at fixed addresses may map memory at others, behind it, and
+ * only its author knows: where the weld takes much of them, say so. */
+static void addresses_note(struct weld *w)
+{
+	uint64_t from = w->room.rx_vaddr;
+	uint64_t to = emit_rw_vaddr(&w->room, w->rx.n) + w->edits.rw_memsz;
+
+	if (w->img.type != ET_EXEC || to - from <= NOTED_MIB << 20)
+		return;
+	bpf_note(&w->arena, &w->set,
+		 arena_printf(&w->arena,
+			      "%s: not position-independent, and the weld adds "
+			      "%" PRIu64 " MiB at 0x%" PRIx64 "-0x%" PRIx64
+			      ": if it maps memory there itself (MAP_FIXED), "
+			      "make the maps smaller, or link it with -pie",
+			      w->img.path, (to - from) >> 20, from, to));
+}
+
 int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 {
 	struct arena *a = &w->arena;
@@ -249,6 +272,7 @@ int weld(struct weld *w, const struct weld_options *opt, struct err *e)
 	if (!bad) {
 		code_resolve(&w->rx, emit_rw_vaddr(&w->room, w->rx.n));
 		fault_write(w);
+		addresses_note(w);
 	}
 	bad = bad || dump_stage(w, opt->dump, e);
 	bad = bad || (!opt->dry_run &&

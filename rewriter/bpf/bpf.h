@@ -140,6 +140,9 @@ struct bpf_set {
 	uint32_t nnote;
 };
 
+/* One more of them. */
+void bpf_note(struct arena *a, struct bpf_set *set, const char *text);
+
 /* Is instruction i the one that session.c has put in front, which reads where the
  * cookie is?  No other may read that word of struct hit. */
 bool session_loads(const struct bpf_prog *p, uint32_t i);

@@ -134,8 +134,6 @@ bool vars_extern(const struct object *o, const struct bpf_set *set,
 int slots_read(struct arena *a, const struct object *o, struct bpf_set *set,
 	       struct err *e);
 
-void bpf_note(struct arena *a, struct bpf_set *set, const char *text);
-
 int core_apply(struct arena *a, struct object *o, struct err *e);
 
 /* Fill p->insn, sub and line for the program that starts at `main`. */

@@ -4,6 +4,7 @@
 #define BPFWELD_ARGS_H
 
 #include "rewriter/weld.h"
+#include "runtime-stub/reader/json.h"
 
 struct args {
 	struct weld_options weld;
@@ -23,5 +24,9 @@ struct args {
 int args_parse(int argc, char **argv, bool want_out, struct args *out,
 	       struct err *e);
 void args_free(struct args *a);
+
+/* weld.c, and for check: what is not as somebody might think. */
+void notes_print(const struct weld *w);
+void notes_json(struct json *j, const struct weld *w);
 
 #endif

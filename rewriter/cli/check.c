@@ -254,6 +254,7 @@ static void plan_json(struct weld *w, const struct args *a, const struct err *e)
 	json_str_at(&j, "target", w->img.path);
 	json_u64_at(&j, "placed", w->nprobe);
 	json_u64_at(&j, "not_placed", w->plan.nrefusal);
+	notes_json(&j, w);
 	if (a->ask_kernel)
 		verdicts_json(&j, w, a, e);
 	json_key(&j, "probes");
@@ -293,6 +294,7 @@ static int check(struct weld *w, const struct args *a, struct err *e)
 		plan_json(w, a, bad ? e : NULL);
 		return bad ? ERR_NOT_PLACED : 0;
 	}
+	notes_print(w);
 	if (a->ask_kernel)
 		verdicts_text(w, a, bad ? e : NULL);
 	for (uint32_t i = 0; i < w->links.nlink; i++)

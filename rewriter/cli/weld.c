@@ -100,10 +100,19 @@ static void traps_warn(struct weld *w)
 		       calls ? "; it calls " : "", calls ? calls : "");
 }
 
-static void notes_print(const struct weld *w)
+void notes_print(const struct weld *w)
 {
 	for (uint32_t i = 0; i < w->set.nnote; i++)
 		say_to(stderr, "bpfweld: note: %s\n", w->set.note[i]);
+}
+
+void notes_json(struct json *j, const struct weld *w)
+{
+	json_key(j, "notes");
+	json_array(j);
+	for (uint32_t i = 0; i < w->set.nnote; i++)
+		json_string(j, w->set.note[i]);
+	json_end(j);
 }
 
 static void pins_json(struct json *j, const struct weld *w)
@@ -147,6 +156,7 @@ static void summary_json(struct weld *w, const struct args *a)
 	json_str_at(&j, "fault", w->faults ? fault_name(w->fault) : NULL);
 	json_str_at(&j, "fault_why", w->faults ? w->fault_why : NULL);
 	pins_json(&j, w);
+	notes_json(&j, w);
 	if (a->ask_kernel)
 		verdicts_json(&j, w, a, NULL);
 	json_end(&j);
