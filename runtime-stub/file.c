@@ -111,20 +111,34 @@ STEP bool region_is_right(long fd)
 
 /* room_for(), or room_unasked(). */
 #pragma GCC visibility push(hidden)
-bool weld_room_for(long fd, uint64_t size);
+bool weld_room_for(long fd, uint64_t size, uint64_t rest);
 #pragma GCC visibility pop
 
-/* `missing`: how much of it is not there yet. */
-static bool reserve(long fd, uint64_t size, uint64_t missing)
+static bool reserve_at(long fd, uint64_t at, uint64_t n)
 {
 	long ret, tries = EINTR_TRIES;
 
-	if (!weld_room_for(fd, missing))
-		return false;
 	do
-		ret = sys4(__NR_fallocate, fd, 0, 0, (long)size);
+		ret = sys4(__NR_fallocate, fd, 0, (long)at, (long)n);
 	while (ret == -EINTR && --tries);
 	return ret >= 0;
+}
+
+/* `missing`: how much of it is not there yet.  A large one piece by piece, as
+ * others may be taking the same room. */
+static bool reserve_all(long fd, uint64_t size, uint64_t missing)
+{
+	uint64_t piece = missing < ROOM_MATTERS ? size : ROOM_MATTERS / 2;
+
+	for (uint64_t at = 0; at < size; at += piece) {
+		uint64_t left = size - at;
+
+		if (!weld_room_for(fd, missing,
+				   left < missing ? left : missing) ||
+		    !reserve_at(fd, at, left < piece ? left : piece))
+			return false;
+	}
+	return true;
 }
 
 /* Is it ours, of the right size, and without holes? */
@@ -138,7 +152,7 @@ STEP bool file_is_ours(long fd, struct shared *s)
 		return false;
 	s->ino = st.st_ino;
 	there = (uint64_t)st.st_blocks * BLOCK;
-	return there >= s->size || reserve(fd, s->size, s->size - there);
+	return there >= s->size || reserve_all(fd, s->size, s->size - there);
 }
 
 static bool file_is_right(long fd, struct shared *s)
@@ -158,7 +172,7 @@ static bool fill_file(long fd, const struct shared *s)
 {
 	long ret;
 
-	if (!reserve(fd, s->size, s->size))
+	if (!reserve_all(fd, s->size, s->size))
 		return false;
 	ret = map(NULL, s, fd, MAP_SHARED);
 	if (ret < 0 && ret > -4096)

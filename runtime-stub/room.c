@@ -5,7 +5,8 @@
  * the caller's memory cgroup, too, and there no room is no error: the kernel
  * kills.  So ask first, in our cgroup and all above it:
  *
- *     limit - usage >= 2 * size         twice: the target wants memory as well
+ *     limit - usage >= size + rest      twice, at first: the target wants memory
+ *                                       as well
  *
  * Pages of files that nobody uses count as free, as Kubernetes and Docker have it:
  * a cgroup that has run for a while is full of them.
@@ -13,7 +14,8 @@
  * Where the cgroup is, /proc/self/cgroup says, in lines of ID:CONTROLLERS:PATH.
  * In a container that may be its path outside; then its files are in the root of
  * what is mounted.  What cannot be read is no limit.  Nobody is kept from
- * taking the memory between the answer and its use.
+ * taking the memory between the answer and its use: so each piece is asked for,
+ * with as much beside what is still to come as was missing at first.
  */
 #include <asm/statfs.h>
 #include <linux/fcntl.h>
@@ -279,12 +281,12 @@ bool room_unasked(void)
 	return true;
 }
 
-bool room_for(long fd, uint64_t size)
+bool room_for(long fd, uint64_t size, uint64_t rest)
 {
 	if (size < ROOM_MATTERS || !is_on_tmpfs(fd))
 		return true;
 	for (int i = 0; i < KINDS; i++)
-		if (!kind_has(&kinds[i], paths[i], 2 * size))
+		if (!kind_has(&kinds[i], paths[i], size + rest))
 			return false;
 	return true;
 }

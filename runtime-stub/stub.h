@@ -167,7 +167,7 @@ bool shared_over(long fd, const struct shared *s); /* map it where it belongs */
 
 /* room.c: may so much more of this file be reserved?  False: a memory cgroup has
  * no room for it, and would kill. */
-bool room_for(long fd, uint64_t size);
+bool room_for(long fd, uint64_t size, uint64_t rest);
 bool room_unasked(void); /* in its place where no file is large */
 
 /* pin.c: map what can be had; then say in the region what could not. */

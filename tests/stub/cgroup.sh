@@ -186,4 +186,15 @@ $t/large hit 3 > /dev/null
 [ "$(stat -c %s $R)" = $((64 * MB)) ] || die "without a limit: no region"
 got=$(inside $t/large hit 3) || die "a region that is there: exit $?"
 [[ $got == *"hits 6,"* ]] || die "a region that is there: $got"
+
+# Several at once have room for three regions, not for six.
+echo 200M > $G/memory.max 2> /dev/null || echo 200M > $G/memory.limit_in_bytes
+for round in 1 2 3; do
+	rm -f $R
+	for i in {1..6}; do
+		inside $t/large hit 3 > /dev/null || : > $t/killed &
+	done
+	wait
+	[ ! -e $t/killed ] || die "one of several was killed"
+done
 E
