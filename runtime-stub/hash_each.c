@@ -12,8 +12,9 @@
  * and none of these was shown.  If that was deleted, it is the one before it;
  * if all of them were, the bucket begins with what was behind.
  *
- * A key that the callback deletes and inserts again may be shown again.  What
- * another thread writes just then may be shown or not, as in the kernel.
+ * A key that the callback deletes and inserts again may be shown again, and in a
+ * bucket of more than a few all that was shown since, as it stands in front of
+ * what is to come: the walk ends at as many as there can be.  What another thread writes just then may be shown or not, as in the kernel.
  */
 #include <linux/bpf.h>
 
