@@ -90,10 +90,7 @@ static int option_take(struct args *a, int c, struct err *e)
 
 	switch (c) {
 	case 'o':
-		w->out = optarg;
-		if (!*optarg)
-			return misuse(e, "-o is empty: it wants a file's name");
-		return 0;
+		return cli_output(optarg, &w->out, e);
 	case 'p':
 		if (*optarg == '-')
 			return misuse(e, "-p wants PROG=SPEC, not '%s'",

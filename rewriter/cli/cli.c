@@ -129,6 +129,14 @@ static void options_of(const char *letters, struct option *longs, char *shorts)
 	*shorts = 0;
 }
 
+int cli_output(const char *arg, const char **out, struct err *e)
+{
+	*out = arg;
+	if (*arg)
+		return 0;
+	return misuse(e, "-o is empty: it wants a file's name");
+}
+
 int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 	      struct err *e)
 {
@@ -148,10 +156,8 @@ int cli_parse(int argc, char **argv, const char *options, struct cli *out,
 			out->help = true;
 			break;
 		case 'o':
-			out->output = optarg;
-			if (!*optarg)
-				return misuse(e, "-o is empty: it wants a "
-						 "file's name");
+			if (cli_output(optarg, &out->output, e))
+				return -1;
 			break;
 		case 'U':
 			out->usdt = true;

@@ -76,6 +76,8 @@ void cli_error_json(struct json *j, const struct err *e);
 /* `what` needs the kernel, which cannot be used because of `why`; returns the
  * exit code. */
 int cli_skip(const char *what, const char *why, bool json);
+/* The argument of -o, which has to be a name. */
+int cli_output(const char *arg, const char **out, struct err *e);
 /* What has been done, "OUT is written": it stays so when it cannot be reported.
  * OUT is whole then, and may stand in TARGET's place. */
 void cli_done(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
